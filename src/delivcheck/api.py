@@ -1,0 +1,346 @@
+"""Check a message or audit a domain: roots in, report out.
+
+`Checker` is the one pipeline behind the command line, the gate and every hook; the four functions below it are the
+public API for one call. Results are frozen and serialise to the JSON of schema `delivcheck/1` (`to_json`).
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from . import __version__, catalog, policy, rulefiles
+from .engine import Check, Plan, Roots, gather, run
+from .facts.roots import (
+    WHY_ABSENT,
+    AsReceived,
+    AuditedDomain,
+    Declared,
+    Envelope,
+    Now,
+    Octets,
+    Origin,
+    Probe,
+    SecondOpinionWanted,
+    Selectors,
+    Session,
+)
+from .facts.summary import SHOWN, summarise
+from .mime.storage import with_crlf
+from .model import (
+    Counts,
+    DeclaredClass,
+    Dns,
+    DnsUse,
+    IPAddress,
+    Level,
+    MessageClass,
+    Outcome,
+    Report,
+    Result,
+    Stage,
+    TargetKind,
+    TargetReport,
+    Verdict,
+    Volume,
+    worst,
+)
+from .records.names import BadName, to_ascii
+
+DEFAULT_TIMEOUT = (
+    15.0  # seconds for all DNS of one target: a person waits, and pyspf's own limit is 20 s (RFC 7208 section 4.6.4)
+)
+
+Live = Literal["live", "offline"]
+T = TypeVar("T")
+
+
+class InputError(ValueError):
+    """What was given cannot be examined (an empty message, a name that is no domain); one line."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for every target of a run. `dns` is a client, "live" (the system's resolvers) or "offline"."""
+
+    policy: policy.Policy
+    dns: Dns | Live = "live"
+    message_class: MessageClass | None = None
+    volume: Volume | None = None
+    stream: str | None = None
+    now: datetime | None = None
+    fail_on: Level | None = Level.ERROR
+    timeout: float = DEFAULT_TIMEOUT
+    probe: Probe | None = None
+    second_opinion: bool = False
+    owned_domains: tuple[str, ...] = ()
+    jurisdictions: tuple[str, ...] = ()
+
+
+@dataclass
+class Checker:
+    """The pipeline with rules, policy and DNS made ready; one instance serves any number of targets, side by side."""
+
+    options: Options
+    book: catalog.Catalog = field(default_factory=catalog.standard)
+    shown: tuple[type, ...] = SHOWN  # facts gathered for the report even if no rule reads them
+
+    def __post_init__(self) -> None:
+        """Hold the policy against the rule book. Raises PolicyError."""
+        policy.hold_against(self.options.policy, self.book.rules, self.book.checks)
+        self._plans: dict[tuple[frozenset[type], frozenset[str]], Plan] = {}
+
+    # --- targets
+
+    async def message(
+        self,
+        data: bytes,
+        *,
+        name: str = "message",
+        envelope: Envelope | None = None,
+        session: Session | None = None,
+        selectors: Sequence[str] = (),
+        stage: Stage = Stage.POST_SIGN,
+        origin: Origin = Origin.AS_SENT,
+    ) -> TargetReport:
+        """Check one message. Raises InputError when the octets are no message at all."""
+        octets = Octets(*with_crlf(data), origin=origin)
+        if not octets.data.strip(b"\r\n"):
+            raise InputError("the message is empty")
+        roots: list[object] = [octets]
+        if origin is Origin.AS_RECEIVED:
+            roots.append(AsReceived())
+        if envelope is not None:
+            roots.append(envelope)
+        if session is not None:
+            roots.append(session)
+        if selectors:
+            roots.append(Selectors(tuple(selectors)))
+        around = policy.Circumstances(TargetKind.MESSAGE, stage, self._declared(), origin, octets.line_ends_converted)
+        return await self._examine(name, roots, around)
+
+    async def domain(
+        self,
+        domain: str,
+        *,
+        session: Session | None = None,
+        envelope: Envelope | None = None,
+        selectors: Sequence[str] = (),
+    ) -> TargetReport:
+        """Audit one domain. Raises InputError when the name is no domain name."""
+        try:
+            ascii_name = to_ascii(domain)
+        except BadName as error:
+            raise InputError(f"not a domain name: {error}") from None
+        if (
+            any(character.isspace() for character in domain.strip())
+            or "." not in ascii_name
+            or ascii_name.replace(".", "").isdigit()
+        ):
+            raise InputError("not a domain name")
+        roots: list[object] = [AuditedDomain(ascii_name)]
+        if session is not None:
+            roots.append(session)
+        if envelope is not None:
+            roots.append(envelope)
+        if selectors:
+            roots.append(Selectors(tuple(selectors)))
+        if self.options.second_opinion:
+            roots.append(SecondOpinionWanted(self.options.timeout))
+        around = policy.Circumstances(TargetKind.DOMAIN, Stage.POST_SIGN, self._declared())
+        return await self._examine(domain, roots, around)
+
+    # --- the pipeline
+
+    def _declared(self) -> Declared:
+        chosen = self.options
+        return Declared(
+            chosen.message_class or chosen.policy.message_class,
+            chosen.volume or chosen.policy.volume or Volume.BULK,
+            chosen.stream,
+            chosen.jurisdictions,
+            chosen.owned_domains,
+        )
+
+    async def _examine(self, name: str, given: Iterable[object], around: policy.Circumstances) -> TargetReport:
+        roots = self._roots(given, around)
+        selected = list(policy.select(self.options.policy, self.book.rules.values(), around))
+        checks = [self.book.checks[rule.id] for rule, _, why_not in selected if why_not is None]
+        facts = await gather(self._plan(checks, roots), roots)
+        results = []
+        for rule, level, why_not in selected:
+            if why_not is not None:
+                results.append(Result(rule.id, Outcome.NOT_APPLICABLE, level, why_not, rule.covers))
+                continue
+            judged = run(self.book.checks[rule.id], facts, self.options.policy.options(rule.id))
+            results.append(_in_file(policy.weigh(rule, level, judged, around.declared), name, around.kind))
+        return TargetReport(
+            name,
+            around.kind,
+            policy.verdict(results, self.options.fail_on),
+            DeclaredClass(around.declared.message_class, around.declared.volume, around.declared.stream),
+            policy.count(results),
+            tuple(results),
+            summarise(facts),
+            {provider: policy.outlook(provider, results, self.book.rules) for provider in _providers()},
+        )
+
+    def _roots(self, given: Iterable[object], around: policy.Circumstances) -> Roots:
+        values: list[object] = [*given, around.declared]
+        dns = self.options.dns
+        if dns == "live":
+            from .net import dns as net_dns
+
+            dns = net_dns.Live()
+        if dns != "offline":
+            from .net import dns as net_dns
+
+            values.append((Dns, net_dns.Deadline(dns, self.options.timeout)))
+        if self.options.now is not None or not any(isinstance(value, AsReceived) for value in values):
+            values.append(Now(self.options.now or datetime.now(UTC)))
+        if self.options.probe is not None:
+            values.append((Probe, self.options.probe))
+        return Roots(*values, why_absent=WHY_ABSENT)
+
+    def _plan(self, checks: Sequence[Check], roots: Roots) -> Plan:
+        """The plan for these checks from these roots; planned once for each combination."""
+        key = (frozenset(roots), frozenset(check.id for check in checks))
+        if key not in self._plans:
+            wanted = dict.fromkeys(need.fact for check in checks for need in check.needs)
+            self._plans[key] = self.book.planner.plan([*wanted, *self.shown], roots)
+        return self._plans[key]
+
+
+def _in_file(result: Result, name: str, kind: TargetKind) -> Result:
+    """Name the file in every place that has a line: checks see octets, not files."""
+    if kind is not TargetKind.MESSAGE or not any(
+        problem.where is not None and problem.where.line for problem in result.problems
+    ):
+        return result
+    placed = tuple(
+        msgspec.structs.replace(problem, where=msgspec.structs.replace(problem.where, file=name))
+        if problem.where is not None and problem.where.line
+        else problem
+        for problem in result.problems
+    )
+    return msgspec.structs.replace(result, problems=placed)
+
+
+@lru_cache(maxsize=1)
+def _providers() -> tuple[str, ...]:
+    return tuple(rulefiles.load()["providers"])
+
+
+def unreadable(name: str, kind: TargetKind, why: str, declared: DeclaredClass | None = None) -> TargetReport:
+    """The report of a target that could not be examined: it keeps its place among the others."""
+    return TargetReport(name, kind, Verdict.UNKNOWN, declared or DeclaredClass(), Counts(), (), {}, {}, error=why)
+
+
+def report(targets: Sequence[TargetReport], chosen: Options, started: float) -> Report:
+    """Put the targets of one run together; `started` is what `time.monotonic` said at its beginning."""
+    use = getattr(chosen.dns, "use", DnsUse)()
+    elapsed = round((time.monotonic() - started) * 1000)
+    return Report(chosen.policy.name, worst(iter([one.verdict for one in targets])), elapsed, use, tuple(targets), __version__)
+
+
+def to_json(value: Report | TargetReport, *, every_result: bool = False) -> bytes:
+    """Serialise to schema `delivcheck/1`: fails and unknowns, or with `every_result` all results."""
+    if not every_result:
+        value = only_telling(value)
+    return msgspec.json.encode(value)
+
+
+def only_telling(value: Any) -> Any:
+    """The same report without the results that passed or did not apply."""
+    if isinstance(value, Report):
+        return msgspec.structs.replace(value, targets=tuple(only_telling(one) for one in value.targets))
+    kept = tuple(one for one in value.results if one.outcome in {Outcome.FAIL, Outcome.UNKNOWN})
+    return msgspec.structs.replace(value, results=kept)
+
+
+# --- one call ----------------------------------------------------------------------------------------------------
+
+
+def _options(chosen: str | policy.Policy, dns: Dns | Live, settings: Mapping[str, Any]) -> Options:
+    made = chosen if isinstance(chosen, policy.Policy) else policy.load(chosen)
+    if "message_class" in settings and settings["message_class"] is not None:
+        settings = {**settings, "message_class": MessageClass(settings["message_class"])}
+    if "volume" in settings and settings["volume"] is not None:
+        settings = {**settings, "volume": Volume(settings["volume"])}
+    if dns == "live":
+        from .net import dns as net_dns
+
+        dns = net_dns.Live()
+    return Options(made, dns, **settings)
+
+
+def _session(ip: str | IPAddress | None, ehlo: str | None, tls: bool | None) -> Session | None:
+    return None if ip is None else Session(ip_address(str(ip)), ehlo, tls)
+
+
+async def check_message_async(
+    octets: bytes,
+    *,
+    envelope: Envelope | None = None,
+    ip: str | IPAddress | None = None,
+    ehlo: str | None = None,
+    tls: bool | None = None,
+    policy: str | policy.Policy = "bulk",
+    dns: Dns | Live = "live",
+    name: str = "message",
+    stage: Stage = Stage.POST_SIGN,
+    received: bool = False,
+    selectors: Sequence[str] = (),
+    **settings: Any,
+) -> Report:
+    """Check one message as it will be sent (or, with `received`, as it came in).
+
+    `octets` are the message as bytes, CRLF or stored with LF throughout; `settings` are the other fields of `Options`
+    (`message_class="bulk"`, `now=…`, `timeout=…`). Raises InputError, PolicyError.
+    """
+    started = time.monotonic()
+    chosen = _options(policy, dns, settings)
+    origin = Origin.AS_RECEIVED if received else Origin.AS_SENT
+    target = await Checker(chosen).message(
+        octets, name=name, envelope=envelope, session=_session(ip, ehlo, tls), selectors=selectors, stage=stage, origin=origin
+    )
+    return report([target], chosen, started)
+
+
+async def audit_domain_async(
+    domain: str,
+    *,
+    ip: str | IPAddress | None = None,
+    ehlo: str | None = None,
+    mail_from: str | None = None,
+    policy: str | policy.Policy = "bulk",
+    dns: Dns | Live = "live",
+    selectors: Sequence[str] = (),
+    **settings: Any,
+) -> Report:
+    """Audit one sender domain; parameters as in `check_message_async`. Raises InputError, PolicyError."""
+    started = time.monotonic()
+    chosen = _options(policy, dns, settings)
+    envelope = None if mail_from is None else Envelope(mail_from)
+    target = await Checker(chosen).domain(domain, session=_session(ip, ehlo, None), envelope=envelope, selectors=selectors)
+    return report([target], chosen, started)
+
+
+def _now(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def check_message(octets: bytes, **parameters: Any) -> Report:
+    """`check_message_async`, waited for. Not to be called from a running event loop."""
+    return _now(check_message_async(octets, **parameters))
+
+
+def audit_domain(domain: str, **parameters: Any) -> Report:
+    """`audit_domain_async`, waited for. Not to be called from a running event loop."""
+    return _now(audit_domain_async(domain, **parameters))

@@ -1,0 +1,127 @@
+"""The rule book: every page with the check behind it, and the facts they can be made from.
+
+Pages are data and may come from any folder; code comes from installed packages only. A package adds rules with an entry point
+in the group `delivcheck.rules` (a module with checks and a folder `rules/` of pages beside it) and facts with one in
+`delivcheck.facts` (a module with providers).
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from . import checks, facts, rulefiles
+from .engine import Check, Planner, Provider
+from .model import Rule
+
+RuleFileError = rulefiles.RuleFileError
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Pages by id in the order of the book, and the check behind each."""
+
+    rules: Mapping[str, Rule]
+    checks: Mapping[str, Check]
+    providers: tuple[Provider, ...]
+
+    @cached_property
+    def planner(self) -> Planner:
+        """The planner over all providers."""
+        return Planner(self.providers)
+
+    @property
+    def without_check(self) -> list[str]:
+        """Ids of pages that no check is bound to."""
+        return [name for name in self.rules if name not in self.checks]
+
+    @property
+    def without_page(self) -> list[str]:
+        """Ids of checks that have no page."""
+        return [name for name in self.checks if name not in self.rules]
+
+
+def page(id: str, raw: Mapping[str, Any], path: str) -> Rule:  # noqa: A002 -- the word the pages use
+    """Make a rule of a parsed page. Raises RuleFileError naming file and field."""
+    if "id" in raw:
+        raise RuleFileError(f"{path}: id: the path is the id, the page must not repeat it")
+    try:
+        return msgspec.convert({"id": id, **raw}, Rule)
+    except msgspec.ValidationError as error:
+        text, _, field = str(error).partition(" - at `$.")
+        raise RuleFileError(f"{path}: {field.rstrip('`') + ': ' if field else ''}{text[:1].lower()}{text[1:]}") from None
+
+
+def _modules(package: ModuleType) -> list[ModuleType]:
+    """All modules of a package, by name; a rule family may itself be a package."""
+    names = sorted(info.name for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."))
+    return [importlib.import_module(name) for name in names]
+
+
+def _collect(modules: Iterable[ModuleType], kind: type) -> list[Any]:
+    """Every value of a kind that the modules define, in order of definition, once."""
+    seen: dict[int, Any] = {}
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, kind):
+                seen.setdefault(id(value), value)
+    return list(seen.values())
+
+
+def _installed(group: str) -> list[ModuleType]:
+    """Modules that other packages offer. One that cannot be imported is the user's to know: RuleFileError."""
+    modules = []
+    for entry in sorted(metadata.entry_points(group=group), key=lambda entry: entry.name):
+        try:
+            module = entry.load()
+        except Exception as error:
+            raise RuleFileError(
+                f"{group}: {entry.name} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}"
+            ) from error
+        modules.append(module)
+    return modules
+
+
+def assemble(rules_folder: Path | None = None, *, strict: bool = True) -> Catalog:
+    """Read pages, collect checks and providers, hold pages and checks equal. Raises RuleFileError."""
+    own = rules_folder or rulefiles.folder()
+    pages = {name: page(name, raw, f"rules/{name}.toml") for name, raw in rulefiles.load(own)["pages"].items()}
+    from_packages = _installed("delivcheck.rules")
+    for module in from_packages:
+        root = Path(str(module.__file__)).parent / "rules"
+        for name, raw in rulefiles.load(root)["pages"].items():
+            if name in pages:
+                raise RuleFileError(f"{root}/{name}.toml: there is a rule of this name already")
+            pages[name] = page(name, raw, f"{root}/{name}.toml")
+    bound: dict[str, Check] = {}
+    for check in _collect([*_modules(checks), *from_packages], Check):
+        if check.id in bound:
+            raise RuleFileError(f"two checks claim the page {check.id}")
+        bound[check.id] = check
+    ours = sorted(_modules(facts), key=lambda module: module.__name__.rpartition(".")[2] not in facts.FIRST)
+    providers = _collect([*ours, *_installed("delivcheck.facts")], Provider)
+    catalog = Catalog(pages, bound, tuple(providers))
+    if strict and (catalog.without_check or catalog.without_page):
+        halves = [f"{name}: page without a check" for name in catalog.without_check]
+        halves += [f"{name}: check without a page" for name in catalog.without_page]
+        raise RuleFileError("; ".join(halves))
+    return catalog
+
+
+@lru_cache(maxsize=1)
+def standard() -> Catalog:
+    """The catalog of this installation, read once."""
+    return assemble()
+
+
+@lru_cache(maxsize=1)
+def pages() -> Mapping[str, Rule]:
+    """Our own pages alone, without importing a check: what `explain` and `rules` need."""
+    return {name: page(name, raw, f"rules/{name}.toml") for name, raw in rulefiles.load()["pages"].items()}

@@ -1,0 +1,359 @@
+"""Plan, gather, run: from the roots we were given to one outcome for each check.
+
+Providers say by their parameter types what they need and by their return type what they make; checks say what they need.
+The planner walks from the checks that were selected to the roots, so that only what somebody will read is gathered.
+Nothing registers itself: `@fact` and `@rule` return values that the catalog collects.
+"""
+
+import asyncio
+import inspect
+import logging
+import types
+import typing
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from .model import Finding, NotApplicable, Outcome, Problem, Unavailable, Undetermined
+
+log = logging.getLogger("delivcheck")
+
+MAX_PROBLEMS = (
+    50  # per rule and target; a message with 10,000 bare LFs is told fifty times, then counted (Ruff and zizmor have no limit)
+)
+
+Absent = Unavailable | NotApplicable
+
+
+class EngineError(Exception):
+    """The facts and checks themselves are wired wrongly: a programmer's fault, found by a test at import."""
+
+
+# --- what providers and checks declare ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One parameter: the fact's type, and which of the two ways of being absent the function wants to see for itself."""
+
+    name: str
+    fact: type
+    sees: frozenset[type] = frozenset()
+
+    def lets_through(self, value: object) -> bool:
+        """Tell whether the function can be called with this value."""
+        return not isinstance(value, (Unavailable, NotApplicable)) or type(value) in self.sees
+
+
+_ABSENCES = (Unavailable, NotApplicable)
+
+
+def _needs(function: Callable[..., Any]) -> tuple[Need, ...]:
+    """Read a signature; keyword-only parameters are options, not needs."""
+    hints = typing.get_type_hints(function)
+    needs = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            continue
+        try:
+            hint = hints[parameter.name]
+        except KeyError:
+            raise EngineError(f"{function.__qualname__}: parameter {parameter.name} has no type") from None
+        members = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        wanted = [member for member in members if member not in _ABSENCES]
+        if len(wanted) != 1 or not isinstance(wanted[0], type):
+            raise EngineError(
+            raise EngineError(
+                f"{function.__qualname__}: parameter {parameter.name} must name one fact, optionally | Unavailable | NotApplicable"
+            )
+            )
+        needs.append(Need(parameter.name, wanted[0], frozenset(member for member in members if member in _ABSENCES)))
+    return tuple(needs)
+
+
+@dataclass(frozen=True, eq=False)
+class Provider:
+    """A function that makes one fact. It may be a coroutine function; one that waits for nothing should not be."""
+
+    function: Callable[..., Any]
+
+    @cached_property
+    def needs(self) -> tuple[Need, ...]:
+        """What it is made from."""
+        return _needs(self.function)
+
+    @cached_property
+    def makes(self) -> type:
+        """The fact's type, its return annotation."""
+        made = typing.get_type_hints(self.function).get("return")
+        if not isinstance(made, type):
+            raise EngineError(f"{self.function.__qualname__}: a provider's return type is the fact it makes")
+        return made
+
+    @cached_property
+    def waits(self) -> bool:
+        """Whether it is a coroutine function."""
+        return inspect.iscoroutinefunction(self.function)
+
+    def __repr__(self) -> str:
+        return f"<provider {self.function.__module__}.{self.function.__qualname__}>"
+
+
+def fact(function: Callable[..., Any]) -> Provider:
+    """Declare a provider. Several may make the same fact from different roots: the first that the roots reach is taken."""
+    return Provider(function)
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """The function behind a rule's page."""
+
+    id: str
+    function: Callable[..., Iterator[Finding]]
+
+    @cached_property
+    def needs(self) -> tuple[Need, ...]:
+        """The facts it reads."""
+        return _needs(self.function)
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """Its options and their defaults: the keyword-only parameters, with hyphens as a policy writes them."""
+        return {
+            parameter.name.replace("_", "-"): parameter.default
+            for parameter in inspect.signature(self.function).parameters.values()
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        }
+
+    def __repr__(self) -> str:
+        return f"<check {self.id}>"
+
+
+def rule(id: str) -> Callable[[Callable[..., Iterator[Finding]]], Check]:  # noqa: A002 -- the word the pages use
+    """Bind a check to its page by id."""
+
+    def bind(function: Callable[..., Iterator[Finding]]) -> Check:
+        return Check(id, function)
+
+    return bind
+
+
+# --- roots -------------------------------------------------------------------------------------------------------
+
+
+class Roots(Mapping[type, Any]):
+    """What we were given, by type. A root that was not given is absent; `why_absent` says so in the user's words."""
+
+    def __init__(self, *values: object, why_absent: Mapping[type, str] | None = None) -> None:
+        """Take the values; each stands for its own type, or for the type of a (type, value) pair."""
+        self._values: dict[type, Any] = {}
+        for value in values:
+            if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], type):
+                self._values[value[0]] = value[1]
+            else:
+                self._values[type(value)] = value
+        self.why_absent = dict(why_absent or {})
+
+    def __getitem__(self, key: type) -> Any:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[type]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+# --- plan --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which providers to run, inputs first, and why each fact that was asked for cannot be had at all."""
+
+    steps: tuple[Provider, ...]
+    unreachable: Mapping[type, NotApplicable] = field(default_factory=dict)
+
+
+class Planner:
+    """Knows all providers; answers which of them a set of needs takes. Immutable once made."""
+
+    def __init__(self, providers: Iterable[Provider]) -> None:
+        """Index the providers by what they make, in the order given."""
+        self._by_type: dict[type, list[Provider]] = {}
+        for provider in providers:
+            self._by_type.setdefault(provider.makes, []).append(provider)
+
+    @property
+    def facts(self) -> Mapping[type, Sequence[Provider]]:
+        """All facts and who can make them."""
+        return self._by_type
+
+    def plan(self, wanted: Iterable[type], roots: Roots) -> Plan:
+        """Choose a provider for everything the wanted facts are made of.
+
+        A provider is chosen when all facts it needs can be had, or when it wants to see that they are not applicable.
+        """
+        chosen: dict[type, Provider] = {}
+        unreachable: dict[type, NotApplicable] = {}
+        order: list[Provider] = []
+        path: list[type] = []
+
+        def reach(key: type) -> bool:
+            if key in roots or key in chosen:
+                return True
+            if key in unreachable:
+                return False
+            if key in path:
+                cycle = " → ".join(each.__name__ for each in [*path[path.index(key) :], key])
+                raise EngineError(f"facts made of each other: {cycle}")
+            path.append(key)
+            why: NotApplicable | None = None
+            for provider in self._by_type.get(key, ()):
+                missing = [n for n in provider.needs if not reach(n.fact) and NotApplicable not in n.sees]
+                if not missing:
+                    path.pop()
+                    chosen[key] = provider
+                    order.append(provider)
+                    return True
+                why = why or unreachable[missing[0].fact]
+            path.pop()
+            unreachable[key] = why or NotApplicable(roots.why_absent.get(key, f"no {key.__name__} was given"))
+            return False
+
+        for key in wanted:
+            reach(key)
+        return Plan(tuple(order), unreachable)
+
+
+# --- gather ------------------------------------------------------------------------------------------------------
+
+
+class Facts(dict[type, Any]):
+    """The gathered values by type: a fact, or the `Unavailable` or `NotApplicable` that stands in its place."""
+
+
+def _call(provider: Provider, facts: Facts) -> Any:
+    """Call a provider with its inputs, or hand the first absence it does not want to see to its own fact."""
+    arguments = []
+    for need in provider.needs:
+        value = facts[need.fact]
+        if not need.lets_through(value):
+            return value
+        arguments.append(value)
+    return provider.function(*arguments)
+
+
+def _settled(provider: Provider, error: Exception) -> Absent:
+    """The value a provider's exception leaves behind."""
+    if isinstance(error, (Unavailable, NotApplicable)):
+        return error.with_traceback(None)
+    log.error("the provider of %s failed", provider.makes.__name__, exc_info=error)
+    bug = Unavailable(f"delivcheck could not make {provider.makes.__name__}: {type(error).__name__}: {error}")
+    bug.bug = True  # type: ignore[attr-defined]  # the run reports it and exits 70
+    return bug
+
+
+async def gather(plan: Plan, roots: Roots) -> Facts:
+    """Run the plan. Providers that wait run side by side; each starts when the last of its inputs is there."""
+    facts = Facts(roots)
+    facts.update(plan.unreachable)
+    waiting: dict[Provider, int] = {}
+    readers: dict[type, list[Provider]] = {}
+    ready: deque[Provider] = deque()
+    for provider in plan.steps:
+        missing = {need.fact for need in provider.needs if need.fact not in facts}
+        waiting[provider] = len(missing)
+        for key in missing:
+            readers.setdefault(key, []).append(provider)
+        if not missing:
+            ready.append(provider)
+    running: dict[asyncio.Task[Any], Provider] = {}
+
+    def settle(provider: Provider, value: Any) -> None:
+        facts[provider.makes] = value
+        for reader in readers.get(provider.makes, ()):
+            waiting[reader] -= 1
+            if not waiting[reader]:
+                ready.append(reader)
+
+    async def finish(awaitable: Awaitable[Any]) -> Any:
+        return await awaitable
+
+    try:
+        while ready or running:
+            while ready:
+                provider = ready.popleft()
+                try:
+                    value = _call(provider, facts)
+                except Exception as error:  # noqa: BLE001 -- a provider may fail in any way; its readers must not
+                    value = _settled(provider, error)
+                if inspect.isawaitable(value):
+                    running[asyncio.ensure_future(finish(value))] = provider
+                else:
+                    settle(provider, value)
+            if running:
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    provider = running.pop(task)
+                    fault = task.exception()
+                    settle(provider, task.result() if fault is None else _settled(provider, typing.cast("Exception", fault)))
+    finally:
+        for task in running:
+            task.cancel()
+    return facts
+
+
+# --- run ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One check's outcome before any policy: what it found, or why it could not."""
+
+    id: str
+    outcome: Outcome
+    problems: tuple[Problem, ...] = ()
+    reason: str | None = None
+    bug: bool = False
+
+
+def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | None = None) -> Judged:
+    """Call one check. A problem found beats something undetermined; a check that raises is unknown, never a pass."""
+    arguments = []
+    for need in check.needs:
+        value = facts[need.fact]
+        if not need.lets_through(value):
+            if isinstance(value, NotApplicable):
+                return Judged(check.id, Outcome.NOT_APPLICABLE, reason=value.reason)
+            return Judged(check.id, Outcome.UNKNOWN, reason=value.reason, bug=getattr(value, "bug", False))
+        arguments.append(value)
+    problems: list[Problem] = []
+    unsure: list[str] = []
+    more = 0
+    try:
+        for finding in check.function(*arguments, **{name.replace("-", "_"): value for name, value in (options or {}).items()}):
+            if isinstance(finding, Undetermined):
+                if finding.reason not in unsure:
+                    unsure.append(finding.reason)
+            elif len(problems) < MAX_PROBLEMS:
+                problems.append(finding)
+            else:
+                more += 1
+    except NotApplicable as nothing:
+        if not problems:
+            return Judged(check.id, Outcome.NOT_APPLICABLE, reason=nothing.reason)
+    except Unavailable as unknown:
+        unsure.append(unknown.reason)
+    except Exception as error:
+        log.exception("the check %s failed", check.id)
+        return Judged(check.id, Outcome.UNKNOWN, reason=f"delivcheck failed here: {type(error).__name__}: {error}", bug=True)
+    if more:
+        problems.append(Problem(f"and {more} more"))
+    if problems:
+        return Judged(check.id, Outcome.FAIL, tuple(problems), "; ".join(unsure) or None)
+    if unsure:
+        return Judged(check.id, Outcome.UNKNOWN, reason="; ".join(unsure))
+    return Judged(check.id, Outcome.PASS)

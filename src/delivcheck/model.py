@@ -1,0 +1,409 @@
+"""The nouns everybody shares: DNS answers, places, problems, results, rules and reports.
+
+Imports nothing of ours. The values that leave the program (`Report` and what it holds) are msgspec structs
+whose fields are the JSON of schema `delivcheck/1`: what you see here is what a consumer parses.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+# --- words -------------------------------------------------------------------------------------------------------
+
+
+class Level(StrEnum):
+    """What a failed rule is worth. The policy sets it; `off` means the rule does not run."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+    OFF = "off"
+
+    @property
+    def rank(self) -> int:
+        """Error 3, warning 2, note 1, off 0: higher is worse."""
+        return _RANKS[self]
+
+
+_RANKS = {Level.ERROR: 3, Level.WARNING: 2, Level.NOTE: 1, Level.OFF: 0}
+
+
+class Outcome(StrEnum):
+    """How one rule came out for one target."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not-applicable"
+
+
+class Verdict(StrEnum):
+    """What follows for one target: only rules at error level (or at `--fail-on`) decide it."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class TargetKind(StrEnum):
+    """What is examined, and what a page can say it inspects."""
+
+    MESSAGE = "message"
+    DOMAIN = "domain"
+    SENDING_IP = "sending-ip"
+    TEMPLATE = "template"
+
+
+class Stage(StrEnum):
+    """When a rule can be judged first: a template in CI, a message before or after signing, DNS, or live probes."""
+
+    TEMPLATE = "template"
+    PRE_SIGN = "pre-sign"
+    POST_SIGN = "post-sign"
+    DOMAIN = "domain"
+    LIVE = "live"
+
+
+class Basis(StrEnum):
+    """What a rule stands on: an RFC's MUST, a mailbox provider's page, or experience."""
+
+    STANDARD = "standard"
+    PROVIDER = "provider"
+    PRACTICE = "practice"
+
+
+class MessageClass(StrEnum):
+    """Declared by the sender, never guessed: marketing and other subscribed mail, or mail a person's act triggered."""
+
+    BULK = "bulk"
+    TRANSACTIONAL = "transactional"
+
+
+class Volume(StrEnum):
+    """Whether the primary domain is a bulk sender (Gmail: about 5,000 a day once, for good; Microsoft: over 5,000)."""
+
+    BULK = "bulk"
+    LOW = "low"
+
+
+# --- DNS ---------------------------------------------------------------------------------------------------------
+
+
+class Failure(StrEnum):
+    """Why DNS gave no answer. None of these says anything about the record."""
+
+    SERVFAIL = "servfail"
+    TIMEOUT = "timeout"
+    REFUSED = "refused"
+    BOGUS = "bogus"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Records exist.
+
+    `records` by type: TXT a tuple of bytes (its character-strings); A and AAAA the address as text; MX a pair
+    (preference, host); NS, PTR, CNAME a name; SOA (mname, rname, serial, refresh, retry, expire, minimum); any other type its
+    presentation form. Names are lower case A-labels without the final dot; the root is "".
+    `ttl` in seconds; `authentic` is the AD bit; `aliases` the CNAME targets passed on the way, in order.
+    """
+
+    records: tuple[Any, ...]
+    ttl: int = 300
+    authentic: bool = False
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """The name exists, this type does not (NOERROR without an answer, RFC 2308 section 2.2)."""
+
+    ttl: int = 300
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoSuchName:
+    """The name does not exist (NXDOMAIN, RFC 8020). With `aliases`: a CNAME that leads nowhere."""
+
+    ttl: int = 300
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No answer: neither presence nor absence is known."""
+
+    kind: Failure
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.detail})" if self.detail else str(self.kind)
+
+
+Answer = Found | NoData | NoSuchName | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One DNS question; `name` as in `Found`, `type` upper case (`TXT`)."""
+
+    name: str
+    type: str
+
+    def __str__(self) -> str:
+        return f"{self.name or '.'} {self.type}"
+
+
+@runtime_checkable
+class Dns(Protocol):
+    """The one way anything here asks DNS. Live, overlay, recorder and replay all have this shape."""
+
+    async def ask(self, name: str, type: str) -> Answer:  # noqa: A002 -- the DNS word for it
+        """Answer one question; never raises for what DNS or the network does."""
+        ...
+
+
+# --- evidence ----------------------------------------------------------------------------------------------------
+
+
+class Where(Struct, frozen=True, omit_defaults=True):
+    """A place in a file (line and column from 1, columns in octets) or in DNS (name, type, record, span).
+
+    `span` is the half-open range of characters of `record` that the problem is about. For a place in a message
+    `end_column`, when set, is the column after the last octet concerned on the same line.
+    """
+
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    end_column: int | None = None
+    header: str | None = None
+    part: str | None = None  # MIME part number as in IMAP: "1.2"
+    name: str | None = None
+    type: str | None = None
+    record: str | None = None
+    span: tuple[int, int] | None = None
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """One piece of evidence: what was found and where, never advice (that is the page's).
+
+    `level` only for a sub-case that the page says is worth less or more than the rule. `fix` is the exact record, header
+    or line that would be right here, where the check can compute it.
+    """
+
+    message: str
+    where: Where | None = None
+    level: Level | None = None
+    fix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undetermined:
+    """A check could not find out: the rule is `unknown` unless it also found a problem."""
+
+    reason: str
+    where: Where | None = None
+
+
+Finding = Problem | Undetermined
+Findings = Iterator[Finding]
+
+
+class Unavailable(Exception):  # noqa: N818 -- a value as much as an exception, and named as in DESIGN section 2
+    """A fact could not be had this time (DNS did not answer, a limit was hit): what needs it is `unknown`.
+
+    Raised by a provider, or kept inside a collection as the value of one item.
+    """
+
+    def __init__(self, reason: str, where: Where | None = None) -> None:
+        """Keep the reason, one clause without a final stop, and the place."""
+        super().__init__(reason)
+        self.reason = reason
+        self.where = where
+
+
+class NotApplicable(Exception):  # noqa: N818 -- as above
+    """There is nothing to judge, or it was not asked for: what needs it is `not-applicable`, with this reason."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep the reason, one clause without a final stop."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+# --- rules -------------------------------------------------------------------------------------------------------
+
+
+class Source(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a rule comes from, and the day somebody read it there."""
+
+    name: str
+    checked: date
+    url: str | None = None
+
+
+class Refusal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a mailbox provider does about it: the evidence behind the provider outlook."""
+
+    provider: str
+    effect: str  # reject | defer | junk
+    code: str | None = None
+    text: str | None = None
+
+
+class Example(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="kebab"):
+    """One case on a rule's page: documentation and test at once. `rules/README.md` explains every field."""
+
+    name: str
+    is_: str = field(name="is")
+    message: str | None = None
+    file: str | None = None
+    raw: str | None = None
+    domain: str | None = None
+    dns: dict[str, Any] = {}
+    zone: str | None = None
+    envelope: dict[str, Any] = {}
+    ip: str | None = None
+    ehlo: str | None = None
+    now: str | None = None
+    declared: dict[str, Any] = {}
+    selectors: tuple[str, ...] = ()
+    sign: dict[str, Any] | tuple[dict[str, Any], ...] | None = None
+    received: bool = False
+    stage: str | None = None
+    http: dict[str, Any] = {}
+    smtp: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    says: str | None = None
+    line: int | None = None
+    header: str | None = None
+    part: str | None = None
+    at: str | None = None  # "_dmarc.example.org TXT"
+    mark: str | None = None  # the characters of the record or line that the place points at
+    level: str | None = None
+    asks: tuple[str, ...] | None = None
+    traps: tuple[str, ...] = ()
+
+
+class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="kebab"):
+    """A rule's page, `rules/<family>/<problem>.toml`; the path is the id."""
+
+    id: str
+    title: str
+    level: Level
+    basis: Basis
+    since: str
+    why: str
+    fix: str
+    targets: tuple[TargetKind, ...]
+    stage: Stage
+    source: tuple[Source, ...]
+    example: tuple[Example, ...] = ()
+    covers: tuple[str, ...] = ()
+    levels: dict[str, Level] = {}  # the level under another column: low-volume, strict, csa, a regional pack
+    class_: MessageClass | None = field(name="class", default=None)
+    volume: Volume | None = None
+    not_for: tuple[str, ...] = ()  # received | reconstructed
+    refusal: tuple[Refusal, ...] = ()
+    spamassassin: tuple[str, ...] = ()
+    rspamd: tuple[str, ...] = ()
+    see: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> str:
+        """The part of the id before the slash."""
+        return self.id.partition("/")[0]
+
+
+# --- what comes out: JSON schema delivcheck/1 --------------------------------------------------------------------
+
+
+class Result(Struct, frozen=True):
+    """One rule's outcome for one target."""
+
+    rule: str
+    outcome: Outcome
+    level: Level
+    reason: str | None = None
+    covers: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    bug: bool | UnsetType = UNSET  # our own check raised: exit 70
+
+
+class Counts(Struct, frozen=True, rename="kebab"):
+    """How many rules came out how; `suppressed` are those the user silenced with a reason."""
+
+    pass_: int = field(name="pass", default=0)
+    fail: int = 0
+    unknown: int = 0
+    not_applicable: int = 0
+    suppressed: int = 0
+
+
+class Outlook(Struct, frozen=True):
+    """What one provider would likely do, from what can be seen here; never "accepted"."""
+
+    outlook: str  # no-known-blocker | may-junk | would-defer | would-reject | unknown
+    rules: tuple[str, ...] = ()
+    code: str | None = None
+
+
+class DeclaredClass(Struct, frozen=True, rename={"class_": "class"}):
+    """What the sender declared about this mail."""
+
+    class_: MessageClass | None = None
+    volume: Volume = Volume.BULK
+    stream: str | None = None
+
+
+class DnsUse(Struct, frozen=True):
+    """What the run cost in DNS. `rounds`: the longest run of questions that waited for one another."""
+
+    questions: int = 0
+    rounds: int = 0
+    snapshot_age_s: int | None = None
+
+
+class TargetReport(Struct, frozen=True):
+    """Everything about one target; also one line of `--format jsonl`."""
+
+    target: str
+    kind: TargetKind
+    verdict: Verdict
+    declared: DeclaredClass
+    counts: Counts
+    results: tuple[Result, ...]
+    facts: dict[str, Any]
+    providers: dict[str, Outlook]
+    error: str | UnsetType | None = UNSET  # the input could not be read: exit 3
+
+
+class Report(Struct, frozen=True):
+    """One run over one or more targets."""
+
+    policy: str
+    verdict: Verdict
+    elapsed_ms: int
+    dns: DnsUse
+    targets: tuple[TargetReport, ...]
+    version: str
+    schema: str = "delivcheck/1"
+
+
+def worst(verdicts: Mapping[str, Verdict] | Iterator[Verdict] | tuple[Verdict, ...]) -> Verdict:
+    """Fail before unknown before pass."""
+    seen = set(verdicts.values() if isinstance(verdicts, Mapping) else verdicts)
+    for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
+        if verdict in seen:
+            return verdict
+    return Verdict.PASS

@@ -1,0 +1,321 @@
+"""Policies: which rules run, at which level, and what follows from how they came out.
+
+The only place that decides about sending. A policy is data (`rules/policies/*.toml` or the user's own file); it extends
+another, and sets levels and options by rule id or pattern.
+"""
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from . import rulefiles
+from .engine import Check, Judged
+from .facts.roots import Declared, Origin
+from .model import Counts, Level, MessageClass, Outcome, Outlook, Problem, Result, Rule, Stage, TargetKind, Verdict, Volume
+
+MAX_EXTENDS = 8  # policies above policies; more is a mistake or a circle
+
+FAIL_ON = {"error": Level.ERROR, "warning": Level.WARNING, "note": Level.NOTE}  # `never` is None
+
+_KEYS = {"title", "extends", "column", "class", "volume", "on-fail", "on-unknown", "rules"}
+_ACTIONS = {"on-fail": ("refuse", "hold", "send"), "on-unknown": ("defer", "send", "refuse", "hold")}
+
+
+class PolicyError(Exception):
+    """A policy that cannot be used; the text names the file and the key, and the nearest name where one was meant."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line under `[rules]`: a rule id or pattern, and what it sets."""
+
+    pattern: str
+    level: Level | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy with everything it extends folded in. Later settings win."""
+
+    name: str
+    title: str = ""
+    column: str = "bulk"
+    message_class: MessageClass | None = None
+    volume: Volume | None = None
+    on_fail: str = "refuse"
+    on_unknown: str = "defer"
+    settings: tuple[Setting, ...] = ()
+
+    def base_level(self, rule: Rule, declared: Declared) -> Level:
+        """The page's own word for this column, and for a low-volume sender under it."""
+        if self.column == "bulk" and declared.volume is Volume.LOW:
+            return rule.levels.get("low-volume", rule.level)
+        return rule.levels.get(self.column, rule.level)
+
+    def level(self, rule: Rule, declared: Declared) -> Level:
+        """The level that holds after all settings."""
+        level = self.base_level(rule, declared)
+        for setting in self.settings:
+            if setting.level is not None and fnmatch.fnmatchcase(rule.id, setting.pattern):
+                level = setting.level
+        return level
+
+    def options(self, rule_id: str) -> dict[str, Any]:
+        """The options set for a rule."""
+        options: dict[str, Any] = {}
+        for setting in self.settings:
+            if setting.options and fnmatch.fnmatchcase(rule_id, setting.pattern):
+                options.update(setting.options)
+        return options
+
+    def with_settings(self, more: Iterable[Setting]) -> "Policy":
+        """The same policy with settings laid over it, such as those of `--rule`."""
+        return replace(self, settings=(*self.settings, *more))
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+def _word(source: str, key: str, value: Any, words: Sequence[str]) -> str:
+    if value not in words:
+        near = difflib.get_close_matches(str(value), words, 1)
+        raise PolicyError(
+            f"{source}: {key}: {value!r} is none of {', '.join(words)}{f'; did you mean {near[0]}?' if near else ''}"
+        )
+    return str(value)
+
+
+def _setting(source: str, pattern: str, value: Any) -> Setting:
+    if isinstance(value, str):
+        return Setting(pattern, Level(_word(source, f'rules."{pattern}"', value, list(Level))), source=source)
+    if isinstance(value, Mapping):
+        options = dict(value)
+        level = options.pop("level", None)
+        return Setting(
+            pattern,
+            None if level is None else Level(_word(source, f'rules."{pattern}".level', level, list(Level))),
+            options,
+            source,
+        )
+    raise PolicyError(f'{source}: rules."{pattern}": a level, or a table of a level and options')
+
+
+def parse_setting(text: str, source: str = "--rule") -> Setting:
+    """Read `family/name=level`, as `--rule` takes it."""
+    pattern, equals, level = text.partition("=")
+    if not equals:
+        raise PolicyError(f"{source}: {text!r} is not RULE=LEVEL")
+    return _setting(source, pattern.strip(), level.strip())
+
+
+def _shipped() -> Mapping[str, Any]:
+    return rulefiles.load()["policies"]  # type: ignore[no-any-return]
+
+
+def load(name_or_path: str) -> Policy:
+    """Read a policy that we ship, by name, or a file. Raises PolicyError."""
+    return _load(name_or_path, 0)
+
+
+def _load(name_or_path: str, depth: int) -> Policy:
+    if depth > MAX_EXTENDS:
+        raise PolicyError(f"{name_or_path}: policies extend one another more than {MAX_EXTENDS} deep")
+    shipped = _shipped()
+    if name_or_path in shipped:
+        return fold(name_or_path, shipped[name_or_path], f"policies/{name_or_path}.toml", depth)
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and not path.is_file():
+        near = difflib.get_close_matches(name_or_path, shipped, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise PolicyError(f"no policy {name_or_path!r}: there are {', '.join(sorted(shipped))}, or name a .toml file{hint}")
+    try:
+        raw = rulefiles.parse(path)
+    except rulefiles.RuleFileError as error:
+        raise PolicyError(str(error)) from None
+    return fold(path.stem, raw, str(path), depth)
+
+
+def fold(name: str, raw: Mapping[str, Any], source: str, depth: int = 0) -> Policy:
+    """Make a policy of a parsed file over the one it extends. Raises PolicyError."""
+    for key in raw:
+        if key not in _KEYS:
+            near = difflib.get_close_matches(key, sorted(_KEYS), 1)
+            raise PolicyError(f"{source}: {key}: no such key{f'; did you mean {near[0]}?' if near else ''}")
+    base = _load(str(raw["extends"]), depth + 1) if "extends" in raw else Policy(name)
+    rules = raw.get("rules", {})
+    if not isinstance(rules, Mapping):
+        raise PolicyError(f"{source}: rules: a table of rule ids and levels")
+    actions = {key: _word(source, key, raw[key], words) for key, words in _ACTIONS.items() if key in raw}
+    return replace(
+        base,
+        name=name,
+        title=str(raw.get("title", base.title)),
+        column=str(raw.get("column", base.column)),
+        message_class=MessageClass(_word(source, "class", raw["class"], list(MessageClass)))
+        if "class" in raw
+        else base.message_class,
+        volume=Volume(_word(source, "volume", raw["volume"], list(Volume))) if "volume" in raw else base.volume,
+        on_fail=actions.get("on-fail", base.on_fail),
+        on_unknown=actions.get("on-unknown", base.on_unknown),
+        settings=(*base.settings, *(_setting(source, pattern, value) for pattern, value in rules.items())),
+    )
+
+
+def hold_against(policy: Policy, rules: Mapping[str, Rule], checks: Mapping[str, Check]) -> None:
+    """Raise PolicyError for a setting that names no rule, or an option its rule does not have."""
+    for setting in policy.settings:
+        named = [name for name in rules if fnmatch.fnmatchcase(name, setting.pattern)]
+        if not named:
+            raise PolicyError(f"{setting.source}: no rule {setting.pattern!r}{suggestion(setting.pattern, rules)}")
+        for option, value in setting.options.items():
+            for name in named:
+                known = checks[name].options if name in checks else {}
+                if option not in known:
+                    offers = f"its options: {', '.join(known)}" if known else "it has none"
+                    raise PolicyError(f"{setting.source}: {name} has no option {option!r}; {offers}")
+                if known[option] is not None and not isinstance(value, type(known[option])):
+                    raise PolicyError(
+                        f"{setting.source}: {name}: {option} must be {type(known[option]).__name__}, not {value!r}"
+                    )
+
+
+def suggestion(name: str, rules: Iterable[str]) -> str:
+    """`; did you mean …?` with the nearest rule id, comparing whole ids and last parts; empty when nothing is near."""
+    ids = list(rules)
+    near = difflib.get_close_matches(name, ids, 1, 0.6)
+    if not near:
+        tails = {one.partition("/")[2]: one for one in ids}
+        near = [tails[tail] for tail in difflib.get_close_matches(re.sub(r".*/", "", name), tails, 1, 0.6)]
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+# --- what runs ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What decides, beside the facts, whether a rule can be judged on this target."""
+
+    kind: TargetKind
+    stage: Stage
+    declared: Declared
+    origin: Origin = Origin.AS_SENT
+    line_ends_converted: bool = False
+
+
+_READINESS = {Stage.TEMPLATE: 0, Stage.DOMAIN: 0, Stage.LIVE: 0, Stage.PRE_SIGN: 1, Stage.POST_SIGN: 2}
+
+
+def select(policy: Policy, rules: Iterable[Rule], around: Circumstances) -> Iterator[tuple[Rule, Level, str | None]]:
+    """Each rule that inspects this kind of target and is not off, its level, and why it cannot apply (None when it runs)."""
+    for rule in rules:
+        level = policy.level(rule, around.declared)
+        if around.kind in rule.targets and level is not Level.OFF:
+            yield rule, level, _why_not(rule, around)
+
+
+def _why_not(rule: Rule, around: Circumstances) -> str | None:
+    if around.kind is not TargetKind.DOMAIN and _READINESS[rule.stage] > _READINESS[around.stage]:
+        return f"judged on the message as it is {'after' if rule.stage is Stage.POST_SIGN else 'before'} signing"
+    if around.origin.value in rule.not_for or (around.line_ends_converted and "converted" in rule.not_for):
+        how = "is stored with other line ends" if around.origin is not Origin.AS_RECEIVED else "came in"
+        return f"the message {how}, so its sender's octets are not known"
+    declared = around.declared.message_class
+    if rule.class_ is not None and declared is not None and declared is not rule.class_:
+        return f"asked of {rule.class_} mail; this is declared {declared}"
+    if rule.volume is not None and around.declared.volume is not rule.volume:
+        return f"asked of {rule.volume}-volume senders"
+    return None
+
+
+# --- what follows ------------------------------------------------------------------------------------------------
+
+
+def _problem_level(level: Level, problem: Problem) -> Level:
+    """A sub-case's own level: lower replaces, higher raises by one step at most (catalogue, severity_override)."""
+    if problem.level is None or problem.level is level:
+        return level
+    if problem.level.rank < level.rank:
+        return problem.level
+    return next(one for one in (Level.NOTE, Level.WARNING, Level.ERROR) if one.rank == level.rank + 1)
+
+
+def weigh(rule: Rule, level: Level, judged: Judged, declared: Declared) -> Result:
+    """Give a check's outcome its level.
+
+    A rule for one class only, with the class undeclared, does not fail: it is unknown, at note level (DESIGN section 2).
+    """
+    problems = tuple(replace_level(problem, _problem_level(level, problem)) for problem in judged.problems)
+    outcome, reason = judged.outcome, judged.reason
+    if outcome is Outcome.FAIL:
+        level = max(
+            (problem.level for problem in problems if problem.level is not None), key=lambda one: one.rank, default=level
+        )
+    if rule.class_ is not None and declared.message_class is None and outcome in {Outcome.FAIL, Outcome.UNKNOWN}:
+        if outcome is Outcome.FAIL:
+            reason = f"fails if this is {rule.class_} mail; its class was not declared"
+        outcome, level = Outcome.UNKNOWN, Level.NOTE
+    result = Result(rule.id, outcome, level, reason, rule.covers, problems)
+    return Result(rule.id, outcome, level, reason, rule.covers, problems, bug=True) if judged.bug else result
+
+
+def replace_level(problem: Problem, level: Level) -> Problem:
+    """The same problem with its level settled."""
+    return Problem(problem.message, problem.where, level, problem.fix)
+
+
+def verdict(results: Iterable[Result], fail_on: Level | None = Level.ERROR) -> Verdict:
+    """Only results at `fail_on` or above decide, failed before unknown; with None nothing does."""
+    found = Verdict.PASS
+    for result in results:
+        if fail_on is None or result.level.rank < fail_on.rank:
+            continue
+        if result.outcome is Outcome.FAIL:
+            return Verdict.FAIL
+        if result.outcome is Outcome.UNKNOWN:
+            found = Verdict.UNKNOWN
+    return found
+
+
+def count(results: Iterable[Result], suppressed: int = 0) -> Counts:
+    """How many rules came out how."""
+    tally = dict.fromkeys(Outcome, 0)
+    for result in results:
+        tally[result.outcome] += 1
+    return Counts(tally[Outcome.PASS], tally[Outcome.FAIL], tally[Outcome.UNKNOWN], tally[Outcome.NOT_APPLICABLE], suppressed)
+
+
+_EFFECTS = {"reject": "would-reject", "defer": "would-defer", "junk": "may-junk"}  # worst first
+
+
+def outlook(provider: str, results: Iterable[Result], rules: Mapping[str, Rule]) -> Outlook:
+    """What one provider would likely do, from the refusals that the failed rules' pages name.
+
+    Never "accepted": reputation and content filters are out of sight. A rule that could not be decided makes it unknown, unless
+    something else is known to be refused.
+    """
+    hits: dict[str, list[tuple[str, str | None]]] = {effect: [] for effect in _EFFECTS}
+    unsure: list[str] = []
+    for result in results:
+        for refusal in rules[result.rule].refusal:
+            if refusal.provider != provider or refusal.effect not in hits:
+                continue
+            if result.outcome is Outcome.FAIL and result.level.rank >= Level.WARNING.rank:
+                hits[refusal.effect].append((result.rule, refusal.code))
+            elif result.outcome is Outcome.UNKNOWN and result.rule not in unsure:
+                unsure.append(result.rule)
+    for effect, word in _EFFECTS.items():
+        if effect != "reject" and unsure:
+            break
+        if hits[effect]:
+            names = tuple(dict.fromkeys(name for name, _ in hits[effect]))
+            return Outlook(word, names, next((code for _, code in hits[effect] if code), None))
+    if unsure:
+        return Outlook("unknown", tuple(unsure))
+    return Outlook("no-known-blocker")

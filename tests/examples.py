@@ -1,0 +1,92 @@
+"""Runs one example of a rule's page through the same pipeline the product uses, with a closed DNS world."""
+
+import asyncio
+from datetime import datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+from delivcheck import catalog, policy
+from delivcheck.api import Checker, Options
+from delivcheck.facts.roots import Envelope, Origin, Session
+from delivcheck.model import Example, MessageClass, Result, Rule, Stage, TargetKind, Volume
+
+NOW = "2026-11-23T12:00:00+00:00"  # when an example does not say
+
+
+def octets(example: Example, rule: Rule) -> bytes | None:
+    """The example's message: text with LF sent as CRLF, `raw` with its escapes as Latin-1 octets, or a file beside the page."""
+    if example.message is not None:
+        return example.message.removeprefix("\n").replace("\n", "\r\n").encode()
+    if example.raw is not None:
+        return example.raw.encode("latin-1")
+    if example.file is not None:
+        return (Path("rules") / rule.family / example.file).read_bytes()
+    return None
+
+
+def run(book: catalog.Catalog, rule: Rule, example: Example) -> tuple[Result, list[str]]:
+    """The result of this rule alone, and the DNS questions that it asked."""
+    from delivcheck.net.snapshot import from_mapping
+    from delivcheck.net.zone import overlay_of_text
+
+    now = datetime.fromisoformat(example.now or NOW)
+    data = octets(example, rule)
+    zone = dict(example.dns)
+    if example.sign is not None:
+        from tests.keys import sign_example
+
+        assert data is not None
+        for spec in (example.sign,) if isinstance(example.sign, dict) else example.sign:
+            data, published = sign_example(data, spec, now)
+            zone = {**published, **zone}
+    world = from_mapping(zone)
+    dns = world if example.zone is None else overlay_of_text(example.zone, world)
+    declared = example.declared
+    options = Options(
+        policy=policy.load("bulk").with_settings([policy.Setting(rule.id, options=example.options)] if example.options else []),
+        dns=dns,
+        message_class=MessageClass(declared["class"]) if "class" in declared else rule.class_,
+        volume=Volume(declared["volume"]) if "volume" in declared else None,
+        stream=declared.get("stream"),
+        now=None if example.received and example.now is None else now,
+        owned_domains=tuple(declared.get("owned-domains", ())),
+        jurisdictions=tuple(declared.get("jurisdictions", ())),
+        probe=_probe(example),
+    )
+    checker = Checker(options, catalog.Catalog({rule.id: rule}, book.checks, book.providers), shown=())
+    session = None if example.ip is None else Session(ip_address(example.ip), example.ehlo, example.envelope.get("tls"))
+    envelope = None
+    if "mail-from" in example.envelope:
+        envelope = Envelope(
+            example.envelope["mail-from"],
+            tuple(example.envelope.get("rcpt", ())),
+            bool(example.envelope.get("smtputf8", False)),
+        )
+    if data is not None:
+        work = checker.message(
+            data,
+            envelope=envelope,
+            session=session,
+            selectors=example.selectors,
+            stage=Stage(example.stage or "post-sign"),
+            origin=Origin.AS_RECEIVED if example.received else Origin.AS_SENT,
+        )
+    else:
+        assert example.domain is not None, "an example needs a message or a domain"
+        work = checker.domain(example.domain, session=session, envelope=envelope, selectors=example.selectors)
+    report = asyncio.run(work)
+    assert report.results, f"{rule.id} does not inspect a {report.kind}"
+    return report.results[0], [str(question) for question in world.asked]
+
+
+def _probe(example: Example) -> object | None:
+    if not example.http and not example.smtp:
+        return None
+    from delivcheck.net.probe import scripted
+
+    return scripted(example.http, example.smtp)
+
+
+def inspects(rule: Rule, kind: TargetKind) -> bool:
+    """Whether the page names this kind of target."""
+    return kind in rule.targets

@@ -1,0 +1,340 @@
+"""The engine plans only what is read, gathers each fact once, and never turns an absence into a pass."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from delivcheck.engine import MAX_PROBLEMS, Check, EngineError, Planner, Roots, fact, gather, rule, run
+from delivcheck.model import NotApplicable, Outcome, Problem, Unavailable, Undetermined
+
+
+@dataclass(frozen=True)
+class Given:
+    value: int
+
+
+@dataclass(frozen=True)
+class Other:
+    value: int
+
+
+@dataclass(frozen=True)
+class Doubled:
+    value: int
+
+
+@dataclass(frozen=True)
+class Sum:
+    value: int
+
+
+@dataclass(frozen=True)
+class Told:
+    text: str
+
+
+@fact
+def doubled(given: Given) -> Doubled:
+    return Doubled(given.value * 2)
+
+
+@fact
+def doubled_of_other(other: Other) -> Doubled:
+    return Doubled(other.value * 20)
+
+
+@fact
+async def total(given: Given, doubled: Doubled) -> Sum:
+    await asyncio.sleep(0)
+    return Sum(given.value + doubled.value)
+
+
+def facts_of(providers, wanted, *given, why_absent=None):
+    roots = Roots(*given, why_absent=why_absent)
+    return asyncio.run(gather(Planner(providers).plan(wanted, roots), roots))
+
+
+def check(function):
+    return rule("test/rule")(function)
+
+
+def test_facts_are_made_from_roots_through_other_facts():
+    assert facts_of([doubled, total], [Sum], Given(3))[Sum] == Sum(9)
+
+
+def test_only_what_is_asked_for_is_planned():
+    assert Planner([doubled, total]).plan([Doubled], Roots(Given(1))).steps == (doubled,)
+
+
+@pytest.mark.parametrize(("given", "expected"), [(Given(1), 2), (Other(1), 20)])
+def test_the_provider_that_the_roots_reach_is_taken(given, expected):
+    assert facts_of([doubled, doubled_of_other], [Doubled], given)[Doubled] == Doubled(expected)
+
+
+def test_the_first_reachable_provider_wins():
+    assert facts_of([doubled_of_other, doubled], [Doubled], Given(1), Other(1))[Doubled] == Doubled(20)
+
+
+def test_a_root_that_was_given_beats_every_provider():
+    assert facts_of([doubled], [Doubled], Given(1), Doubled(7))[Doubled] == Doubled(7)
+
+
+def test_a_root_can_stand_for_its_protocol():
+    assert Roots((Given, Other(1)))[Given] == Other(1)
+    assert len(Roots(Given(1), Other(2))) == 2
+
+
+def test_what_no_root_reaches_is_not_applicable_with_the_reason_in_the_users_words():
+    value = facts_of([doubled, total], [Sum], why_absent={Given: "no --given"})[Sum]
+
+    assert isinstance(value, NotApplicable)
+    assert value.reason == "no --given"
+
+
+def test_what_nobody_makes_is_named():
+    assert facts_of([], [Sum])[Sum].reason == "no Sum was given"
+
+
+def test_an_unavailable_fact_flows_to_what_is_made_of_it():
+    @fact
+    def broken(given: Given) -> Doubled:
+        raise Unavailable(f"no answer for {given.value}")
+
+    value = facts_of([broken, total], [Sum], Given(1))[Sum]
+
+    assert isinstance(value, Unavailable)
+    assert value.reason == "no answer for 1"
+
+
+def test_a_provider_that_opts_in_sees_the_absence():
+    @fact
+    def told(doubled: Doubled | Unavailable | NotApplicable) -> Told:
+        return Told(type(doubled).__name__)
+
+    @fact
+    def broken(given: Given) -> Doubled:
+        raise Unavailable("gone")
+
+    assert facts_of([broken, told], [Told], Given(1))[Told] == Told("Unavailable")
+    assert facts_of([doubled, told], [Told])[Told] == Told("NotApplicable")
+    assert facts_of([doubled, told], [Told], Given(1))[Told] == Told("Doubled")
+
+
+def test_seeing_one_kind_of_absence_is_not_seeing_the_other():
+    @fact
+    def told(doubled: Doubled | NotApplicable) -> Told:
+        return Told(type(doubled).__name__)
+
+    @fact
+    def broken(given: Given) -> Doubled:
+        raise Unavailable("gone")
+
+    assert isinstance(facts_of([broken, told], [Told], Given(1))[Told], Unavailable)
+
+
+def test_a_provider_that_fails_makes_its_fact_unavailable_and_says_it_is_a_bug(caplog):
+    @fact
+    async def broken(given: Given) -> Doubled:
+        raise ZeroDivisionError(given)
+
+    facts = facts_of([broken], [Doubled], Given(1))
+
+    assert facts[Doubled].bug
+    assert "ZeroDivisionError" in facts[Doubled].reason
+    assert "Doubled" in caplog.text
+    judged = run(check(reads_doubled), facts)
+    assert (judged.outcome, judged.bug) == (Outcome.UNKNOWN, True)
+
+
+def reads_doubled(doubled: Doubled) -> Iterator[Problem]:
+    if doubled.value > 10:
+        yield Problem(f"{doubled.value} is too much")
+
+
+def test_facts_that_wait_are_gathered_side_by_side():
+    order = []
+
+    @fact
+    async def slow(given: Given) -> Doubled:
+        order.append("doubled starts")
+        await asyncio.sleep(0.01)
+        order.append("doubled ends")
+        return Doubled(given.value)
+
+    @fact
+    async def slow_too(given: Given) -> Told:
+        order.append("told starts")
+        await asyncio.sleep(0.01)
+        order.append("told ends")
+        return Told(str(given.value))
+
+    facts_of([slow, slow_too], [Doubled, Told], Given(1))
+
+    assert {*order[:2]} == {"doubled starts", "told starts"}
+
+
+def test_a_fact_that_two_readers_need_is_made_once():
+    made = []
+
+    @fact
+    def counted(given: Given) -> Doubled:
+        made.append(given)
+        return Doubled(1)
+
+    @fact
+    def told(doubled: Doubled) -> Told:
+        return Told(str(doubled.value))
+
+    facts_of([counted, total, told], [Sum, Told], Given(1))
+
+    assert len(made) == 1
+
+
+def test_cancelling_the_gathering_cancels_the_providers():
+    ended = []
+
+    @fact
+    async def endless(given: Given) -> Doubled:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(given)
+        return Doubled(0)
+
+    async def main():
+        roots = Roots(Given(1))
+        async with asyncio.timeout(0.01):
+            await gather(Planner([endless]).plan([Doubled], roots), roots)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(main())
+    assert ended == [Given(1)]
+
+
+def test_facts_made_of_each_other_are_told():
+    @fact
+    def first(told: Told) -> Doubled:
+        return Doubled(len(told.text))
+
+    @fact
+    def second(doubled: Doubled) -> Told:
+        return Told(str(doubled.value))
+
+    with pytest.raises(EngineError, match="Doubled → Told → Doubled"):
+        Planner([first, second]).plan([Doubled], Roots())
+
+
+def test_a_parameter_without_a_type_or_with_two_facts_is_refused():
+    def untyped(given) -> Doubled:
+        return Doubled(given)
+
+    def two(either: Given | Other) -> Doubled:
+        return Doubled(either.value)
+
+    def nothing(given: Given):
+        return given
+
+    with pytest.raises(EngineError, match="parameter given has no type"):
+        _ = fact(untyped).needs
+    with pytest.raises(EngineError, match="must name one fact"):
+        _ = fact(two).needs
+    with pytest.raises(EngineError, match="return type"):
+        _ = fact(nothing).makes
+
+
+def test_providers_and_checks_say_who_they_are():
+    assert repr(doubled).endswith("test_engine.doubled>")
+    assert repr(check(reads_doubled)) == "<check test/rule>"
+
+
+# --- run -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome", "reason"),
+    [
+        (Doubled(1), Outcome.PASS, None),
+        (Doubled(11), Outcome.FAIL, None),
+        (Unavailable("timeout"), Outcome.UNKNOWN, "timeout"),
+        (NotApplicable("no envelope"), Outcome.NOT_APPLICABLE, "no envelope"),
+    ],
+)
+def test_the_four_outcomes(value, outcome, reason):
+    judged = run(check(reads_doubled), {Doubled: value})
+
+    assert (judged.outcome, judged.reason) == (outcome, reason)
+
+
+def test_a_problem_beats_something_undetermined_in_the_same_rule():
+    def both(given: Given) -> Iterator[Problem | Undetermined]:
+        yield Undetermined(f"key {given.value} timed out")
+        yield Problem("key 2 is revoked")
+
+    judged = run(check(both), {Given: Given(1)})
+
+    assert judged.outcome is Outcome.FAIL
+    assert judged.reason == "key 1 timed out"
+
+
+def test_only_undetermined_is_unknown_and_says_each_reason_once():
+    def unsure(given: Given) -> Iterator[Undetermined]:
+        yield from [Undetermined("timeout"), Undetermined("timeout"), Undetermined(f"{given.value}")]
+
+    judged = run(check(unsure), {Given: Given(1)})
+
+    assert (judged.outcome, judged.reason) == (Outcome.UNKNOWN, "timeout; 1")
+
+
+def test_a_check_that_raises_is_unknown_never_a_pass(caplog):
+    def broken(given: Given) -> Iterator[Problem]:
+        yield Problem("seen before the fault")
+        raise KeyError(given)
+
+    judged = run(check(broken), {Given: Given(1)})
+
+    assert (judged.outcome, judged.bug) == (Outcome.UNKNOWN, True)
+    assert "test/rule" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("before", "error", "outcome"),
+    [
+        ([], NotApplicable("no body"), Outcome.NOT_APPLICABLE),
+        ([Problem("x")], NotApplicable("no more"), Outcome.FAIL),
+        ([], Unavailable("timeout"), Outcome.UNKNOWN),
+        ([Problem("x")], Unavailable("timeout"), Outcome.FAIL),
+    ],
+)
+def test_a_check_may_raise_what_a_provider_may(before, error, outcome):
+    def raises(given: Given) -> Iterator[Problem]:
+        yield from before
+        raise error
+
+    assert run(check(raises), {Given: Given(1)}).outcome is outcome
+
+
+def test_a_flood_of_problems_is_cut_and_counted():
+    def many(given: Given) -> Iterator[Problem]:
+        for number in range(given.value):
+            yield Problem(f"line {number}")
+
+    problems = run(check(many), {Given: Given(MAX_PROBLEMS + 7)}).problems
+
+    assert len(problems) == MAX_PROBLEMS + 1
+    assert problems[-1].message == "and 7 more"
+
+
+def test_keyword_only_parameters_are_options():
+    def limited(given: Given, *, max_octets: int = 5) -> Iterator[Problem]:
+        if given.value > max_octets:
+            yield Problem("too large")
+
+    limit = check(limited)
+
+    assert limit.options == {"max-octets": 5}
+    assert [need.fact for need in limit.needs] == [Given]
+    assert run(limit, {Given: Given(6)}).outcome is Outcome.FAIL
+    assert run(limit, {Given: Given(6)}, {"max-octets": 9}).outcome is Outcome.PASS
+    assert isinstance(limit, Check)

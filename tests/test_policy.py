@@ -1,0 +1,322 @@
+"""Policies say which rules run, at which level, and what follows; mistakes in them are told in one line."""
+
+from datetime import date
+
+import pytest
+
+from delivcheck import policy
+from delivcheck.engine import Judged, rule
+from delivcheck.facts.roots import Declared, Octets, Origin
+from delivcheck.model import (
+    Basis,
+    Counts,
+    Level,
+    MessageClass,
+    Outcome,
+    Problem,
+    Refusal,
+    Result,
+    Rule,
+    Source,
+    Stage,
+    TargetKind,
+    Verdict,
+    Volume,
+)
+
+
+def a_rule(name="spf/no-record", level=Level.ERROR, **more):
+    settled = {
+        "title": "t",
+        "basis": Basis.PROVIDER,
+        "since": "0.1",
+        "why": "w",
+        "fix": "f",
+        "targets": (TargetKind.MESSAGE,),
+        "stage": Stage.PRE_SIGN,
+        "source": (Source("RFC", date(2026, 11, 22)),),
+        **more,
+    }
+    return Rule(id=name, level=level, **settled)
+
+
+BULK = policy.load("bulk")
+SPF = a_rule(levels={"low-volume": Level.WARNING, "strict": Level.NOTE, "csa": Level.ERROR})
+UNSUBSCRIBE = a_rule("unsubscribe/missing", class_=MessageClass.BULK)
+
+
+@rule("spf/no-record")
+def _spf(octets: Octets, *, max_octets: int = 5, words: tuple[str, ...] = (), anything: object = None):
+    yield Problem(f"{octets} {max_octets} {words} {anything}")
+
+
+RULES = {one.id: one for one in (SPF, UNSUBSCRIBE)}
+CHECKS = {"spf/no-record": _spf}
+
+
+def made(**keys):
+    return policy.fold("mine", keys, "mine.toml")
+
+
+# --- reading -------------------------------------------------------------------------------------------------------
+
+
+def test_a_policy_extends_another_and_later_settings_win():
+    mine = made(extends="transactional", rules={"spf/*": "warning", "spf/no-record": {"level": "note", "max-octets": 9}})
+
+    assert mine.message_class is MessageClass.TRANSACTIONAL
+    assert mine.level(SPF, Declared()) is Level.NOTE
+    assert mine.options("spf/no-record") == {"max-octets": 9}
+    assert mine.options("spf/other") == {}
+
+
+def test_command_line_settings_lie_over_the_policy():
+    assert BULK.with_settings([policy.parse_setting("spf/* = off")]).level(SPF, Declared()) is Level.OFF
+
+
+@pytest.mark.parametrize(
+    ("column", "volume", "expected"),
+    [
+        ("bulk", Volume.BULK, Level.ERROR),
+        ("bulk", Volume.LOW, Level.WARNING),
+        ("strict", Volume.BULK, Level.NOTE),
+        ("strict", Volume.LOW, Level.NOTE),
+        ("orange", Volume.BULK, Level.ERROR),
+    ],
+)
+def test_a_page_gives_its_level_by_column(column, volume, expected):
+    assert made(column=column).level(SPF, Declared(volume=volume)) is expected
+
+
+def test_a_policy_file_is_read_by_path(tmp_path):
+    path = tmp_path / "ours.toml"
+    path.write_text('extends = "bulk"\non-unknown = "send"\nvolume = "low"\n[rules]\n"spf/*" = "off"\n')
+
+    ours = policy.load(str(path))
+
+    assert (ours.name, ours.on_unknown, ours.on_fail, ours.volume) == ("ours", "send", "refuse", Volume.LOW)
+
+
+@pytest.mark.parametrize(
+    ("keys", "complaint"),
+    [
+        ({"extend": "bulk"}, "mine.toml: extend: no such key; did you mean extends?"),
+        ({"qqqqqq": 1}, "mine.toml: qqqqqq: no such key"),
+        ({"on-fail": "refus"}, "mine.toml: on-fail: 'refus' is none of refuse, hold, send; did you mean refuse?"),
+        ({"class": 7}, "mine.toml: class: 7 is none of bulk, transactional"),
+        ({"rules": {"spf/*": "eror"}}, "did you mean error?"),
+        ({"rules": {"spf/*": {"level": "x"}}}, 'rules."spf/*".level'),
+        ({"rules": {"spf/*": 4}}, "a level, or a table"),
+        ({"rules": 4}, "mine.toml: rules: a table"),
+        (
+            {"extends": "bulky"},
+            "no policy 'bulky': there are bulk, csa, strict, transactional, or name a .toml file; did you mean bulk?",
+        ),
+        ({"extends": "zzz"}, "or name a .toml file"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_key_and_suggestion(keys, complaint):
+    with pytest.raises(policy.PolicyError) as error:
+        made(**keys)
+    assert complaint in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_policies_in_a_circle_are_told(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text(f'extends = "{path}"\n')
+    with pytest.raises(policy.PolicyError, match="more than 8 deep"):
+        policy.load(str(path))
+
+
+def test_a_missing_policy_file_is_told():
+    with pytest.raises(policy.PolicyError, match=r"nowhere\.toml: No such file"):
+        policy.load("nowhere.toml")
+
+
+def test_a_setting_needs_a_level():
+    with pytest.raises(policy.PolicyError, match="is not RULE=LEVEL"):
+        policy.parse_setting("spf/no-record")
+
+
+@pytest.mark.parametrize(
+    ("rules", "complaint"),
+    [
+        ({"spf/no-recrod": "off"}, "mine.toml: no rule 'spf/no-recrod'; did you mean spf/no-record?"),
+        ({"no-record": "off"}, "did you mean spf/no-record?"),
+        ({"zzzzzz": "off"}, "mine.toml: no rule 'zzzzzz'"),
+        ({"spf/no-record": {"octets": 9}}, "spf/no-record has no option 'octets'; its options: max-octets, words, anything"),
+        ({"unsubscribe/missing": {"octets": 9}}, "it has none"),
+        ({"spf/no-record": {"max-octets": "9"}}, "max-octets must be int, not '9'"),
+    ],
+)
+def test_settings_are_held_against_the_rule_book(rules, complaint):
+    with pytest.raises(policy.PolicyError) as error:
+        policy.hold_against(made(rules=rules), RULES, CHECKS)
+    assert complaint in str(error.value)
+
+
+def test_settings_that_fit_are_taken():
+    policy.hold_against(made(rules={"spf/*": "off", "spf/no-record": {"max-octets": 9, "anything": "x"}}), RULES, CHECKS)
+
+
+# --- what runs -----------------------------------------------------------------------------------------------------
+
+
+def around(**more):
+    settled = {"kind": TargetKind.MESSAGE, "stage": Stage.POST_SIGN, "declared": Declared(), **more}
+    return policy.Circumstances(**settled)
+
+
+@pytest.mark.parametrize(
+    ("rule", "circumstances", "reason"),
+    [
+        (a_rule(), around(), None),
+        (a_rule(stage=Stage.POST_SIGN), around(stage=Stage.PRE_SIGN), "judged on the message as it is after signing"),
+        (a_rule(stage=Stage.PRE_SIGN), around(stage=Stage.TEMPLATE), "judged on the message as it is before signing"),
+        (
+            a_rule(stage=Stage.POST_SIGN, targets=(TargetKind.DOMAIN,)),
+            around(kind=TargetKind.DOMAIN, stage=Stage.TEMPLATE),
+            None,
+        ),
+        (
+            a_rule(not_for=("received",)),
+            around(origin=Origin.AS_RECEIVED),
+            "the message came in, so its sender's octets are not known",
+        ),
+        (a_rule(not_for=("reconstructed",)), around(origin=Origin.RECONSTRUCTED), "stored with other line ends"),
+        (a_rule(not_for=("converted",)), around(line_ends_converted=True), "stored with other line ends"),
+        (a_rule(not_for=("received",)), around(), None),
+        (
+            UNSUBSCRIBE,
+            around(declared=Declared(MessageClass.TRANSACTIONAL)),
+            "asked of bulk mail; this is declared transactional",
+        ),
+        (UNSUBSCRIBE, around(declared=Declared(MessageClass.BULK)), None),
+        (UNSUBSCRIBE, around(), None),
+        (a_rule(volume=Volume.BULK), around(declared=Declared(volume=Volume.LOW)), "asked of bulk-volume senders"),
+        (a_rule(volume=Volume.BULK), around(), None),
+    ],
+)
+def test_a_rule_that_cannot_apply_says_why(rule, circumstances, reason):
+    ((_, _, why),) = policy.select(BULK, [rule], circumstances)
+
+    assert (why is None) == (reason is None)
+    assert reason is None or reason in why
+
+
+def test_rules_for_other_targets_and_rules_that_are_off_are_left_out():
+    off = made(extends="bulk", rules={"spf/*": "off"})
+
+    assert list(policy.select(BULK, [a_rule(targets=(TargetKind.DOMAIN,))], around())) == []
+    assert list(policy.select(off, [SPF], around())) == []
+
+
+# --- what follows --------------------------------------------------------------------------------------------------
+
+FAILED = Judged("spf/no-record", Outcome.FAIL, (Problem("none"),))
+
+
+@pytest.mark.parametrize(
+    ("rule_level", "own", "expected"),
+    [
+        (Level.ERROR, None, Level.ERROR),
+        (Level.ERROR, Level.NOTE, Level.NOTE),
+        (Level.NOTE, Level.ERROR, Level.WARNING),
+        (Level.WARNING, Level.ERROR, Level.ERROR),
+        (Level.ERROR, Level.ERROR, Level.ERROR),
+    ],
+)
+def test_a_sub_case_lowers_freely_and_raises_by_one_step(rule_level, own, expected):
+    judged = Judged("spf/no-record", Outcome.FAIL, (Problem("none", level=own),))
+
+    result = policy.weigh(SPF, rule_level, judged, Declared())
+
+    assert (result.level, result.problems[0].level) == (expected, expected)
+
+
+def test_a_result_is_worth_its_worst_problem():
+    judged = Judged("spf/no-record", Outcome.FAIL, (Problem("a", level=Level.NOTE), Problem("b")))
+
+    assert policy.weigh(SPF, Level.WARNING, judged, Declared()).level is Level.WARNING
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.UNKNOWN])
+def test_a_rule_of_one_class_never_decides_while_the_class_is_undeclared(outcome):
+    judged = Judged("unsubscribe/missing", outcome, (Problem("none"),) if outcome is Outcome.FAIL else (), "timeout")
+
+    result = policy.weigh(UNSUBSCRIBE, Level.ERROR, judged, Declared())
+
+    assert (result.outcome, result.level) == (Outcome.UNKNOWN, Level.NOTE)
+    assert result.reason == ("fails if this is bulk mail; its class was not declared" if outcome is Outcome.FAIL else "timeout")
+    assert policy.weigh(UNSUBSCRIBE, Level.ERROR, Judged("x", Outcome.PASS), Declared()).outcome is Outcome.PASS
+    assert policy.weigh(UNSUBSCRIBE, Level.ERROR, judged, Declared(MessageClass.BULK)).outcome is outcome
+
+
+def test_our_own_bug_is_marked():
+    assert policy.weigh(SPF, Level.ERROR, Judged("x", Outcome.UNKNOWN, reason="r", bug=True), Declared()).bug is True
+
+
+def result(outcome, level=Level.ERROR, name="spf/no-record"):
+    return Result(name, outcome, level)
+
+
+@pytest.mark.parametrize(
+    ("results", "fail_on", "expected"),
+    [
+        ([], Level.ERROR, Verdict.PASS),
+        ([result(Outcome.FAIL)], Level.ERROR, Verdict.FAIL),
+        ([result(Outcome.FAIL)], None, Verdict.PASS),
+        ([result(Outcome.FAIL, Level.WARNING)], Level.ERROR, Verdict.PASS),
+        ([result(Outcome.FAIL, Level.WARNING)], Level.WARNING, Verdict.FAIL),
+        ([result(Outcome.UNKNOWN), result(Outcome.FAIL)], Level.ERROR, Verdict.FAIL),
+        ([result(Outcome.UNKNOWN), result(Outcome.PASS)], Level.ERROR, Verdict.UNKNOWN),
+        ([result(Outcome.UNKNOWN, Level.NOTE)], Level.ERROR, Verdict.PASS),
+        ([result(Outcome.NOT_APPLICABLE)], Level.ERROR, Verdict.PASS),
+    ],
+)
+def test_only_the_chosen_level_decides_failed_before_unknown(results, fail_on, expected):
+    assert policy.verdict(results, fail_on) is expected
+
+
+def test_outcomes_are_counted():
+    results = [
+        result(Outcome.PASS),
+        result(Outcome.PASS),
+        result(Outcome.FAIL),
+        result(Outcome.UNKNOWN),
+        result(Outcome.NOT_APPLICABLE),
+    ]
+
+    assert policy.count(results, 3) == Counts(2, 1, 1, 1, 3)
+
+
+REFUSED = {
+    "a/reject": a_rule("a/reject", refusal=(Refusal("gmail", "reject", "550-5.7.26"), Refusal("yahoo", "junk"))),
+    "a/defer": a_rule("a/defer", refusal=(Refusal("gmail", "defer", "421-4.7.0"),)),
+    "a/junk": a_rule("a/junk", refusal=(Refusal("gmail", "junk"),)),
+}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected", "code"),
+    [
+        ({}, "no-known-blocker", None),
+        ({"a/reject": Outcome.PASS}, "no-known-blocker", None),
+        ({"a/reject": Outcome.FAIL}, "would-reject", "550-5.7.26"),
+        ({"a/reject": Outcome.FAIL, "a/defer": Outcome.FAIL}, "would-reject", "550-5.7.26"),
+        ({"a/defer": Outcome.FAIL, "a/junk": Outcome.FAIL}, "would-defer", "421-4.7.0"),
+        ({"a/junk": Outcome.FAIL}, "may-junk", None),
+        ({"a/junk": Outcome.FAIL, "a/reject": Outcome.UNKNOWN}, "unknown", None),
+        ({"a/reject": Outcome.FAIL, "a/defer": Outcome.UNKNOWN}, "would-reject", "550-5.7.26"),
+        ({"a/reject": Outcome.UNKNOWN}, "unknown", None),
+    ],
+)
+def test_the_outlook_follows_the_refusals_of_failed_rules(outcomes, expected, code):
+    got = policy.outlook("gmail", [result(outcome, name=name) for name, outcome in outcomes.items()], REFUSED)
+
+    assert (got.outlook, got.code) == (expected, code)
+
+
+def test_a_mere_note_is_no_outlook():
+    assert policy.outlook("gmail", [result(Outcome.FAIL, Level.NOTE, "a/reject")], REFUSED).outlook == "no-known-blocker"
