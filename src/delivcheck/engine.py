@@ -64,11 +64,8 @@ def _needs(function: Callable[..., Any]) -> tuple[Need, ...]:
         members = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
         wanted = [member for member in members if member not in _ABSENCES]
         if len(wanted) != 1 or not isinstance(wanted[0], type):
-            raise EngineError(
-            raise EngineError(
-                f"{function.__qualname__}: parameter {parameter.name} must name one fact, optionally | Unavailable | NotApplicable"
-            )
-            )
+            where = f"{function.__qualname__}: parameter {parameter.name}"
+            raise EngineError(f"{where} must name one fact, optionally | Unavailable | NotApplicable")
         needs.append(Need(parameter.name, wanted[0], frozenset(member for member in members if member in _ABSENCES)))
     return tuple(needs)
 
