@@ -31,6 +31,7 @@ from .facts.roots import (
     Selectors,
     Session,
 )
+from .facts.second_opinion import SecondOpinion
 from .facts.summary import SHOWN, summarise
 from .mime.storage import with_crlf
 from .model import (
@@ -47,6 +48,7 @@ from .model import (
     Stage,
     TargetKind,
     TargetReport,
+    Unavailable,
     Verdict,
     Volume,
     worst,
@@ -187,7 +189,7 @@ class Checker:
             DeclaredClass(around.declared.message_class, around.declared.volume, around.declared.stream),
             policy.count(results),
             tuple(results),
-            summarise(facts),
+            {**summarise(facts), **_beside(facts.get(SecondOpinion), results)},
             {provider: policy.outlook(provider, results, self.book.rules) for provider in _providers()},
         )
 
@@ -213,7 +215,7 @@ class Checker:
         key = (frozenset(roots), frozenset(check.id for check in checks))
         if key not in self._plans:
             wanted = dict.fromkeys(need.fact for check in checks for need in check.needs)
-            self._plans[key] = self.book.planner.plan([*wanted, *self.shown], roots)
+            self._plans[key] = self.book.planner.plan([*wanted, *self.shown, SecondOpinion], roots)
         return self._plans[key]
 
 
@@ -230,6 +232,31 @@ def _in_file(result: Result, name: str, kind: TargetKind) -> Result:
         for problem in result.problems
     )
     return msgspec.structs.replace(result, problems=placed)
+
+
+_SAME_SUBJECT = {"spf": "spf", "dmarc": "dmarc", "mx": "dns"}  # checkdmarc's subject: our rule family
+
+
+def _beside(second: object, results: Sequence[Result]) -> dict[str, Any]:
+    """What checkdmarc says, for the report, each with ours beside it; `agrees` is None where ours is open or there is none."""
+    if isinstance(second, Unavailable):
+        return {"second_opinion": {"unknown": second.reason}}
+    if not isinstance(second, SecondOpinion):
+        return {}
+    shown: dict[str, Any] = {"checkdmarc": second.version}
+    for opinion in second.each:
+        family = _SAME_SUBJECT.get(opinion.subject)
+        deciding = [one for one in results if one.rule.partition("/")[0] == family and one.level is Level.ERROR]
+        ours = policy.verdict(deciding) if family else None
+        agrees = None if ours in {None, Verdict.UNKNOWN} else (ours is Verdict.PASS) == opinion.valid
+        shown[opinion.subject] = {
+            "valid": opinion.valid,
+            "error": opinion.error,
+            "warnings": list(opinion.warnings),
+            "ours": ours,
+            "agrees": agrees,
+        }
+    return {"second_opinion": shown}
 
 
 @lru_cache(maxsize=1)
