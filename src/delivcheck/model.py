@@ -172,6 +172,76 @@ class Dns(Protocol):
         ...
 
 
+# --- live probes -------------------------------------------------------------------------------------------------
+
+
+class ProbeFault(StrEnum):
+    """Why a probe brought nothing. `tls` is evidence about the server, the others say nothing of it."""
+
+    ADDRESS = "address"  # the address policy forbids it (private, loopback …)
+    DNS = "dns"
+    TIMEOUT = "timeout"
+    CONNECT = "connect"
+    TLS = "tls"  # the certificate or handshake is not acceptable
+    PROTOCOL = "protocol"
+    TOO_LARGE = "too-large"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailed:
+    """A probe without an answer."""
+
+    fault: ProbeFault
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.fault}: {self.detail}" if self.detail else str(self.fault)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """A response to a GET or POST; redirects are not followed, `location` is where one points. Header names lower case."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The first field of a name."""
+        return next((value for field_name, value in self.headers if field_name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpAnswer:
+    """What a mail server says before any mail: banner, EHLO keywords (upper case), and how STARTTLS went.
+
+    `tls` is the protocol version ("TLSv1.3"), None without STARTTLS; `certificate_fault` says why its certificate is not valid
+    for the host name.
+    """
+
+    banner: str
+    extensions: tuple[str, ...]
+    tls: str | None = None
+    certificate_fault: str | None = None
+
+
+@runtime_checkable
+class Probe(Protocol):
+    """HTTP and SMTP, spoken only when the user asked (`--probe`), and never to an address that the policy forbids."""
+
+    async def get(self, url: str) -> HttpAnswer | ProbeFailed:
+        """Fetch a URL; never raises for what the network does."""
+        ...
+
+    async def post(self, url: str, body: bytes, content_type: str) -> HttpAnswer | ProbeFailed:
+        """Post to a URL without cookies."""
+        ...
+
+    async def smtp(self, host: str, port: int = 25) -> SmtpAnswer | ProbeFailed:
+        """Greet a mail server and try STARTTLS; no mail is begun."""
+        ...
+
+
 # --- evidence ----------------------------------------------------------------------------------------------------
 
 

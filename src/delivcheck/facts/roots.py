@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ..model import Dns, IPAddress, MessageClass, Stage, TargetKind, Volume
+from ..model import Dns, IPAddress, MessageClass, Probe, Stage, TargetKind, Volume
 
 __all__ = [
     "AsReceived",
@@ -14,6 +14,7 @@ __all__ = [
     "Envelope",
     "Now",
     "Octets",
+    "Probe",
     "Selectors",
     "Session",
     "Stage",
@@ -98,14 +99,6 @@ class SecondOpinionWanted:
     """`--second-opinion`: ask checkdmarc about the same domain, over the same answers. Seconds it may take."""
 
     timeout: float = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """`--probe`: HTTP and SMTP may be spoken. Implemented in `net.probe`; here only what facts may ask of it."""
-
-    fetch: object
-    smtp: object
 
 
 WHY_ABSENT: dict[type, str] = {
