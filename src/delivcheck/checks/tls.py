@@ -1,0 +1,98 @@
+"""Rules about TLS for the mail that a domain receives: bounces, replies and reports come back this way.
+
+Catalogue T091: no provider asks a sender for MTA-STS, TLS-RPT or DANE, so their absence is no finding; what is
+published must work.
+"""
+
+from ..engine import rule
+from ..facts.inbound_tls import MtaStsFetched, MtaStsRecords, MxGreetings, TlsRptRecords
+from ..model import Findings, Level, NotApplicable, ProbeFailed, ProbeFault, Problem, Unavailable, Undetermined, Where
+from ..records.transport import MAX_AGE_LOW, TransportError, parse_mta_sts, parse_tls_rpt
+
+_SAYS_NOTHING = {ProbeFault.TIMEOUT, ProbeFault.DNS, ProbeFault.ADDRESS}  # of the server: our side or the way there
+
+
+def _at(name: str, record: str | None = None, span: tuple[int, int] | None = None) -> Where:
+    return Where(name=name, type="TXT", record=record, span=span)
+
+
+@rule("tls/bad-mta-sts-record")
+def bad_mta_sts_record(records: MtaStsRecords) -> Findings:
+    if not records.texts:
+        raise NotApplicable("the domain has no MTA-STS record, and none is asked of senders")
+    if len(records.texts) > 1:  # RFC 8461 section 3.1: then senders must assume there is no policy
+        yield Problem(f"{len(records.texts)} MTA-STS records, so none counts", _at(records.name, records.texts[1]))
+        return
+    try:
+        parse_mta_sts(records.texts[0])
+    except TransportError as error:
+        fix = f'{records.name}. TXT "v=STSv1; id=20261123T120000"'
+        yield Problem(error.message, _at(records.name, records.texts[0], error.span), fix=fix)
+
+
+@rule("tls/mta-sts-policy-unreachable")
+def mta_sts_policy_unreachable(records: MtaStsRecords, fetched: MtaStsFetched) -> Findings:
+    if len(records.texts) != 1:
+        raise NotApplicable("no MTA-STS record announces a policy")
+    where = _at(records.name, records.texts[0])
+    answer = fetched.answer
+    if isinstance(answer, ProbeFailed):
+        if answer.fault in _SAYS_NOTHING:
+            yield Undetermined(f"{fetched.url}: {answer}", where)
+        else:
+            yield Problem(f"{fetched.url} cannot be fetched: {answer}", where)
+    elif 300 <= answer.status < 400:  # RFC 8461 section 3.3: redirects MUST NOT be followed
+        yield Problem(f"{fetched.url} redirects to {answer.header('location') or 'nowhere'}", where)
+    elif answer.status != 200:
+        yield Problem(f"{fetched.url} answers {answer.status}", where)
+    elif (answer.header("content-type") or "").partition(";")[0].strip().lower() != "text/plain":
+        yield Problem(f"{fetched.url} is served as {answer.header('content-type') or 'no type'}", where, Level.NOTE)
+
+
+@rule("tls/bad-mta-sts-policy")
+def bad_mta_sts_policy(records: MtaStsRecords, fetched: MtaStsFetched) -> Findings:
+    policy = fetched.policy
+    if policy is None:
+        raise NotApplicable("no MTA-STS policy was found")
+    where = _at(records.name, records.texts[0])
+    for fault in policy.faults:
+        yield Problem(f"in {fetched.url} {fault}", where)
+    if policy.max_age is not None and policy.max_age < MAX_AGE_LOW:
+        yield Problem(f"in {fetched.url} max_age is {policy.max_age} s, under a day", where, Level.WARNING)
+    if policy.mode not in {"enforce", "testing"} or not policy.mx:
+        return
+    if isinstance(records.mx, Unavailable):
+        yield Undetermined(records.mx.reason, where)
+        return
+    for host in records.mx:
+        if not policy.covers(host):  # T092: the wildcard covers one label
+            yield Problem(f"no mx in {fetched.url} covers the MX host {host}", where, fix=f"mx: {host}")
+
+
+@rule("tls/bad-tls-rpt-record")
+def bad_tls_rpt_record(records: TlsRptRecords) -> Findings:
+    if not records.texts:
+        raise NotApplicable("the domain has no TLS-RPT record, and none is asked of senders")
+    if len(records.texts) > 1:  # RFC 8460 section 3
+        yield Problem(f"{len(records.texts)} TLS-RPT records, so none counts", _at(records.name, records.texts[1]))
+        return
+    try:
+        parse_tls_rpt(records.texts[0])
+    except TransportError as error:
+        domain = records.name.removeprefix("_smtp._tls.")
+        fix = f'{records.name}. TXT "v=TLSRPTv1; rua=mailto:tls-reports@{domain}"'
+        yield Problem(error.message, _at(records.name, records.texts[0], error.span), fix=fix)
+
+
+@rule("tls/mx-without-tls")
+def mx_without_tls(greetings: MxGreetings) -> Findings:
+    if not greetings.each:
+        raise NotApplicable("the domain has no MX host")
+    for host, answer in greetings.each:
+        where = Where(name=host, type="MX")
+        if isinstance(answer, ProbeFailed):
+            yield Undetermined(f"{host}: {answer}", where)
+        elif answer.tls is None:
+            yield Problem(f"the MX host {host} does not offer STARTTLS", where)
+        elif answer.certificate_fault is not None:
+            yield Problem(f"the certificate of the MX host {host} is not valid: {answer.certificate_fault}", where)
