@@ -1,0 +1,249 @@
+"""The live DNS client: one question in flight for each name and type, several name servers, a cache."""
+
+import asyncio
+import ipaddress
+import os
+import re
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..model import Answer, DnsUse, Failed, Failure, NoSuchName, Question
+from . import wire
+from .client import MAX_TTL, Chain, normal
+from .response import Dangling
+from .transport import Heard, Meter, Server, exchange
+
+TIMEOUT = 5.0  # seconds for one question over all servers; dnspython's lifetime
+ATTEMPT = 2.0  # seconds for one server to answer; dnspython, c-ares
+TRIES = 3  # per silent server: datagrams get lost; c-ares
+IN_FLIGHT = 100  # questions at a time; below dnsmasq's 150, so that a home router can be asked
+PENALTY = 60.0  # seconds a server that failed where another answered is asked last; long for an audit, short for a gate
+MOMENT = 5.0  # seconds every answer is kept at least
+CACHED = 10_000  # answers kept; a domain takes about 40, the common ones are used again and stay
+
+_SERVER = re.compile(r"(?:\[(?P<address>[^\]]*:[^\]]*)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+RESOLV_CONF = Path("/etc/resolv.conf")
+DNS_PORT = 53  # RFC 1035 section 4.2
+
+# Which failure is told when servers failed differently: the one that says most about the zone. Silence says least.
+_TELLING = (Failure.BOGUS, Failure.SERVFAIL, Failure.REFUSED, Failure.TIMEOUT)
+
+
+class NoNameservers(Exception):  # noqa: N818 -- reads well in an except clause
+    """There is no name server to ask; the text says why."""
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """A question on its way, and how many wait for it."""
+
+    task: "asyncio.Task[Heard]"
+    waiting: int = 0
+
+
+@dataclass(slots=True)
+class _Running:
+    """What belongs to one event loop."""
+
+    slots: asyncio.Semaphore
+    flights: dict[Question, _Flight]
+
+
+class Live:
+    """Asks name servers, in the order given; meant for resolvers, which follow delegations for us.
+
+    `nameservers` are (address, port) pairs, by default those of the system. `timeout` is for one question over all servers,
+    `attempt` for one server, both in seconds; `limit` is for questions in flight. One client may serve any number of event
+    loops, one after the other or in threads: only answers and counts are shared between them. Raises NoNameservers.
+
+    Answers are kept as long as their TTL allows, but at least for `MOMENT`, failures and TTL 0 included: an audit is one
+    transaction (RFC 1035 section 3.2.1 lets TTL 0 serve for that) in which every rule should see the same zone, and RFC 9520
+    section 3.2 wants failures kept for at least a second and at most five minutes. A failure is not kept longer than a moment,
+    so the next run asks again.
+    """
+
+    snapshot_age_s: int | None = None
+
+    def __init__(
+        self,
+        nameservers: Sequence[tuple[str, int]] | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        attempt: float = ATTEMPT,
+        limit: int = IN_FLIGHT,
+    ) -> None:
+        self._servers = [Server(host, port) for host, port in (system_nameservers() if nameservers is None else nameservers)]
+        if not self._servers:
+            raise NoNameservers("no name server was given")
+        self._timeout = timeout
+        # Every server must get its turn within the time-out, and a single one a second try.
+        self._attempt = min(attempt, timeout / max(2, len(self._servers)))
+        self._limit = limit
+        self._meter = Meter()
+        self._cache: dict[Question, tuple[float, Heard]] = {}
+        self._loops: dict[asyncio.AbstractEventLoop, _Running] = {}
+
+    def use(self) -> DnsUse:
+        """Questions sent on the wire, each try counted, and how many rounds of them waited for one another."""
+        return DnsUse(self._meter.questions, self._meter.rounds)
+
+    async def ask(self, name: str, type: str) -> Answer:  # noqa: A002 -- the DNS word
+        """Answer one question, over as many CNAMEs as it takes. Raises ValueError for a type that does not exist."""
+        question = normal(name, type)
+        code = wire.type_code(question.type)
+        chain = Chain(question.name)
+        while True:
+            heard = self._cached(question) or await self._hear(question, code)
+            if not isinstance(heard, Dangling):
+                return chain.end(heard)
+            if failed := chain.follow(heard.aliases, heard.ttl, heard.authentic):
+                return failed
+            question = Question(heard.aliases[-1], question.type)
+
+    # --- one flight for each question ---
+
+    async def _hear(self, question: Question, code: int) -> Heard:
+        name = wire.name_octets(question.name)
+        if name is None:
+            # No zone can hold such a name, so it does not exist; RFC 7208 sections 4.3 and 4.8 want an answer for it.
+            return NoSuchName(MAX_TTL)
+        running = self._here()
+        flight = running.flights.get(question)
+        if flight is None:
+            flight = _Flight(asyncio.create_task(self._fly(running, question, name, code)))
+            running.flights[question] = flight
+        flight.waiting += 1
+        try:
+            return await asyncio.shield(flight.task)
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting and not flight.task.done():  # nobody wants it any more
+                flight.task.cancel()
+                running.flights.pop(question, None)  # whoever asks from now on must not wait for the cancelled one
+
+    async def _fly(self, running: _Running, question: Question, name: bytes, code: int) -> Heard:
+        try:
+            async with running.slots:
+                heard = await self._ask_servers(name, code)
+            self._keep(question, heard)
+            return heard
+        finally:
+            flight = running.flights.get(question)
+            if flight is not None and flight.task is asyncio.current_task():
+                del running.flights[question]
+
+    def _here(self) -> _Running:
+        loop = asyncio.get_running_loop()
+        running = self._loops.get(loop)
+        if running is None:
+            self._loops = {each: state for each, state in self._loops.items() if not each.is_closed()}
+            running = self._loops[loop] = _Running(asyncio.Semaphore(self._limit), {})
+        return running
+
+    # --- several servers ---
+
+    async def _ask_servers(self, name: bytes, code: int) -> Heard:
+        """Server after server until one answers; those that said nothing are asked again while there is time."""
+        end = time.monotonic() + self._timeout
+        failed: dict[Server, Failed] = {}
+        for _ in range(TRIES):
+            for server in self._in_order():
+                left = end - time.monotonic()
+                if left <= 0:
+                    return _most_telling(failed)
+                if server in failed and failed[server].kind is not Failure.TIMEOUT:
+                    continue  # it did answer, and would answer the same again
+                heard = await exchange(server, name, code, min(left, self._attempt), self._meter)
+                if not isinstance(heard, Failed):
+                    self._note(server, failed)
+                    return heard
+                failed[server] = heard
+                if heard.kind is Failure.BOGUS:
+                    # A validator vouches that the data is signed wrongly. A server that does not validate would hide
+                    # what the validating receivers of the mail will see, so nobody else is asked.
+                    return _most_telling(failed)
+        return _most_telling(failed)
+
+    def _in_order(self) -> list[Server]:
+        now = time.monotonic()
+        return sorted(self._servers, key=lambda server: server.last_until > now)
+
+    @staticmethod
+    def _note(answered: Server, failed: dict[Server, Failed]) -> None:
+        """Servers that failed where another one answered are asked last for a while; if all fail, it is the zone's fault."""
+        answered.last_until = 0.0
+        for server in failed:
+            if server is not answered:
+                server.last_until = time.monotonic() + PENALTY
+
+    # --- cache ---
+
+    def _cached(self, question: Question) -> Heard | None:
+        entry = self._cache.pop(question, None)
+        if entry is None or entry[0] <= time.monotonic():
+            return None
+        self._cache[question] = entry  # to the end: the first is the one not used for longest
+        return entry[1]
+
+    def _keep(self, question: Question, heard: Heard) -> None:
+        ttl = 0 if isinstance(heard, Failed) else heard.ttl
+        self._cache[question] = (time.monotonic() + max(MOMENT, ttl), heard)
+        if len(self._cache) > CACHED:
+            del self._cache[next(iter(self._cache))]
+
+
+def _most_telling(failed: dict[Server, Failed]) -> Failed:
+    if not failed:
+        return Failed(Failure.TIMEOUT, "no time was given to ask")
+    kind = min((each.kind for each in failed.values()), key=_TELLING.index)
+    return Failed(kind, "; ".join(f"{server}: {each.detail}" for server, each in failed.items()))
+
+
+# --- which servers -----------------------------------------------------------------------------------------------
+
+
+def system_nameservers(path: Path = RESOLV_CONF) -> list[tuple[str, int]]:
+    """The name servers that the system is set up with (resolv.conf(5), the registry on Windows). Raises NoNameservers."""
+    if os.name == "nt":
+        from dns.resolver import NoResolverConfiguration, Resolver  # reads the registry; 0.2 s to load
+
+        try:
+            return [(str(host), DNS_PORT) for host in Resolver().nameservers]
+        except NoResolverConfiguration:
+            raise NoNameservers("Windows knows no name server") from None
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise NoNameservers(f"{path} cannot be read: {error.strerror}") from None
+    words = [line.split() for line in lines]
+    found = [(word[1], DNS_PORT) for word in words if len(word) > 1 and word[0] == "nameserver" and _is_address(word[1])]
+    if not found:
+        raise NoNameservers(f"{path} names no name server")
+    return found
+
+
+def nameserver(text: str) -> tuple[str, int]:
+    """Read `--nameserver HOST[:PORT]`; an IPv6 address with a port stands in brackets. Raises NoNameservers."""
+    if _is_address(text):
+        return text, DNS_PORT
+    parts = _SERVER.fullmatch(text)
+    if parts is None or not 0 < (port := int(parts["port"] or DNS_PORT)) < 65536:  # 16 bits, RFC 768
+        raise NoNameservers(f"{text[:80]!r} is no name server: HOST, HOST:PORT or [IPV6]:PORT, the port between 1 and 65535")
+    host = parts["address"] or parts["host"]
+    if _is_address(host):
+        return host, port
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)[0][4][0]), port
+    except (OSError, UnicodeError):
+        raise NoNameservers(f"{host[:80]!r} is no address, and no host of that name is known") from None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
