@@ -91,3 +91,15 @@ def psl_organizational_domain(name: str) -> str:
     A name that is itself a public suffix is its own organizational domain.
     """
     return _psl().privatesuffix(name) or name  # type: ignore[attr-defined]  # the package has no types
+
+
+@lru_cache(maxsize=8192)
+def has_known_suffix(name: str) -> bool:
+    """Tell whether a name ends in a suffix of the ICANN part of the Public Suffix List: `invoice.pdf` is no domain."""
+    return _psl().publicsuffix(name, accept_unknown=False) is not None  # type: ignore[attr-defined]  # the package has no types
+
+
+@lru_cache(maxsize=8192)
+def has_public_suffix(name: str) -> bool:
+    """Tell whether a name lies below an ICANN public suffix that is listed, as a real domain does and "v2.0" does not."""
+    return _psl().privatesuffix(name, accept_unknown=False) is not None  # type: ignore[attr-defined]  # as above

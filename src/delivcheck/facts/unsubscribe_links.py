@@ -1,0 +1,212 @@
+"""The links in the text by which a reader leaves the list, and whether the language is one that delivcheck knows."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote
+
+from ..engine import fact
+from ..mime.cascade import Hidden
+from ..mime.html import HtmlDocument
+from ..mime.links import Link, LinkKind
+from ..mime.message import Message, Part
+from ..model import NotApplicable, Unavailable
+from .content import data
+from .message import HtmlParts, Links, TextParts
+from .unsubscribe import ListUnsubscribe
+
+MIN_PX = 8  # font size; ours (catalogue UNSUB014)
+MIN_CONTRAST = 1.5  # to 1; ours (catalogue UNSUB014). WCAG 2.2 section 1.4.3 asks for 4.5 of text that is to be read
+MIN_TOKEN = 8  # characters of the header's address that make another address the same; catalogue UNSUB011
+NEAR = 300  # characters before a link in plain text that can say what it is for
+MAX_NEAR_TEXTS = 20  # texts of a block that are put together for that; a block with more is the whole letter
+MAX_TEXT = 1000  # characters of a link's text or address that are searched for words
+LETTERS = 5000  # of the text, looked at to tell its script
+
+_BLOCKS = frozenset({"p", "td", "th", "div", "li", "center", "footer", "address", "small"})
+_SEEN = frozenset({None, Hidden.RESPONSIVE})  # what another screen shows is not hidden
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingLink:
+    """One link for leaving the list. `fault` says why a reader does not see it, None if it can be seen."""
+
+    link: Link
+    fault: str | None = None
+
+    @property
+    def octets_before(self) -> int:
+        """Octets of the decoded part, as UTF-8, before the link."""
+        return len(self.link.part.text[: self.link.offset].encode("utf-8", "replace")) if self.link.part is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnsubscribeLinks:
+    """All links for leaving, in the order of the message.
+
+    `unknown` says why one may have been missed: a part that was not read, or a language whose words are not known. `shown` is
+    the part a reader sees: the first HTML part, without any the first text.
+    """
+
+    each: tuple[LeavingLink, ...]
+    shown: Part
+    unknown: str | None = None
+
+    @property
+    def seen(self) -> tuple[LeavingLink, ...]:
+        """Those that a reader can see."""
+        return tuple(one for one in self.each if one.fault is None)
+
+
+@lru_cache(maxsize=1)
+def _words() -> Mapping[str, tuple[str, ...]]:
+    book = data("unsubscribe-words")["words"]
+    return {language: tuple(_plain(word) for word in words) for language, words in book.items()}
+
+
+@lru_cache(maxsize=1)
+def _all_words() -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word for words in _words().values() for word in words))
+
+
+@lru_cache(maxsize=1)
+def _known_scripts() -> frozenset[str]:
+    return frozenset(_scripts("".join(_all_words())))
+
+
+def says_leave(text: str) -> bool:
+    """Whether a text has one of the words for leaving a list, in any language."""
+    plain = _plain(text[:MAX_TEXT])
+    return bool(plain) and any(word in plain for word in _all_words())
+
+
+def _plain(text: str) -> str:
+    """Case and kinds of white space and apostrophe do not matter."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().replace("\u2019", "'").split())
+
+
+@fact
+def unsubscribe_links(
+    message: Message,
+    links: Links,
+    html: HtmlParts,
+    texts: TextParts,
+    offered: ListUnsubscribe | NotApplicable | Unavailable,
+) -> UnsubscribeLinks:
+    """Find them by address or by the words of the link, else by the words around it. NotApplicable when there is no text."""
+    if not html.each and not texts.each:
+        raise NotApplicable("the message has no text")
+    addresses = _Addresses(offered)
+    found: list[Link] = []
+    for part in dict.fromkeys(link.part for link in links.each):
+        here = [link for link in links.each if link.part is part and link.kind is LinkKind.LINK and link.url.text]
+        found += [link for link in here if addresses.include(link) or _says_so(link)] or [
+            link for link in here if says_leave(_around(link))
+        ]
+    part = (html.each or texts.each)[0].part
+    document = next((one for each, one in html.readable if each.part is part), None)
+    unread = next((each.reason for each in links.unavailable), None)
+    return UnsubscribeLinks(
+        tuple(LeavingLink(link, _fault(link)) for link in found), part, unread or _unknown_language(message, part, document)
+    )
+
+
+class _Addresses:
+    """The addresses of List-Unsubscribe, and the tokens in them."""
+
+    def __init__(self, offered: ListUnsubscribe | NotApplicable | Unavailable) -> None:
+        uris = offered.list.uris if isinstance(offered, ListUnsubscribe) else ()
+        self.texts = {uri.text for uri in uris}
+        self.tokens: dict[str, list[str]] = {}
+        for uri in uris:
+            pieces = [*uri.path.split("/"), *(value for one in uri.query.split("&") for value in one.split("="))]
+            tokens = [piece for piece in pieces if len(piece) >= MIN_TOKEN and any(map(str.isdigit, piece))]
+            if uri.host:
+                self.tokens.setdefault(uri.host, []).extend(tokens)
+
+    def include(self, link: Link) -> bool:
+        """Whether a link leads where the header leads: to the same address, or to the same host with the same token."""
+        url = link.url
+        return url.text in self.texts or any(token in url.text for token in self.tokens.get(url.host or "", ()))
+
+
+def _says_so(link: Link) -> bool:
+    """Whether the link itself says what it is for: its address, its text, its image, its title."""
+    lower = link.url.text[:MAX_TEXT].lower()
+    if any(word in lower for word in data("unsubscribe-words")["in-urls"]):
+        return True
+    named = [link.text, link.alt]
+    if link.element is not None:
+        named += [link.element.get("title") or "", link.element.get("aria-label") or ""]
+    if link.scheme == "mailto":
+        named.append(unquote((link.url.query or "")[:MAX_TEXT]).replace("+", " "))
+    return any(says_leave(text) for text in named)
+
+
+def _around(link: Link) -> str:
+    """The text around a link: of its paragraph or cell in HTML, of its line and the one before in plain text."""
+    if link.element is not None:
+        block = next((above for above in link.element.ancestors if above.tag in _BLOCKS), None)
+        texts = block.first_texts(MAX_NEAR_TEXTS) if block is not None else ()
+        return " ".join(text.data for text in texts if text.hidden in _SEEN)
+    text = link.part.text if link.part is not None else ""
+    line = text.rfind("\n", 0, link.offset)
+    start = text.rfind("\n", max(0, line - NEAR), max(line, 0)) + 1
+    return text[max(start, link.offset - NEAR) : link.offset]
+
+
+def _fault(link: Link) -> str | None:
+    """Why a reader does not see a link, in words that follow "the unsubscribe link"."""
+    if link.hidden not in _SEEN:
+        return f"is hidden by CSS ({link.hidden})"
+    if link.element is None:
+        return None
+    seen = [text for text in link.element.first_texts(MAX_NEAR_TEXTS) if text.data.strip() and text.hidden in _SEEN]
+    if not seen:
+        return None if link.alt or link.text else "has no text"
+    size = max(text.parent.style.font_size for text in seen)
+    if size < MIN_PX:
+        return f"is {size:g} px high"
+    contrasts = [text.parent.style.contrast for text in seen]
+    best = max((contrast for contrast in contrasts if contrast is not None), default=MIN_CONTRAST)
+    if None not in contrasts and best < MIN_CONTRAST:
+        return f"has a contrast of {best:.1f} to 1 with its background"
+    return None
+
+
+_SAME_LANGUAGE = {"nb": "no", "nn": "no", "iw": "he", "in": "id", "cmn": "zh", "yue": "zh"}
+
+
+# --- language ----------------------------------------------------------------------------------------------------
+
+
+def _unknown_language(message: Message, part: Part, document: HtmlDocument | None) -> str | None:
+    """Why the text may have words for leaving that are not in the list: its declared language, or its script, is not there."""
+    declared = _declared(message, part, document)
+    if declared and declared not in _words():
+        return f"the text is in the language {declared!r}, whose words for unsubscribing are not in the list"
+    text = document.visible_text if document is not None else part.text
+    scripts = _scripts(text[:LETTERS])
+    if scripts and scripts.most_common(1)[0][0] not in _known_scripts():
+        script = scripts.most_common(1)[0][0].capitalize()
+        return f"the text is in {script} letters, whose words for unsubscribing are not in the list"
+    return None
+
+
+def _declared(message: Message, part: Part, document: HtmlDocument | None) -> str:
+    """The primary language subtag of the html element or of Content-Language (RFC 3282), in lower case; "" for none."""
+    written = ""
+    if document is not None:
+        written = next((value for tag in ("html", "body") for one in document.all(tag) if (value := one.get("lang"))), "")
+    if not written:
+        field = part.first("Content-Language") or message.first("Content-Language")
+        written = field.text.partition(",")[0] if field is not None else ""
+    subtag = written.strip().replace("_", "-").partition("-")[0].lower()
+    return _SAME_LANGUAGE.get(subtag, subtag)
+
+
+def _scripts(text: str) -> Counter[str]:
+    """How many letters of each script; the first word of a letter's name is its script."""
+    return Counter(unicodedata.name(one, "").partition(" ")[0] for one in text if one.isalpha())
