@@ -1,0 +1,36 @@
+"""Which DKIM signatures cover a set of header fields, for rules of several families."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..facts.verdicts import DkimResult, DkimVerdict, DkimVerdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Signatures that cover all of the fields and pass, those that cover all and may pass, and which fields are never covered.
+
+    `missing`: fields that no passing signature covers; where none passes, that no signature covers that may pass.
+    """
+
+    passing: tuple[DkimVerdict, ...]
+    unknown: tuple[DkimVerdict, ...]
+    missing: tuple[str, ...]
+    some_unknown: bool
+
+
+def coverage(dkim: DkimVerdicts, names: Iterable[str]) -> Coverage:
+    """Hold h= of every signature against the names, in lower case. h= may fold and vary in case (RFC 6376 section 3.5)."""
+    wanted = tuple(names)
+    maybe = tuple(one for one in dkim.each if one.result is DkimResult.UNKNOWN)
+
+    def covers(one: DkimVerdict) -> bool:
+        return set(wanted) <= {name.lower() for name in one.signed}
+
+    seen = {name.lower() for one in (dkim.passing or maybe) for name in one.signed}
+    return Coverage(
+        tuple(one for one in dkim.passing if covers(one)),
+        tuple(one for one in maybe if covers(one)),
+        tuple(name for name in wanted if name not in seen),
+        bool(maybe),
+    )

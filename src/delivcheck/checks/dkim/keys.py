@@ -1,0 +1,153 @@
+"""Rules about DKIM keys in DNS, those that a message's signatures name or that an audited domain publishes."""
+
+from collections.abc import Iterator
+
+from ...engine import rule
+from ...facts.dkim import DkimKeys, DkimSignatures, PublishedKey, Via
+from ...facts.dkim_verdict import MIN_RSA_BITS, absence, contradictions
+from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined
+from ...records.dkim import DkimKey, DkimSyntaxError, parse_key
+from . import NO_SIGNATURE, MaybeAlignment, beside_a_good_one, txt
+
+ADVISED_RSA_BITS = 2048  # RFC 8301 section 3.2: signers SHOULD use at least this
+
+
+def _published(keys: DkimKeys) -> Iterator[PublishedKey | Undetermined]:
+    """What is there at each selector; what DNS did not tell is undetermined."""
+    if not keys.each:
+        raise NotApplicable(NO_SIGNATURE)
+    for one in keys.each.values():
+        yield Undetermined(one.reason, one.where) if isinstance(one, Unavailable) else one
+
+
+def _usable(keys: DkimKeys) -> Iterator[tuple[PublishedKey, int, DkimKey] | Undetermined]:
+    """Each well-formed key with its record's number."""
+    for one in _published(keys):
+        if isinstance(one, Undetermined):
+            yield one
+        else:
+            yield from ((one, index, key) for index, key in one.usable)
+
+
+@rule("dkim/no-key")
+def no_key(keys: DkimKeys, alignment: MaybeAlignment) -> Findings:
+    for one in _published(keys):
+        if isinstance(one, Undetermined):
+            yield one
+        elif not one.texts:
+            yield Problem(absence(one), one.at, beside_a_good_one(alignment))
+
+
+@rule("dkim/revoked")
+def revoked(keys: DkimKeys, alignment: MaybeAlignment) -> Findings:
+    for one in _usable(keys):
+        if isinstance(one, Undetermined):
+            yield one
+            continue
+        published, index, key = one
+        # A revoked key that only a guess found is how a selector is rightly retired (RFC 6376 section 3.6.1).
+        if key.revoked and published.via is not Via.GUESSED:
+            yield Problem(
+                f"the key at {published.name} is revoked: p= is empty",
+                published.where(index, key.span("p")),
+                beside_a_good_one(alignment),
+            )
+
+
+@rule("dkim/several-keys")
+def several_keys(keys: DkimKeys, alignment: MaybeAlignment) -> Findings:
+    for one in _published(keys):
+        if isinstance(one, Undetermined):
+            yield one
+        elif len(one.texts) > 1:
+            yield Problem(f"{len(one.texts)} key records at {one.name}", one.where(1), beside_a_good_one(alignment))
+
+
+@rule("dkim/malformed-key")
+def malformed_key(keys: DkimKeys, alignment: MaybeAlignment) -> Findings:
+    for one in _published(keys):
+        if isinstance(one, Undetermined):
+            yield one
+            continue
+        # What a guess found may be in nobody's use.
+        level = Level.WARNING if one.via is Via.GUESSED else beside_a_good_one(alignment)
+        for index, key in enumerate(one.keys):
+            if isinstance(key, DkimSyntaxError):
+                fix = _unescaped(one.name, one.texts[index])
+                for fault in key.faults:
+                    yield Problem(f"in the key at {one.name} {fault.message}", one.where(index, fault.span), level, fix)
+
+
+def _unescaped(name: str, text: str) -> str | None:
+    r"""The record without "\;", if that is all that is wrong."""
+    plain = text.replace("\\;", ";")
+    try:
+        parse_key(plain)
+    except DkimSyntaxError:
+        return None
+    return txt(name, plain)
+
+
+@rule("dkim/key-too-short")
+def key_too_short(keys: DkimKeys, alignment: MaybeAlignment) -> Findings:
+    for one in _usable(keys):
+        if isinstance(one, Undetermined):
+            yield one
+            continue
+        published, index, key = one
+        if key.kind == "rsa" and key.bits is not None and key.bits < MIN_RSA_BITS:
+            yield Problem(
+                f"the RSA key at {published.name} has {key.bits} bits",
+                published.where(index, key.span("p")),
+                beside_a_good_one(alignment),
+            )
+
+
+@rule("dkim/key-below-2048")
+def key_below_2048(keys: DkimKeys) -> Findings:
+    for one in _usable(keys):
+        if isinstance(one, Undetermined):
+            yield one
+            continue
+        published, index, key = one
+        if key.kind == "rsa" and key.bits is not None and MIN_RSA_BITS <= key.bits < ADVISED_RSA_BITS:
+            yield Problem(f"the RSA key at {published.name} has {key.bits} bits", published.where(index, key.span("p")))
+
+
+@rule("dkim/test-mode")
+def test_mode(keys: DkimKeys) -> Findings:
+    for one in _usable(keys):
+        if isinstance(one, Undetermined):
+            yield one
+            continue
+        published, index, key = one
+        if key.testing and not key.revoked:
+            flags = ":".join(flag for flag in key.flags if flag != "y")
+            yield Problem(
+                f"the key at {published.name} is in test mode: t=y",
+                published.where(index, key.span("t")),
+                fix=txt(published.name, _with(key, "t", flags)),
+            )
+
+
+@rule("dkim/key-forbids-signature")
+def key_forbids_signature(signatures: DkimSignatures, keys: DkimKeys, alignment: MaybeAlignment) -> Findings:
+    if not signatures.each:
+        raise NotApplicable(NO_SIGNATURE)
+    for one, signature in signatures.readable:
+        published = keys.of(signature)
+        if isinstance(published, Unavailable):
+            yield Undetermined(published.reason, one.where("s"))
+            continue
+        for _, key in published.usable:
+            if key.revoked:
+                continue
+            for found in contradictions(signature, key):
+                drop = txt(published.name, _with(key, found.tag, "")) if found.tag != "k" else None
+                yield Problem(f"the key at {published.name} {found.reason}", one.where("s"), beside_a_good_one(alignment), drop)
+
+
+def _with(key: DkimKey, tag: str, value: str) -> str:
+    """The record with one tag changed, or left out where the value is empty."""
+    kept = [(each.name, value if each.name == tag else each.value) for each in key.tags]
+    return "; ".join(f"{name}={text}" for name, text in kept if text or name != tag)

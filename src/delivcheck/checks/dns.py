@@ -1,0 +1,255 @@
+"""Rules about names and addresses: the sender's domains, the sending address, the EHLO name.
+
+What concerns the sending address is judged only where it is known (a session, `--ip`); `facts/hosts.py` says why MX hosts are
+not looked up in reverse.
+"""
+
+import re
+from ipaddress import IPv4Address, ip_network
+
+from ..engine import rule
+from ..facts.answers import proves_name
+from ..facts.hosts import Ehlo, MailHosts, MxHost, ReverseDns, is_bogus
+from ..facts.identity import FromDomain, SendingHost
+from ..facts.roots import Declared
+from ..model import (
+    Failed,
+    Failure,
+    Findings,
+    IPAddress,
+    Level,
+    NoSuchName,
+    NotApplicable,
+    Problem,
+    Unavailable,
+    Undetermined,
+    Where,
+)
+from ..records.names import is_within, psl_organizational_domain, unmapped
+
+# RFC 1918, RFC 1122 section 3.2.1.3, RFC 3927, RFC 6598, RFC 4291, RFC 4193: nobody reaches these from outside
+_PRIVATE = tuple(
+    ip_network(text)
+    for text in (
+        *("0.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10"),
+        *("::/127", "fc00::/7", "fe80::/10"),
+    )
+)
+# The catalogue's words; SpamAssassin's RDNS_DYNAMIC looks for the same kind of names
+_DYNAMIC = re.compile(
+    r"(?:^|[.-])(dyn|dynamic|dhcp|dsl|adsl|ppp|pool|dial|cable|cust|client|unassigned|ip)(?=[.-]|[0-9])", re.IGNORECASE
+)
+_NUMBER = re.compile(r"(?<!\d)\d{1,3}(?!\d)")
+_PARTED = re.compile(r"[.-]")
+
+
+# --- domains -----------------------------------------------------------------------------------------------------
+
+
+@rule("dns/no-such-domain")
+def no_such_domain(hosts: MailHosts) -> Findings:
+    for what, one in hosts.domains:
+        if one.null_mx:
+            continue  # dns/null-mx
+        where = Where(name=one.domain, type="MX")
+        if isinstance(one.exists, Unavailable):
+            yield Undetermined(one.exists.reason, one.exists.where)
+        elif not one.exists:
+            yield Problem(f"{what} {one.domain} does not exist", where)
+        elif isinstance(one.receives, Unavailable):
+            yield Undetermined(one.receives.reason, one.receives.where)
+        elif not one.receives:
+            lacking = "no MX host that has an address" if one.mx else "neither MX nor address"
+            yield Problem(f"{what} {one.domain} has {lacking}, so nobody can answer it or bounce mail to it", where)
+
+
+@rule("dns/null-mx")
+def null_mx(hosts: MailHosts) -> Findings:
+    for what, one in hosts.domains:
+        if one.null_mx:
+            where = Where(name=one.domain, type="MX", record="0 .", span=(0, 3))
+            yield Problem(f"{what} {one.domain} declares that it takes no mail (null MX)", where)
+        elif isinstance(failure := one.answers["MX"], Failed):
+            yield Undetermined(f"no answer for {one.domain} MX: {failure}", Where(name=one.domain, type="MX"))
+
+
+@rule("dns/no-soa")
+def no_soa(hosts: MailHosts) -> Findings:
+    for what, one in hosts.domains:
+        answer = one.answers["SOA"]
+        where = Where(name=one.domain, type="SOA")
+        if isinstance(answer, Failed):
+            yield Undetermined(f"no answer for {one.domain} SOA: {answer}", where)
+        elif isinstance(answer, NoSuchName) and one.exists is True:
+            # NODATA is right below a zone's apex: its SOA then stands in the authority section (catalogue T071)
+            there = next(kind for kind, other in one.answers.items() if proves_name(other))
+            yield Problem(f"{what} {one.domain} exists for {there} and is denied for SOA (NXDOMAIN)", where)
+
+
+@rule("dns/bad-mx")
+def bad_mx(hosts: MailHosts) -> Findings:
+    for _, one in hosts.domains:
+        for host in one.mx:
+            record = f"{host.preference} {host.name or '.'}"
+            where = Where(name=one.domain, type="MX", record=record, span=(len(record) - len(host.name or "."), len(record)))
+            if isinstance(host.addresses, Unavailable):
+                yield Undetermined(host.addresses.reason, host.addresses.where)
+            elif fault := _mx_fault(host, host.addresses):
+                yield Problem(f"the MX of {one.domain} {fault}", where)
+
+
+def _mx_fault(host: MxHost, addresses: tuple[IPAddress, ...]) -> str | None:
+    """What RFC 5321 section 5.1 and RFC 2181 section 10.3 forbid, or what leads nowhere."""
+    if host.literal:
+        return f"is the address {host.name}, where a host name must stand"
+    if not host.name:
+        return "is the root (null MX) beside others"
+    if host.aliases:
+        return f"{host.name} is an alias of {host.aliases[-1]}"
+    if not addresses:
+        return f"{host.name} has no address"
+    if not any(_reachable(address) for address in addresses):
+        return f"{host.name} has only private addresses: {', '.join(str(address) for address in addresses[:3])}"
+    return None
+
+
+def _reachable(address: IPAddress) -> bool:
+    return not any(address in network for network in _PRIVATE if network.version == address.version)
+
+
+@rule("dns/server-failure")
+def server_failure(hosts: MailHosts) -> Findings:
+    for what, one in hosts.domains:
+        bogus = next((kind for kind, answer in one.answers.items() if is_bogus(answer)), None)
+        if bogus:
+            yield Problem(
+                f"DNSSEC of {what} {one.domain} does not validate, so its records cannot be read",
+                Where(name=one.domain, type=bogus),
+            )
+            continue
+        failed = [answer for answer in one.answers.values() if isinstance(answer, Failed)]
+        if len(failed) < len(one.answers):
+            continue  # the servers work; a question that failed is unknown to whoever needs its answer
+        where = Where(name=one.domain, type="SOA")
+        if all(answer.kind is Failure.SERVFAIL for answer in failed) and not isinstance(one.parent, Failed):
+            # A resolver that answers for the zone above and fails for every question here has found no server that works
+            yield Problem(f"every question about {what} {one.domain} fails (SERVFAIL), while the zone above it answers", where)
+        else:
+            yield Undetermined(f"no question about {one.domain} was answered: {failed[0]}", where)
+
+
+# --- the host that sends -----------------------------------------------------------------------------------------
+
+
+@rule("dns/no-ptr")
+def no_ptr(reverse: ReverseDns) -> Findings:
+    if not reverse.names:
+        yield Problem(f"the sending address {reverse.ip} has no host name (PTR)", Where(name=reverse.question.name, type="PTR"))
+
+
+@rule("dns/ptr-not-confirmed")
+def ptr_not_confirmed(reverse: ReverseDns) -> Findings:
+    names = _named(reverse)
+    confirmed = reverse.confirmed
+    if isinstance(confirmed, Unavailable):
+        yield Undetermined(confirmed.reason, confirmed.where)
+    elif not confirmed:
+        kind = "A" if reverse.ip.version == 4 else "AAAA"
+        told = "; ".join(
+            f"{one.name} has {', '.join(str(address) for address in one.addresses[:3]) or f'no {kind} record'}"
+            for one in reverse.names
+        )
+        first = reverse.names[0].name
+        where = Where(name=reverse.question.name, type="PTR", record=first, span=(0, len(first)))
+        yield Problem(f"no host name of {reverse.ip} leads back to it: {told}", where, fix=f"{first}. {kind} {names}")
+
+
+def _named(reverse: ReverseDns) -> str:
+    """The address, as a record has it. NotApplicable where it has no name: dns/no-ptr says so."""
+    if not reverse.names:
+        raise NotApplicable("the sending address has no PTR")
+    return str(reverse.ip)
+
+
+@rule("dns/generic-ptr")
+def generic_ptr(
+    reverse: ReverseDns,
+    sender: FromDomain | Unavailable | NotApplicable,
+    declared: Declared | NotApplicable,
+) -> Findings:
+    _named(reverse)
+    ours = [name.lower().strip(".") for name in declared.owned_domains] if isinstance(declared, Declared) else []
+    if isinstance(sender, FromDomain):
+        ours.append(psl_organizational_domain(sender.name))
+    faults = {}
+    for one in reverse.names:
+        if any(is_within(one.name, own) for own in ours):
+            return  # a name of our own says who sends
+        faults[one.name] = _generic(one.name, reverse.ip)
+    if all(faults.values()):
+        name, why = next(iter(faults.items()))
+        where = Where(name=reverse.question.name, type="PTR", record=name, span=(0, len(name)))
+        yield Problem(f"the host name {name} of {reverse.ip} {why}, as of a customer's line", where)
+
+
+def _generic(name: str, ip: IPAddress) -> str | None:
+    """Why a host name looks like one given out by number: it spells the address, or says that it is dynamic."""
+    if _spells(name, ip):
+        return "spells the address"
+    word = _DYNAMIC.search(name)
+    return f"has the word “{word[1]}”" if word else None
+
+
+def _spells(name: str, ip: IPAddress) -> bool:
+    """Whether the address stands in the name: its octets in any order or in one piece; half of an IPv6 address will do."""
+    joined = _PARTED.sub("", name)
+    if not isinstance(ip, IPv4Address):
+        digits = ip.exploded.replace(":", "")
+        return digits[:16] in joined or digits[16:] in joined or ip.compressed.replace(":", "-") in name
+    numbers = [int(text) for text in _NUMBER.findall(name)]
+    windows = zip(numbers, numbers[1:], numbers[2:], numbers[3:], strict=False)
+    in_one_piece = (ip.packed.hex(), "".join(f"{octet:03}" for octet in ip.packed))
+    return any(sorted(window) == sorted(ip.packed) for window in windows) or any(piece in joined for piece in in_one_piece)
+
+
+@rule("dns/bad-ehlo")
+def bad_ehlo(ehlo: Ehlo) -> Findings:
+    if ehlo.fault is not None:
+        yield Problem(f"the EHLO name “{ehlo.name}” is no public host name: {ehlo.fault}")
+    elif ehlo.literal is not None:
+        # legal where a host has no name (RFC 5321 section 4.1.4), and GMX and T-Online ask for a name
+        yield Problem(f"the EHLO name is the address {ehlo.name} and no host name", level=Level.WARNING)
+    elif isinstance(ehlo.addresses, Unavailable):
+        yield Undetermined(ehlo.addresses.reason, ehlo.addresses.where)
+    elif not ehlo.addresses:
+        yield Problem(f"the EHLO name {ehlo.name} has no address", Where(name=ehlo.name, type="A"))
+
+
+@rule("dns/names-disagree")
+def names_disagree(ehlo: Ehlo, reverse: ReverseDns, host: SendingHost) -> Findings:
+    if ehlo.fault is not None or ehlo.literal is not None:
+        raise NotApplicable("the EHLO name is no public host name")
+    ip, name = unmapped(host.ip), ehlo.name.lower().rstrip(".")
+    if isinstance(ehlo.addresses, Unavailable):
+        yield Undetermined(ehlo.addresses.reason, ehlo.addresses.where)
+    elif ehlo.addresses and ip not in ehlo.addresses:
+        yield Problem(
+            f"the EHLO name {name} leads to {ehlo.addresses[0]} and not to the sending address {ip}", Where(name=name, type="A")
+        )
+    if reverse.names and name not in {one.name for one in reverse.names}:
+        where = Where(name=reverse.question.name, type="PTR", record=reverse.names[0].name)
+        yield Problem(f"the EHLO name {name} is not the PTR name {reverse.names[0].name} of {ip}", where)
+
+
+CHECKS = (
+    no_such_domain,
+    null_mx,
+    no_soa,
+    bad_mx,
+    server_failure,
+    no_ptr,
+    ptr_not_confirmed,
+    generic_ptr,
+    bad_ehlo,
+    names_disagree,
+)

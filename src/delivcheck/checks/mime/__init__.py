@@ -1,0 +1,1 @@
+"""Rules about how a message is put together, encoded and labelled."""

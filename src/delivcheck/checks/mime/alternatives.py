@@ -1,0 +1,86 @@
+"""Rules about what parts of a message have to do with one another: text and HTML, images and the HTML that shows them."""
+
+import re
+from urllib.parse import unquote
+
+from ...engine import rule
+from ...facts.content import place
+from ...facts.message import HtmlParts, Links
+from ...mime.message import Message, Part
+from ...model import Findings, Level, Problem
+from ..html import unread
+
+MIN_OVERLAP = 0.2  # of the words of both together; ours (catalogue MIME012). SpamAssassin's MPART_ALT_DIFF fires at 0.01
+MIN_TEXT, MIN_HTML = 20, 200  # characters without white space (catalogue MIME012)
+MIN_WORDS = 12  # of each, below which a share of common words says nothing; ours
+MAX_COMPARED = 200_000  # characters of each that are compared; twice what Gmail shows
+
+# A word of letters and digits; in scripts that set no spaces (Thai, Chinese, Japanese, Korean) each sign counts by itself.
+_WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+")
+_URL = re.compile(r"(?:https?://|www\.|mailto:)\S+", re.IGNORECASE)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word for word in _WORD.findall(_URL.sub(" ", text[:MAX_COMPARED]).casefold()))
+
+
+@rule("mime/text-alternative-unrelated")
+def text_alternative_unrelated(message: Message, html: HtmlParts, *, min_overlap: float = MIN_OVERLAP) -> Findings:
+    yield from unread(html)
+    for shown, document in html.readable:
+        for part in message.alternatives_of(shown.part):
+            if part.content_type != "text/plain":
+                continue
+            seen = document.visible_text
+            characters = len("".join(part.text.split()))
+            if characters < MIN_TEXT and len("".join(seen.split())) > MIN_HTML:
+                what = f"the plain text has {characters} characters, the HTML {len(''.join(seen.split()))}"
+                yield Problem(what, part.where_text(0))
+                continue
+            text, rich = _words(part.text), _words(seen)
+            common = len(text & rich) / max(len(text | rich), 1)
+            if min(len(text), len(rich)) >= MIN_WORDS and common < min_overlap:
+                yield Problem(f"plain text and HTML have {common:.0%} of their words in common", part.where_text(0))
+
+
+@rule("mime/unresolved-cid")
+def unresolved_cid(message: Message, html: HtmlParts, links: Links) -> Findings:
+    yield from unread(html)
+    own = [part for part in message.parts if not part.nested]
+    by_id = {part.content_id: part for part in own if part.content_id}
+    used: set[str] = set()
+    for link in links.each:
+        if link.scheme != "cid":
+            continue
+        name = unquote(link.url.text.partition(":")[2])  # RFC 2392 section 2: percent-encoded in the URL, not in the field
+        target = by_id.get(name)
+        if target is None and name not in used:
+            yield Problem(f"cid:{name[:120]} names no part of the message", link.at)
+        elif target is not None and name not in used and link.part is not None and not _related(message, link.part, target):
+            what = f"cid:{name[:120]} names a part outside the multipart/related of the HTML"
+            yield Problem(what, link.at, Level.NOTE)
+        used.add(name)
+    for part in own:
+        field = part.first("content-id")
+        if field is None:
+            continue
+        if not (field.text.startswith("<") and field.text.endswith(">")):  # RFC 2045 section 7: a msg-id
+            fix = f"Content-ID: <{field.text.strip('<> ')}>"
+            yield Problem("Content-ID has no angle brackets around it", field.where(0, len(field.text)), fix=fix)
+        elif part.main_type == "image" and part.content_id not in used and _is_inline(message, part) and html.each:
+            yield Problem(f"no HTML uses the image {(part.content_id or '')[:120]}", field.at, Level.NOTE)
+
+
+def _related(message: Message, html: Part, target: Part) -> bool:
+    """Whether two parts stand in one multipart/related, whatever stands between."""
+    around = message.parent(html)
+    while around is not None:
+        if around.content_type == "multipart/related" and any(part is target for part in around.walk()):
+            return True
+        around = message.parent(around)
+    return False
+
+
+def _is_inline(message: Message, part: Part) -> bool:
+    around = message.parent(part)
+    return around is not None and around.content_type == "multipart/related" and part.disposition != "attachment"

@@ -1,0 +1,71 @@
+"""Rules about transfer encodings and the length of lines."""
+
+from collections.abc import Iterator
+
+from ...engine import rule
+from ...mime.defects import DefectKind
+from ...mime.message import Message, Part
+from ...model import Findings, Problem, Where
+
+MAX_LINE = 998  # octets without CRLF, RFC 5322 section 2.1.1 and RFC 5321 section 4.5.3.1.6
+QUOTED_PRINTABLE = "Content-Transfer-Encoding: quoted-printable"
+BASE64 = "Content-Transfer-Encoding: base64"
+
+_OF_QUOTED_PRINTABLE = frozenset(
+    {DefectKind.QP_ESCAPE, DefectKind.QP_OCTET, DefectKind.QP_SPACE, DefectKind.ENCODED_LINE_TOO_LONG}
+)
+_OF_BASE64 = frozenset(
+    {DefectKind.BASE64_CHARACTER, DefectKind.BASE64_PADDING, DefectKind.BASE64_LENGTH, DefectKind.ENCODED_LINE_TOO_LONG}
+)
+
+
+def _problems(part: Part, kinds: frozenset[DefectKind], fix: str | None = None) -> Iterator[Problem]:
+    """The defects of some kinds, the first of each kind on a line: a line left unencoded has one for every octet."""
+    seen = set()
+    for defect in part.decoding_defects:
+        key = (defect.kind, defect.where.line)
+        if defect.kind in kinds and key not in seen:
+            seen.add(key)
+            yield Problem(defect.message, defect.where, fix=fix)
+
+
+@rule("mime/encoded-composite")
+def encoded_composite(message: Message) -> Findings:
+    for defect in message.defects:
+        if defect.kind is DefectKind.COMPOSITE_ENCODED:  # RFC 2045 section 6.4
+            yield Problem(defect.message, defect.where, fix="Content-Transfer-Encoding: 7bit")
+
+
+@rule("mime/undeclared-8bit")
+def undeclared_8bit(message: Message) -> Findings:
+    # Catalogue T082: 8bit that says so is legal. Whether the next hop takes it is another rule's.
+    kinds = frozenset({DefectKind.EIGHT_BIT, DefectKind.UNKNOWN_ENCODING})
+    for part in message.leaves:
+        yield from _problems(part, kinds, QUOTED_PRINTABLE if part.main_type == "text" else BASE64)
+
+
+@rule("mime/line-too-long")
+def line_too_long(message: Message) -> Findings:
+    longest = message.lines.longest_body
+    if longest is None or longest.length <= MAX_LINE:
+        return
+    for line in message.lines_longer_than(MAX_LINE):
+        if line.offset >= message.body.start:  # lines of the header are another rule's
+            part = message.part_at(line.offset)
+            where = Where(line=line.number, column=1, part=part.path if part is not None else None)
+            fix = BASE64 if part is not None and part.main_type not in {"text", "multipart"} else QUOTED_PRINTABLE
+            yield Problem(f"the line has {line.length} octets, SMTP carries {MAX_LINE}", where, fix=fix)
+
+
+@rule("mime/quoted-printable-faults")
+def quoted_printable_faults(message: Message) -> Findings:
+    for part in message.leaves:
+        if part.encoding == "quoted-printable":
+            yield from _problems(part, _OF_QUOTED_PRINTABLE)
+
+
+@rule("mime/base64-faults")
+def base64_faults(message: Message) -> Findings:
+    for part in message.leaves:
+        if part.encoding == "base64":
+            yield from _problems(part, _OF_BASE64)

@@ -1,0 +1,191 @@
+"""Rules about what a template leaves behind: code that was not rendered, values that were missing, the text of a draft."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from ..engine import rule
+from ..facts.headers import AddressFields, Subject
+from ..facts.identity import FromDomain
+from ..facts.leftovers import Found, code_in, code_in_url, drafts_in, missing_words, nobody_in, nothing_in, nothing_in_url
+from ..facts.message import HtmlPart, HtmlParts, Links, TextParts
+from ..facts.roots import Declared
+from ..mime.cascade import Hidden
+from ..mime.headers import display_text
+from ..mime.html import Element, HtmlDocument
+from ..mime.message import Message
+from ..model import Findings, Level, NotApplicable, Problem, Unavailable, Where
+from ..records.names import is_within, psl_organizational_domain
+from .html import unread
+
+# Fields that people or machines at the other end read. Others (X-SMTPAPI, X-Mailgun-Variables …) carry code on purpose.
+HEADERS = frozenset(
+    {"from", "sender", "reply-to", "to", "cc", "subject", "message-id", "in-reply-to", "references", "comments", "organization"}
+    | {"list-id", "list-unsubscribe", "list-help", "list-archive", "list-post", "list-subscribe", "list-owner", "feedback-id"}
+)
+SAMPLES = frozenset({"code", "pre", "samp", "kbd", "xmp", "listing", "textarea"})  # catalogue T088: code that is shown
+READ_OUT = ("alt", "title", "aria-label")  # attributes whose text reaches a reader
+
+MaybeSubject = Subject | NotApplicable | Unavailable
+Place = Callable[[int, int], Where]
+
+
+class Passage(NamedTuple):
+    """A text that was rendered, what to call it, and the place of characters of it."""
+
+    text: str
+    name: str
+    place: Place
+
+
+def _at(where: Where) -> Place:
+    return lambda start, end: where
+
+
+def _headers(message: Message) -> Iterator[Passage]:
+    for field in message.fields:
+        if field.lower in HEADERS:
+            text = display_text(field)
+            yield Passage(text, field.name, field.where if text == field.text else _at(field.at))
+
+
+def _subject(subject: MaybeSubject) -> Iterator[Passage]:
+    if isinstance(subject, Subject):
+        exact = subject.text == subject.field.text
+        yield Passage(subject.text, "Subject", subject.field.where if exact else _at(subject.field.at))
+
+
+def _seen(texts: TextParts, html: HtmlParts) -> Iterator[Passage]:
+    """What a reader sees, in one piece for each part."""
+    for text in texts.each:
+        yield Passage(text.text, "the text", text.where)
+    for part, document in html.readable:
+        yield Passage(document.visible_text, "the HTML", part.where_visible)
+
+
+def _allowed(found: Iterable[Found], allow: Collection[str] | None) -> Iterator[Found]:
+    """Each text once, without those that the policy allows."""
+    told = set(allow or ())
+    for one in found:
+        if one.text not in told:
+            told.add(one.text)
+            yield one
+
+
+# --- code and missing values -------------------------------------------------------------------------------------
+
+
+@rule("template/unrendered-code")
+def unrendered_code(
+    message: Message,
+    texts: TextParts,
+    html: HtmlParts,
+    links: Links,
+    addresses: AddressFields,
+    subject: MaybeSubject,
+    *,
+    allow: list[str] | None = None,
+    fields: list[str] | None = None,
+) -> Findings:
+    yield from unread(html)
+    for passage in (*_headers(message), *_written(texts, html)):
+        found = list(code_in(passage.text, fields or ()))
+        if not found and "%7b" in passage.text.lower():
+            yield from _told(code_in(unquote(passage.text)), passage._replace(place=_at(passage.place(0, 0))), allow)
+        yield from _told(found, passage, allow)
+    for passage in _subject(subject):
+        yield from _told(nothing_in(passage.text, subject=True), passage, allow)
+    for passage in _seen(texts, html):
+        yield from _told(nothing_in(passage.text), passage, allow)
+    yield from _nobody(addresses, allow or ())
+    yield from _in_links(links, allow)
+
+
+def _told(found: Iterable[Found], passage: Passage, allow: Collection[str] | None) -> Iterator[Problem]:
+    for one in _allowed(found, allow):
+        yield Problem(f"{one.text[:120]} in {passage.name}: {one.what}", passage.place(one.start, one.end))
+
+
+def _written(texts: TextParts, html: HtmlParts) -> Iterator[Passage]:
+    """Every text that may have code in it: of HTML each piece by itself, hidden ones too, since a preview text is hidden."""
+    for text in texts.each:
+        yield Passage(text.text, "the text", text.where)
+    for part, document in html.readable:
+        yield from _pieces(part, document)
+
+
+def _pieces(part: HtmlPart, document: HtmlDocument) -> Iterator[Passage]:
+    for text in document.texts:
+        if "{" not in text.data and "%" not in text.data and "[[" not in text.data and "*|" not in text.data and "@@" not in text.data:
+            continue
+        rendered = text.hidden is not Hidden.NOT_RENDERED or text.parent.tag == "title"
+        if rendered and not _is_sample(text.parent):
+            yield Passage(text.data, "the HTML", lambda start, end, one=text: part.where(one.offset_of(start), one.offset_of(end - 1) + 1))
+    for element in document.elements:
+        for name in READ_OUT:
+            value = element.get(name)
+            attribute = element.attribute(name) if value else None
+            if value and attribute is not None:
+                yield Passage(value, f"{name} of <{element.tag}>", _at(part.where(attribute.start, attribute.end)))
+
+
+def _is_sample(element: Element) -> bool:
+    return element.tag in SAMPLES or any(around.tag in SAMPLES for around in element.ancestors)
+
+
+def _nobody(addresses: AddressFields, allow: Collection[str]) -> Iterator[Problem]:
+    for one in addresses.of("from", "sender", "reply-to", "to", "cc"):
+        for box in one.mailboxes:
+            words = (box.display_name or "").split()
+            if words and set(words) <= missing_words() and box.display_name not in allow:
+                yield Problem(f"{box.display_name} in {one.field.name}: a missing value", one.where(box))
+
+
+def _in_links(links: Links, allow: Collection[str] | None) -> Iterator[Problem]:
+    told: set[str] = set(allow or ())
+    for link in links.each:
+        if link.raw in told:
+            continue
+        told.add(link.raw)
+        # In plain text a URL ends at the first space, so {{ id }} in one was found in the text already.
+        for one in _allowed(code_in_url(link.raw), allow) if link.element is not None else ():
+            yield Problem(f"{one.text[:120]} in {link.attribute or 'a link'}: {one.what}", link.at)
+        missing = nothing_in_url(link.url.text)
+        if missing is not None and missing not in told:
+            yield Problem(f"{missing[:120]} in {link.attribute or 'a link'}: a missing value", link.at)
+
+
+@rule("template/empty-greeting")
+def empty_greeting(texts: TextParts, html: HtmlParts, subject: MaybeSubject) -> Findings:
+    yield from unread(html)
+    for passage in _subject(subject):
+        for one in nobody_in(passage.text, subject=True):
+            what = one.what if one.what.startswith(("begins", "has")) else f"has “{one.text}”, {one.what}"
+            yield Problem(f"the subject {what}", passage.place(one.start, one.end))
+    for passage in _seen(texts, html):
+        for one in nobody_in(passage.text):
+            yield Problem(f"“{' '.join(one.text.split())}” in {passage.name} is {one.what}", passage.place(one.start, one.end))
+
+
+# --- drafts ------------------------------------------------------------------------------------------------------
+
+
+@rule("template/test-content-left")
+def test_content_left(
+    texts: TextParts,
+    html: HtmlParts,
+    links: Links,
+    subject: MaybeSubject,
+    declared: Declared,
+    sender: FromDomain | NotApplicable | Unavailable,
+    *,
+    allow: list[str] | None = None,
+) -> Findings:
+    yield from unread(html)
+    own = (*declared.owned_domains, *((psl_organizational_domain(sender.name),) if isinstance(sender, FromDomain) else ()))
+    for passage in (*_subject(subject), *_seen(texts, html)):
+        for one, level in drafts_in(passage.text, subject=passage.name == "Subject"):
+            domain = one.text.rpartition("@")[2].lower() if "@" in one.text else ""
+            if one.text in (allow or ()) or (domain and any(is_within(domain, name) for name in own)):
+                continue
+            yield Problem(f"{one.text[:80]} in {passage.name}: {one.what}", passage.place(one.start, one.end), level and Level(level))
