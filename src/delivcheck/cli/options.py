@@ -1,0 +1,239 @@
+"""The options that commands share, and what they come to: a policy, a DNS client, formats, colours.
+
+Only click is imported here; the rest when a command runs, so that `--help` stays fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from ..api import Options
+    from ..config import Config
+    from ..facts.roots import Envelope, Session
+    from .output import Sink
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMATS = ("text", "concise", "json", "jsonl")
+LEVELS = ("error", "warning", "note", "never")
+
+
+# --- the options, as decorators ----------------------------------------------------------------------------------
+
+
+def _complete_policy(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from .. import rulefiles
+
+    return [name for name in rulefiles.load()["policies"] if name.startswith(incomplete)]
+
+
+JUDGING = (
+    click.option(
+        "--policy", metavar="NAME|FILE", shell_complete=_complete_policy, help="Which rules at which level [default: bulk]."
+    ),
+    click.option(
+        "--class",
+        "message_class",
+        type=click.Choice(["bulk", "transactional"]),
+        help="What kind of mail this is; never guessed.",
+    ),
+    click.option("--volume", type=click.Choice(["bulk", "low"]), help="Whether the domain is a bulk sender [default: bulk]."),
+    click.option("--stream", metavar="NAME", help="A stream of the configuration: its class, volume, policy and rules."),
+    click.option(
+        "--rule",
+        "rules",
+        metavar="ID=LEVEL",
+        multiple=True,
+        help="Set a rule's level: error, warning, note or off (repeatable).",
+    ),
+    click.option(
+        "--fail-on", type=click.Choice(LEVELS), default="error", show_default=True, help="The lowest level that decides."
+    ),
+    click.option("--now", metavar="TIME", help="Judge as of this ISO time; UTC unless it has a zone."),
+    click.option("--config", metavar="FILE", help="Configuration [default: the nearest delivcheck.toml or pyproject.toml]."),
+)
+
+COLOR = click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour; NO_COLOR is honoured."
+)
+
+PRINTING = (
+    click.option("-q", "--quiet", is_flag=True, help="Only verdicts and errors."),
+    click.option("-v", "--verbose", is_flag=True, help="Every result with its reason."),
+    COLOR,
+)
+
+FORMATTING = (
+    click.option(
+        "--format", "-f", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="What stdout gets."
+    ),
+    click.option(
+        "--output", "-o", "outputs", metavar="FORMAT=FILE", multiple=True, help="Write another format to a file (repeatable)."
+    ),
+    click.option("--exit-zero", is_flag=True, help="Return 0 whatever the verdict."),
+)
+
+OFFLINE = click.option("--offline", is_flag=True, help="Ask no DNS; rules that need it do not apply.")
+
+RESOLVING = (
+    click.option(
+        "--nameserver", "nameservers", metavar="HOST[:PORT]", multiple=True, help="Ask this name server (repeatable)."
+    ),
+    click.option("--zone", "zones", metavar="FILE", multiple=True, help="Lay a zone file over the DNS (repeatable)."),
+    click.option("--zone-only", is_flag=True, help="What the zone files do not have does not exist."),
+    click.option("--snapshot", metavar="FILE", help="Answer from a file written by --save-snapshot."),
+    click.option("--save-snapshot", metavar="FILE", help="Keep every DNS answer of this run in a file."),
+    OFFLINE,
+    click.option("--timeout", metavar="SECONDS", type=float, help="For all DNS of one target [default: 15]."),
+)
+
+LIVE = (
+    click.option("--probe", is_flag=True, help="Also fetch policies over HTTPS and speak to the mail servers."),
+    click.option("--second-opinion", is_flag=True, help="Also ask checkdmarc about the domain."),
+)
+
+CHECKING = (*JUDGING, *FORMATTING, *PRINTING, *RESOLVING, *LIVE)
+
+
+def group(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Put options on a command in the order they are listed."""
+
+    def put(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return put
+
+
+# --- what they come to -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """A checking command's shared options, read and held against one another."""
+
+    options: Options
+    config: Config
+    sink: Sink
+    save_snapshot: Callable[[], None] | None = None
+
+
+def read(given: Mapping[str, Any]) -> Run:
+    """Make a run of parsed options. Raises UsageError, ConfigError, PolicyError, ZoneError, SnapshotError, NoNameservers."""
+    from .. import api, config, policy
+    from ..model import Level, MessageClass, Volume
+    from . import resolving
+    from .output import Sink
+
+    if given["quiet"] and given["verbose"]:
+        raise click.UsageError("--quiet and --verbose contradict each other", click.get_current_context())
+    found = config.discover(given["config"])
+    asked = config.Layer(
+        given["policy"],
+        MessageClass(given["message_class"]) if given["message_class"] else None,
+        Volume(given["volume"]) if given["volume"] else None,
+        tuple(policy.parse_setting(text) for text in given["rules"]),
+    )
+    stream = [found.stream(given["stream"])] if given["stream"] else []
+    settled = config.settled([asked, *stream, found.layer])
+    sink = Sink(given, settled.policy.name, None if given["fail_on"] == "never" else Level(given["fail_on"]))
+    timeout = seconds(given["timeout"]) or found.timeout or api.DEFAULT_TIMEOUT
+    dns = resolving.client(given, found.nameservers)
+    options = api.Options(
+        policy=settled.policy,
+        dns=dns.client,
+        message_class=settled.message_class,
+        volume=settled.volume,
+        stream=given["stream"],
+        now=moment(given["now"]),
+        fail_on=sink.fail_on,
+        timeout=timeout,
+        probe=resolving.probe(dns.client) if given["probe"] and dns.client != "offline" else None,
+        second_opinion=given["second_opinion"],
+        owned_domains=found.owned_domains,
+        jurisdictions=found.jurisdictions,
+    )
+    return Run(options, found, sink, dns.save)
+
+
+def seconds(value: float | None) -> float | None:
+    """A number of seconds above 0. Raises UsageError."""
+    if value is not None and not 0 < value < float("inf"):
+        raise click.UsageError(f"--timeout: a number of seconds above 0, not {value:g}", click.get_current_context())
+    return value
+
+
+def moment(text: str | None) -> datetime | None:
+    """An ISO 8601 time; one without a zone means UTC. Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.UsageError(
+            f"--now: {text!r} is no ISO time such as 2026-11-23T12:00:00+01:00", click.get_current_context()
+        ) from None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def session(ip: str | None, ehlo: str | None) -> Session | None:
+    """The session that --ip and --ehlo describe. Raises UsageError."""
+    import ipaddress
+
+    from ..facts.roots import Session
+
+    if ip is None:
+        if ehlo is not None:
+            raise click.UsageError("--ehlo says nothing without --ip, the address it is said from", click.get_current_context())
+        return None
+    try:
+        return Session(ipaddress.ip_address(ip), ehlo)
+    except ValueError:
+        raise click.UsageError(f"--ip: {ip!r} is no IP address", click.get_current_context()) from None
+
+
+def envelope(mail_from: str | None, rcpt: Iterable[str] = ()) -> Envelope | None:
+    """The envelope that --mail-from and --rcpt describe; <> and the empty string are the null sender. Raises UsageError."""
+    from ..facts.roots import Envelope
+
+    to = tuple(_bare(address) for address in rcpt)
+    if mail_from is None:
+        if to:
+            raise click.UsageError("--rcpt needs --mail-from (the null sender is '<>')", click.get_current_context())
+        return None
+    sender = _bare(mail_from)
+    for option, address in (("--mail-from", sender), *(("--rcpt", one) for one in to)):
+        if (address or option == "--rcpt") and (not address.rpartition("@")[0] or not address.rpartition("@")[2]):
+            raise click.UsageError(f"{option}: {address!r} is no address", click.get_current_context())
+    ascii_only = all(address.isascii() for address in (sender, *to))
+    return Envelope(sender, to, smtputf8=not ascii_only)  # RFC 6531 section 3.4
+
+
+def _bare(address: str) -> str:
+    """An address without the angle brackets that it has in SMTP."""
+    text = address.strip()
+    return text[1:-1] if text.startswith("<") and text.endswith(">") else text
+
+
+def output_target(text: str) -> tuple[str, Path]:
+    """Read `--output FORMAT=FILE`. Raises UsageError."""
+    name, equals, path = text.partition("=")
+    context = click.get_current_context()
+    if not equals or not path:
+        raise click.UsageError(f"--output: {text!r} is not FORMAT=FILE", context)
+    if name not in FORMATS:
+        raise click.UsageError(f"--output: {name!r} is none of {', '.join(FORMATS)}", context)
+    if path == "-":
+        raise click.UsageError(f"--output: for stdout say --format {name}", context)
+    file = Path(path)
+    if file.is_dir() or not file.parent.is_dir():
+        raise click.UsageError(f"--output: {path}: {'is a directory' if file.is_dir() else 'no such directory'}", context)
+    return name, file

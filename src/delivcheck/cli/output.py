@@ -1,0 +1,232 @@
+"""Where reports go: a format for stdout and any number of others for files, with colour only where somebody sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from .. import api, catalog, rulefiles
+from ..model import Level, Report, Rule, TargetReport
+from ..report import concise
+from ..report.paint import MIN_COLUMNS, Paint
+from ..report.text import Given, TextReport
+from ..report.words import Exit
+from .faults import ReaderGone
+from .options import output_target
+
+
+def paint(color: str, stream: Any = None) -> Paint:
+    """How to write to a stream: --color before NO_COLOR before FORCE_COLOR before what the stream is (no-color.org)."""
+    stream = stream or sys.stdout
+    terminal = bool(getattr(stream, "isatty", bool)())
+    if color == "auto":
+        wanted = not os.environ.get("NO_COLOR") and (
+            bool(os.environ.get("FORCE_COLOR")) or (terminal and os.environ.get("TERM") != "dumb")
+        )
+    else:
+        wanted = color == "always"
+    encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "").replace("_", "")
+    return Paint(wanted, encoding == "utf8", shutil.get_terminal_size((MIN_COLUMNS, 24)).columns)
+
+
+def write(text: str, colour: bool = False) -> None:
+    """Put text on stdout; coloured text goes by rich, which knows the terminals that do not take escape sequences.
+
+    Raises ReaderGone.
+    """
+    if not text:
+        return
+    with _reader():
+        if colour:
+            from rich.console import Console
+            from rich.text import Text
+
+            body = text.rstrip("\n")  # of the line ends after it, some versions of rich lose one
+            width = max(len(line) for line in text.split("\n")) + 1  # the lines are laid out already
+            console = Console(file=sys.stdout, force_terminal=True, color_system="standard", no_color=False, width=width)
+            console.print(Text.from_ansi(body), soft_wrap=True, end=text[len(body) :])
+        else:
+            sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def write_octets(octets: bytes) -> None:
+    """Put octets on stdout. Raises ReaderGone."""
+    with _reader():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(octets)
+        sys.stdout.buffer.flush()
+
+
+@contextlib.contextmanager
+def _reader() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise ReaderGone from None
+
+
+class Writer:
+    """One format on its way to one place."""
+
+    def known(self, target: TargetReport) -> None:
+        """Take a target as soon as it is known, in any order."""
+
+    def shown(self, target: TargetReport, given: Given) -> None:
+        """Take a target when it and all before it are known."""
+
+    def end(self, report: Report, code: Exit) -> None:
+        """Take the run as a whole."""
+
+
+class TextWriter(Writer):
+    """The report for people. A single target waits for the end, since its head tells what the run cost."""
+
+    def __init__(self, made: TextReport, put: Callable[[str], None], sink: Sink) -> None:
+        self.made, self.put, self.sink = made, put, sink
+        self.waiting: tuple[TargetReport, Given] | None = None
+
+    def shown(self, target: TargetReport, given: Given) -> None:
+        """Print, or keep the only one."""
+        if self.made.single:
+            self.waiting = (target, given)
+        else:
+            self.put(self.made.target(target, given))
+
+    def end(self, report: Report, code: Exit) -> None:
+        """Print the only one, and the closing lines."""
+        if self.waiting is not None:
+            self.put(self.made.target(*self.waiting, report))
+        self.put(self.made.closing(report, code, exit_zero=self.sink.exit_zero))
+
+
+class ConciseWriter(Writer):
+    """A line a problem."""
+
+    def __init__(self, put: Callable[[str], None], style: Paint) -> None:
+        self.put, self.style = put, style
+
+    def shown(self, target: TargetReport, given: Given) -> None:  # noqa: ARG002 -- needs no source
+        """Print the lines."""
+        self.put(concise.target(target, self.style))
+
+
+class JsonWriter(Writer):
+    """The whole run as one object."""
+
+    def __init__(self, put: Callable[[bytes], None], *, every: bool) -> None:
+        self.put, self.every = put, every
+
+    def end(self, report: Report, code: Exit) -> None:  # noqa: ARG002 -- the exit code is the shell's
+        """Print the object."""
+        self.put(api.to_json(report, every_result=self.every) + b"\n")
+
+
+class LinesWriter(Writer):
+    """A target a line, as soon as it is known."""
+
+    def __init__(self, put: Callable[[bytes], None], *, every: bool) -> None:
+        self.put, self.every = put, every
+
+    def known(self, target: TargetReport) -> None:
+        """Print the line."""
+        self.put(api.to_json(target, every_result=self.every) + b"\n")
+
+
+class Sink:
+    """All writers of a run."""
+
+    def __init__(self, given: Mapping[str, Any], policy: str, fail_on: Level | None) -> None:
+        """Read the printing options. Raises UsageError."""
+        self.format: str = given["format"]
+        self.files = [output_target(text) for text in given["outputs"]]
+        self.verbosity = int(given["verbose"]) - int(given["quiet"])
+        self.exit_zero: bool = given["exit_zero"]
+        self.fail_on = fail_on
+        self.policy = policy
+        self.paint = paint(given["color"])
+        self.single = True
+        self.before_writing: Callable[[], None] = lambda: None  # takes the progress line off the terminal
+        self._opened: list[BinaryIO] = []
+
+    @property
+    def keeps_every_result(self) -> bool:
+        """Whether the end of the run needs what passed, too: only JSON with -v does."""
+        return self.verbosity > 0 and "json" in {self.format, *(name for name, _ in self.files)}
+
+    @cached_property
+    def writers(self) -> list[Writer]:
+        """The writers, files opened. Raises UsageError."""
+        made = [self._writer(self.format, self.paint, self._to_stdout, self._octets_to_stdout)]
+        for name, path in self.files:
+            octets = self._to_file(path)
+            made.append(self._writer(name, Paint(), lambda text, put=octets: put(text.encode()), octets))  # type: ignore[misc]
+        return made
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._opened:
+            file.close()
+
+    def _writer(self, name: str, style: Paint, put: Callable[[str], None], octets: Callable[[bytes], None]) -> Writer:
+        every = self.verbosity > 0
+        if name == "json":
+            return JsonWriter(octets, every=every)
+        if name == "jsonl":
+            return LinesWriter(octets, every=every)
+        if name == "concise":
+            return ConciseWriter(put, style)
+        typed = ("delivcheck", *_typed(click.get_current_context()))
+        made = TextReport(pages(), self.policy, style, titles(), self.verbosity, self.single, self.fail_on, typed)
+        return TextWriter(made, put, self)
+
+    def _to_stdout(self, text: str) -> None:
+        self.before_writing()
+        write(text, self.paint.colour and self.format == "text")
+
+    def _octets_to_stdout(self, octets: bytes) -> None:
+        self.before_writing()
+        write_octets(octets)
+
+    def _to_file(self, path: Path) -> Callable[[bytes], None]:
+        try:
+            file = path.open("wb")
+        except OSError as error:
+            raise click.UsageError(f"--output: {path}: {error.strerror or error}", click.get_current_context()) from None
+        self._opened.append(file)
+
+        def put(octets: bytes) -> None:
+            file.write(octets)
+            file.flush()
+
+        return put
+
+
+def _typed(context: click.Context) -> list[str]:
+    """The words of the command line as they were typed."""
+    words = context.find_root().obj
+    return list(words) if words is not None else [context.info_name or ""]
+
+
+def pages() -> Mapping[str, Rule]:
+    """The rule pages, those of installed packages too."""
+    return catalog.standard().rules
+
+
+def titles() -> dict[str, str]:
+    """The providers' names for people."""
+    return {name: str(raw.get("title", name)) for name, raw in rulefiles.load()["providers"].items()}
+
+
+def slim(target: TargetReport) -> TargetReport:
+    """A target without what passed: all that the end of a long run has to remember."""
+    told: TargetReport = api.only_telling(target)
+    return told

@@ -1,0 +1,87 @@
+"""`delivcheck rules`: the list of rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+
+if TYPE_CHECKING:
+    from ..model import Level, Rule
+
+SCHEMA = "delivcheck-rules/1"
+
+
+@click.command(name="rules")
+@click.option(
+    "--family", "families", metavar="NAME", multiple=True, help="Only this family: spf, dkim, dmarc, ... (repeatable)."
+)
+@click.option(
+    "--level",
+    "wanted",
+    type=click.Choice(["error", "warning", "note", "off"]),
+    multiple=True,
+    help="Only this level (repeatable).",
+)
+@click.option(
+    "--target", type=click.Choice(["message", "domain", "sending-ip", "template"]), help="Only rules that inspect this."
+)
+@click.option("--policy", metavar="NAME|FILE", help="The policy that sets the levels [default: bulk].")
+@click.option("--format", "-f", "format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@options.COLOR
+def command(
+    *, families: tuple[str, ...], wanted: tuple[str, ...], target: str | None, policy: str | None, format: str, color: str
+) -> int:
+    """List the rules with the level that a policy gives them."""
+    import difflib
+    from dataclasses import replace
+
+    from .. import catalog, config
+    from .. import policy as policies
+    from ..facts.roots import Declared
+    from ..model import Volume
+    from ..report import page
+    from . import output
+
+    chosen = policies.load(policy or config.DEFAULT_POLICY)
+    if any(setting.options for setting in chosen.settings):
+        book = catalog.standard()
+        policies.hold_against(chosen, book.rules, book.checks)
+    pages = catalog.pages()
+    policies.hold_against(replace(chosen, settings=tuple(one for one in chosen.settings if not one.options)), pages, {})
+    known = dict.fromkeys(rule.family for rule in pages.values())
+    for family in families:
+        if family not in known:
+            near = difflib.get_close_matches(family, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise click.UsageError(f"no family {family!r}; {hint}", click.get_current_context())
+    declared = Declared(chosen.message_class, chosen.volume or Volume.BULK)
+    rows = [(rule, chosen.level(rule, declared)) for rule in pages.values()]
+    rows = [
+        (rule, level)
+        for rule, level in rows
+        if (not families or rule.family in families)
+        and (not wanted or level in wanted)
+        and (not target or target in rule.targets)
+    ]
+    if format == "json":
+        output.write_octets(_json(chosen.name, rows))
+        return 0
+    style = output.paint(color)
+    output.write(page.listing(rows, style), style.colour)
+    output.write(f"{len(rows)} of {len(pages)} rules under the policy {chosen.name}\n")
+    return 0
+
+
+def _json(policy: str, rows: list[tuple[Rule, Level]]) -> bytes:
+    """The pages without their examples, each with its level under the policy."""
+    import msgspec
+
+    def plain(rule: Rule, level: Level) -> dict[str, Any]:
+        whole: dict[str, Any] = msgspec.to_builtins(rule)
+        return {**{key: value for key, value in whole.items() if key != "example"}, "level": str(level)}
+
+    value = {"schema": SCHEMA, "policy": policy, "rules": [plain(rule, level) for rule, level in rows]}
+    return msgspec.json.encode(value) + b"\n"

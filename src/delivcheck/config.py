@@ -1,0 +1,259 @@
+"""The user's configuration: `delivcheck.toml`, or `[tool.delivcheck]` in pyproject.toml, found from the working directory up.
+
+What the command line says goes before what the stream says, and that before the rest of the file; `settled` folds the three.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import policy as policies
+from .model import MessageClass, Volume
+
+FILE = "delivcheck.toml"
+SHARED_FILE = "pyproject.toml"
+DEFAULT_POLICY = "bulk"
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; one line that names the file, the line where it is known, and the key."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one place says: the command line, a stream, or the file itself. None and () mean that it does not say."""
+
+    policy: str | None = None
+    message_class: MessageClass | None = None
+    volume: Volume | None = None
+    rules: tuple[policies.Setting, ...] = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration file as read; without a file everything is unsaid. `timeout` in seconds."""
+
+    path: Path | None = None
+    layer: Layer = field(default_factory=Layer)
+    timeout: float | None = None
+    nameservers: tuple[str, ...] = ()
+    owned_domains: tuple[str, ...] = ()
+    jurisdictions: tuple[str, ...] = ()
+    selectors: tuple[str, ...] = ()
+    streams: Mapping[str, Layer] = field(default_factory=dict)
+
+    def stream(self, name: str) -> Layer:
+        """What a stream says. Raises ConfigError for a name that the file does not have."""
+        if name in self.streams:
+            return self.streams[name]
+        if not self.streams:
+            where = f"{self.path} has none" if self.path else f"there is no {FILE}"
+            raise ConfigError(f"no stream {name!r}: streams are named in the configuration, and {where}")
+        raise ConfigError(f"{self.path}: no stream {name!r}{_nearest(name, self.streams)}")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What holds after all layers: the policy with every rule setting laid over it, class and volume (None: undeclared)."""
+
+    policy: policies.Policy
+    message_class: MessageClass | None
+    volume: Volume | None
+
+
+def settled(layers: Sequence[Layer]) -> Settled:
+    """Fold layers, the strongest first. Raises PolicyError.
+
+    A class or volume that a layer's own policy brings counts as said by that layer: `--policy transactional` beats a class in
+    the file. Rule settings of every layer apply, those of stronger layers later, since the later one wins.
+    """
+    chosen = next((layer.policy for layer in layers if layer.policy is not None), DEFAULT_POLICY)
+    message_class: MessageClass | None = None
+    volume: Volume | None = None
+    for layer in layers:
+        brought = policies.load(layer.policy) if layer.policy is not None else None
+        message_class = message_class or layer.message_class or (brought.message_class if brought else None)
+        volume = volume or layer.volume or (brought.volume if brought else None)
+    rules = [setting for layer in reversed(layers) for setting in layer.rules]
+    return Settled(policies.load(chosen).with_settings(rules), message_class, volume)
+
+
+# --- finding -----------------------------------------------------------------------------------------------------
+
+
+def find(start: Path) -> Path | None:
+    """The nearest configuration at or above a folder; `delivcheck.toml` goes before pyproject.toml in the same folder.
+
+    A pyproject.toml without `[tool.delivcheck]` is not ours, and is passed by.
+    """
+    for folder in (start, *start.parents):
+        own = folder / FILE
+        if own.is_file():
+            return own
+        shared = folder / SHARED_FILE
+        if shared.is_file() and _mentions_us(shared):
+            return shared
+    return None
+
+
+def _mentions_us(path: Path) -> bool:
+    """Whether a pyproject.toml has our table; a broken one that names us is opened, so that its fault is told."""
+    try:
+        raw = path.read_bytes()
+        return b"delivcheck" in raw and "delivcheck" in tomllib.loads(raw.decode()).get("tool", {})
+    except OSError:
+        return False
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return re.search(rb"^\s*\[tool\.delivcheck[.\]]", raw, re.MULTILINE) is not None
+
+
+def discover(given: str | None = None, start: Path | None = None) -> Config:
+    """Read the file that was named, or the nearest one, or nothing. Raises ConfigError."""
+    if given is not None:
+        return load(Path(given))
+    here = start or Path.cwd()
+    found = find(here)
+    if found is None:
+        return Config()
+    return load(found.relative_to(here) if start is None and found.parent == here else found)
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+def load(path: Path) -> Config:
+    """Read one configuration file. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        whole = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8: {error.reason} at octet {error.start}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    inside: tuple[str, ...] = ()
+    if path.name == SHARED_FILE or ("tool" in whole and "delivcheck" in whole["tool"]):
+        inside = ("tool", "delivcheck")
+        whole = whole.get("tool", {}).get("delivcheck", {})
+    return _Reader(path, text, inside).config(whole)
+
+
+class _Reader:
+    """Turns a parsed table into a Config and knows where in the file each key stands."""
+
+    def __init__(self, path: Path, text: str, inside: tuple[str, ...]) -> None:
+        self.path, self.text, self.inside = path, text, inside
+
+    def fail(self, keys: tuple[str, ...], what: str) -> ConfigError:
+        line = _line_of(self.text, (*self.inside, *keys))
+        place = f"{self.path}:{line}" if line else str(self.path)
+        return ConfigError(f"{place}: {'.'.join(keys)}: {what}")
+
+    def config(self, raw: Any) -> Config:
+        table = self.table((), raw, _KEYS)
+        streams = self.table(("streams",), table.get("streams", {}), None)
+        timeout = table.get("timeout")
+        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0):
+            raise self.fail(("timeout",), f"a number of seconds above 0, not {timeout!r}")
+        lists = {key.replace("-", "_"): self.words(key, table.get(key, [])) for key in _LISTS}
+        return Config(
+            path=self.path,
+            layer=self.layer((), table),
+            timeout=None if timeout is None else float(timeout),
+            **lists,
+            streams={
+                name: self.layer(("streams", name), self.table(("streams", name), one, _STREAM_KEYS))
+                for name, one in streams.items()
+            },
+        )
+
+    def table(self, keys: tuple[str, ...], raw: Any, known: Iterable[str] | None) -> Mapping[str, Any]:
+        if not isinstance(raw, Mapping):
+            raise self.fail(keys, "a table is wanted here")
+        for key in raw:
+            if known is not None and key not in known:
+                raise self.fail((*keys, key), f"no such key{_nearest(key, known)}")
+        return raw
+
+    def layer(self, keys: tuple[str, ...], raw: Mapping[str, Any]) -> Layer:
+        named = raw.get("policy")
+        if named is not None and not isinstance(named, str):
+            raise self.fail((*keys, "policy"), f"a policy's name or file, not {named!r}")
+        return Layer(
+            self.beside(named),
+            self.one_of((*keys, "class"), raw.get("class"), MessageClass),
+            self.one_of((*keys, "volume"), raw.get("volume"), Volume),
+            self.settings((*keys, "rules"), raw.get("rules", {})),
+        )
+
+    def beside(self, named: str | None) -> str | None:
+        """A policy's file is looked for beside the configuration, not where the user happens to stand."""
+        if named is None or not named.endswith(".toml"):
+            return named
+        return str(self.path.parent / named)
+
+    def settings(self, keys: tuple[str, ...], raw: Any) -> tuple[policies.Setting, ...]:
+        source = str(self.path)
+        settings: list[policies.Setting] = []
+        for pattern, value in self.table(keys, raw, None).items():
+            line = _line_of(self.text, (*self.inside, *keys, pattern))
+            place = f"{source}:{line}" if line else source
+            try:
+                settings.extend(policies.fold("", {"rules": {pattern: value}}, place).settings)
+            except policies.PolicyError as error:
+                raise ConfigError(str(error)) from None
+        return tuple(settings)
+
+    def one_of(self, keys: tuple[str, ...], value: Any, words: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return words(value)
+        except ValueError:
+            raise self.fail(keys, f"{value!r} is none of {', '.join(words)}{_nearest(str(value), words)}") from None
+
+    def words(self, key: str, value: Any) -> tuple[str, ...]:
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            return tuple(value)
+        raise self.fail((key,), f"a list of strings is wanted here, not {value!r}")
+
+
+_LISTS = ("nameservers", "owned-domains", "jurisdictions", "selectors")
+_STREAM_KEYS = ("policy", "class", "volume", "rules")
+_KEYS = (*_STREAM_KEYS, "timeout", *_LISTS, "streams")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+_HEADER = re.compile(r"\s*\[+\s*(?P<path>[^\]]+?)\s*\]+")
+_KEY = re.compile(
+    r"""\s*(?P<path>(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+))*)\s*="""
+)
+_PART = re.compile(r""""([^"\n]*)"|'([^'\n]*)'|([A-Za-z0-9_-]+)""")
+
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
+    """The line on which a key stands, as far as that can be told without a second TOML parser (tomllib keeps no lines)."""
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        header = _HEADER.match(line)
+        key = _KEY.match(line)
+        if header and not key:
+            table = _parts(header["path"])
+            if table == keys:
+                return number
+        elif key and (*table, *_parts(key["path"])) == keys:
+            return number
+    return None
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple("".join(part) for part in _PART.findall(path))

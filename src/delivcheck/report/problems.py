@@ -1,0 +1,146 @@
+"""One failed rule as a person reads it: what was found, the place in a frame, the exact replacement, the page to read."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..model import Problem, Result, Rule, Where
+from . import frame
+from .paint import Paint, visible, wrapped
+from .prose import prose
+from .words import level_of, place
+
+MAX_SHOWN = 5  # problems of one rule before the rest is counted; -v shows them all
+MAX_FIELD_LINES = 100  # how far up a folded header field's first line is looked for; RFC 5322 sets no limit, real ones have 30
+
+HANG = "  "
+LABEL = "  fix   "
+
+
+class Source:
+    """The octets of a target by line, numbered from 1 as checks number them."""
+
+    def __init__(self, octets: bytes) -> None:
+        """Keep the octets; lines are found when one is asked for."""
+        self._octets = octets
+        self._starts: list[int] | None = None
+
+    def line(self, number: int) -> bytes | None:
+        """The line without its line end; a bare CR or LF inside or after it is part of the evidence and stays."""
+        if self._starts is None:
+            self._starts = list(_line_starts(self._octets))
+        if not 1 <= number <= len(self._starts):
+            return None
+        start = self._starts[number - 1]
+        end = self._starts[number] if number < len(self._starts) else len(self._octets)
+        return self._octets[start:end].removesuffix(b"\r\n")
+
+
+def _line_starts(octets: bytes) -> Iterator[int]:
+    start = 0
+    while start < len(octets):
+        yield start
+        found = octets.find(b"\n", start)
+        if found < 0:
+            return
+        start = found + 1
+
+
+@dataclass(frozen=True)
+class Problems:
+    """Prints failed rules of one target."""
+
+    paint: Paint
+    rules: Mapping[str, Rule]
+    source: Source | None = None
+    every: bool = False
+
+    def rule(self, result: Result) -> list[str]:
+        """All problems of one rule, then its fix where no problem brought its own, then where to read on."""
+        lines: list[str] = []
+        shown = result.problems if self.every else result.problems[:MAX_SHOWN]
+        for problem in shown:
+            lines += self.headline(problem, result)
+            lines += self.where(problem.where)
+            if problem.fix is not None:
+                lines += self.exact(problem.fix)
+        if len(shown) < len(result.problems):
+            lines.append(f"{HANG}and {len(result.problems) - len(shown)} more of the same rule (-v shows all)")
+        page = self.rules.get(result.rule)
+        if page is not None and not any(problem.fix for problem in shown):
+            lines += prose(page.fix, self.paint.width, LABEL)
+        if result.reason is not None:
+            lines += wrapped(f"and undecided: {visible(result.reason)}", self.paint.width, HANG, HANG)
+        lines.append(f"{HANG}rule  {self.paint('dim', f'delivcheck explain {result.rule}')}")
+        return lines
+
+    def short(self, result: Result) -> list[str]:
+        """A note: what was found and where, without frame and fix."""
+        lines: list[str] = []
+        for problem in result.problems if self.every else result.problems[:1]:
+            more = "" if self.every or len(result.problems) == 1 else f" (and {len(result.problems) - 1} more)"
+            at = place(problem.where)
+            text = f"{visible(problem.message)}{f' ({at})' if at else ''}{more} [{result.rule}]"
+            level = str(level_of(problem, result))
+            lines += _coloured(self.paint, level, wrapped(text, self.paint.width, f"{level}: ", HANG))
+        return lines
+
+    def headline(self, problem: Problem, result: Result) -> list[str]:
+        """What was found, its level first."""
+        level = str(level_of(problem, result))
+        return _coloured(self.paint, level, wrapped(visible(problem.message), self.paint.width, f"{level}: ", HANG))
+
+    def where(self, where: Where | None) -> list[str]:
+        """The place: a framed line of the message or DNS record, or its name alone."""
+        if where is None:
+            return []
+        number = "" if where.line is None else str(where.line)
+        margin = " " * max(4, len(number) + 1)
+        corner = f"{margin} ┌─ {place(where)}"
+        if where.name is not None:
+            if where.record is None:
+                return [f"{margin} at {place(where)}"]
+            body = frame.of_text(where.record, where.span, self.paint, f"{margin} │ ")
+            return [corner, *body]
+        line = None if where.line is None or self.source is None else self.source.line(where.line)
+        if line is None or where.line is None:
+            return [f"{margin} at {place(where)}"]
+        gutter = f"{margin} │ "
+        body = frame.of_octets(line, _mark(where, line), self.paint, gutter)
+        body[0] = number.rjust(len(margin)) + body[0][len(margin) :]
+        return [corner, *self._field_start(where, len(margin)), *body]
+
+    def _field_start(self, where: Where, margin: int) -> list[str]:
+        """For a place in a folded header field: the field's first line, so that the reader sees which field it is."""
+        assert self.source is not None
+        if where.header is None or where.line is None:
+            return []
+        for number in range(where.line, max(0, where.line - MAX_FIELD_LINES), -1):
+            line = self.source.line(number)
+            if line is None or not line[:1].isspace():
+                if line is None or number == where.line:
+                    return []
+                shown = frame.of_octets(line, None, self.paint, f"{str(number).rjust(margin)} │ ")
+                return shown if number == where.line - 1 else [*shown, f"{' ' * margin} │ …"]
+        return []
+
+    def exact(self, fix: str) -> list[str]:
+        """The exact record, header or line to put there: never broken, so that it can be copied."""
+        first, *rest = fix.replace("\r\n", "\n").rstrip("\n").split("\n")
+        return [f"{LABEL}{visible(first)}", *(f"{' ' * len(LABEL)}{visible(line)}" for line in rest)]
+
+
+def _mark(where: Where, line: bytes) -> tuple[int, int] | None:
+    """The octets of the line to mark. A place at the start of a field without an end means the field: its name is marked."""
+    if where.column is None:
+        return None
+    start = where.column - 1
+    if where.end_column is not None:
+        return start, where.end_column - 1
+    if start == 0 and where.header is not None and line[: len(where.header) + 1].lower() == f"{where.header}:".lower().encode():
+        return 0, len(where.header)
+    return start, start + 1
+
+
+def _coloured(paint: Paint, level: str, lines: list[str]) -> list[str]:
+    """The level word in its colour, at the head of the first line."""
+    return [paint(level, level) + lines[0][len(level) :], *lines[1:]]

@@ -1,0 +1,170 @@
+"""The blocks below the problems: SPF, DKIM and DMARC, what providers would do, what was not judged."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ..model import Outcome, Outlook, Result, TargetReport
+from .paint import Paint, cells, visible, wrapped
+from .words import number
+
+SPF_LOOKUPS = 10  # RFC 7208 section 4.6.4
+
+OUT_OF_SIGHT = "Reputation and content filters are out of sight here: this is no promise of delivery."
+
+_ROLES = {"pass": "pass", "fail": "error", "permerror": "error", "unknown": "unknown"}  # what else there is, is a warning
+_OUTLOOKS = {"would-reject": "error", "unknown": "unknown", "no-known-blocker": "pass"}
+
+
+def facts(shown: Mapping[str, Any], paint: Paint) -> list[str]:
+    """SPF, DKIM and DMARC, one line each; a signature each for DKIM."""
+    rows: list[tuple[str, str, str]] = []
+    for name, key, say in (("SPF", "spf", _spf), ("DKIM", "dkim", _dkim), ("DMARC", "dmarc", _dmarc)):
+        value = shown.get(key)
+        if value is None:
+            continue
+        several = value if isinstance(value, list) else [value]
+        if not several:
+            rows.append((name, "none", "no signature"))
+        for position, one in enumerate(several):
+            label = name if position == 0 else ""
+            rows.append((label, "unknown", one["unknown"]) if "unknown" in one else (label, str(one["result"]), say(one)))
+    if not rows:
+        return []
+    wide = max(len(result) for _, result, _ in rows)
+    lines: list[str] = []
+    for label, result, text in rows:
+        said = wrapped(visible(text), paint.width, f"{label:<7}{result:<{wide}}  ")
+        said[0] = said[0][:7] + paint(_ROLES.get(result, "warning"), result) + said[0][7 + len(result) :]
+        lines += said
+    return lines
+
+
+def _spf(spf: Mapping[str, Any]) -> str:
+    identity = {"mailfrom": "MAIL FROM", "helo": "EHLO name"}.get(str(spf["identity"]), spf["identity"])
+    voids = f", {number(spf['voids'], 'void look-up')}" if spf["voids"] else ""
+    return f"{spf['domain']} ({identity}), {spf['lookups']} of {SPF_LOOKUPS} look-ups{voids}"
+
+
+def _dkim(dkim: Mapping[str, Any]) -> str:
+    parts = [dkim["domain"] or "no domain", f"selector {dkim['selector']}" if dkim["selector"] else "no selector"]
+    if dkim["algorithm"]:
+        parts.append(str(dkim["algorithm"]))
+    if dkim["bits"]:
+        parts.append(f"{dkim['bits']} bits")
+    return ", ".join(parts) + (f": {dkim['reason']}" if dkim.get("reason") else "")
+
+
+_ALIGNED = {True: "aligned", False: "not aligned", None: "not known"}
+
+
+def _dmarc(dmarc: Mapping[str, Any]) -> str:
+    policy = f"p={dmarc['policy']}" if dmarc["policy"] else "no policy record"
+    parts = [dmarc["domain"], policy, f"SPF {_ALIGNED[dmarc['spf_aligned']]}", f"DKIM {_ALIGNED[dmarc['dkim_aligned']]}"]
+    if dmarc["rfc7489_result"] != dmarc["result"]:
+        parts.append(f"by RFC 7489 (Public Suffix List): {dmarc['rfc7489_result']}")
+    return ", ".join(parts)
+
+
+def second_opinion(shown: Mapping[str, Any], paint: Paint) -> list[str]:
+    """What checkdmarc said of the same domain, and where it differs from us."""
+    said = shown.get("second_opinion")
+    if said is None:
+        return []
+    if "unknown" in said:
+        return wrapped(visible(said["unknown"]), paint.width, "checkdmarc: unknown: ", "  ")
+    lines = [f"checkdmarc {visible(said['checkdmarc'])} says:"]
+    for subject, one in said.items():
+        if subject != "checkdmarc":
+            text = "valid" if one["valid"] else f"not valid: {one['error'] or 'no reason given'}"
+            if one["agrees"] is False:
+                text += f" (differs from us: {one['ours']})"
+            if one["warnings"]:
+                text += f"; warns: {'; '.join(one['warnings'])}"
+            lines += wrapped(visible(text), paint.width, f"  {visible(subject):<8} ")
+    return lines
+
+
+# --- providers ---------------------------------------------------------------------------------------------------
+
+
+def outlook(providers: Mapping[str, Outlook], titles: Mapping[str, str], paint: Paint) -> list[str]:
+    """A row for each provider, those with the same outlook together; closed by what nobody can see from here."""
+    if not providers:
+        return []
+    rows: dict[Outlook, list[str]] = {}
+    for name, one in providers.items():
+        rows.setdefault(one, []).append(visible(titles.get(name, name)))
+    said = [
+        (", ".join(names), one.outlook + (f" ({visible(one.code)})" if one.code else ""), one) for one, names in rows.items()
+    ]
+    who, what = max(cells(names) for names, _, _ in said), max(len(text) for _, text, _ in said)
+    lines: list[str] = []
+    for names, text, one in said:
+        first = f"{names}{' ' * (who - cells(names))}  {text:<{what}}  "
+        row = wrapped(_because(one.rules), paint.width, first)
+        start = len(names) + who - cells(names) + 2
+        row[0] = row[0][:start] + paint(_OUTLOOKS.get(one.outlook, "warning"), text) + row[0][start + len(text) :]
+        lines += row
+    return [*lines, *wrapped(OUT_OF_SIGHT, paint.width)]
+
+
+MAX_BECAUSE = 3  # rules named beside an outlook; all of them are in the JSON
+
+
+def _because(rules: tuple[str, ...]) -> str:
+    more = f" and {len(rules) - MAX_BECAUSE} more" if len(rules) > MAX_BECAUSE else ""
+    return visible(", ".join(rules[:MAX_BECAUSE])) + more
+
+
+# --- undecided and not judged ------------------------------------------------------------------------------------
+
+
+def undecided(target: TargetReport, paint: Paint, least: int) -> list[str]:
+    """What is unknown: a reason once, with the rules it holds for; what could decide the verdict first.
+
+    `least` is the rank of the lowest level to tell of.
+    """
+    groups: dict[str, list[Result]] = {}
+    for result in target.results:
+        if result.outcome is Outcome.UNKNOWN:
+            groups.setdefault(visible(result.reason or "no reason was given"), []).append(result)
+    levels = {reason: max((one.level for one in results), key=lambda level: level.rank) for reason, results in groups.items()}
+    lines: list[str] = []
+    for reason, results in sorted(groups.items(), key=lambda group: -levels[group[0]].rank):
+        if levels[reason].rank < least:
+            continue
+        head = f"undecided ({levels[reason]})"
+        said = wrapped(f"{reason}: {', '.join(one.rule for one in results)}", paint.width, f"{head}: ", "  ")
+        lines += [paint("unknown", head) + said[0][len(head) :], *said[1:]]
+    return lines
+
+
+def not_judged(target: TargetReport, paint: Paint) -> list[str]:
+    """How many rules passed and how many do not apply, each reason once with its count."""
+    reasons = Counter(result.reason or "" for result in target.results if result.outcome is Outcome.NOT_APPLICABLE)
+    counts = target.counts
+    head = f"{number(counts.pass_, 'rule')} passed"
+    if counts.suppressed:
+        head += f", {counts.suppressed:,} suppressed"
+    if not counts.not_applicable:
+        return [f"{head}."]
+    if not reasons:
+        return [f"{head}, {counts.not_applicable:,} do not apply."]
+    wide = len(f"{max(reasons.values()):,}")
+    lines = [f"{head}, {counts.not_applicable:,} {'does' if counts.not_applicable == 1 else 'do'} not apply:"]
+    for reason, count in reasons.most_common():
+        lines += wrapped(visible(reason), paint.width, f"  {count:>{wide},}  ")
+    return lines
+
+
+def every(target: TargetReport, paint: Paint) -> list[str]:
+    """With -v: every rule that passed or does not apply, with its reason."""
+    lines: list[str] = []
+    for result in target.results:
+        if result.outcome in {Outcome.PASS, Outcome.NOT_APPLICABLE}:
+            head = "pass" if result.outcome is Outcome.PASS else "n/a "
+            reason = f": {visible(result.reason)}" if result.reason else ""
+            said = wrapped(f"{result.rule}{reason}", paint.width, f"{head}  ")
+            lines += [paint("pass" if result.outcome is Outcome.PASS else "dim", head) + said[0][4:], *said[1:]]
+    return lines

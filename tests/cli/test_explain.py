@@ -1,0 +1,67 @@
+"""`delivcheck explain` and `delivcheck rules`: the book, offline."""
+
+import pytest
+
+from delivcheck import catalog
+
+
+@pytest.mark.parametrize("name", ["class/undeclared", "undeclared", "CLS001", "cls001"])
+def test_a_rule_is_found_by_id_last_part_or_catalogue_id(run, name):
+    ran = run("explain", name)
+    assert ran.code == 0
+    assert ran.out.startswith("class/undeclared: The mail's class was not declared\n")
+    assert "warning in bulk" in ran.out
+
+
+def test_a_family_is_a_list_with_the_next_command(run):
+    ran = run("explain", "class")
+    assert ran.code == 0
+    assert "warning  class/undeclared" in ran.out
+    assert ran.out.endswith("Next: delivcheck explain class/undeclared\n")
+    assert run("explain", "class/").out == ran.out
+
+
+def test_several_pages_at_once(run):
+    assert run("explain", "class/undeclared", "class/undeclared").out.count("class/undeclared: ") == 2
+
+
+def test_the_list_has_every_rule(run):
+    ran = run("rules")
+    assert ran.code == 0
+    assert f"{len(catalog.pages())} of {len(catalog.pages())} rules under the policy bulk" in ran.out
+
+
+def test_the_list_as_json_has_pages_without_their_examples(run):
+    value = run("rules", "-f", "json", "--policy", "strict").json
+    assert (value["schema"], value["policy"]) == ("delivcheck-rules/1", "strict")
+    assert [rule["id"] for rule in value["rules"]] == list(catalog.pages())
+    first = next(rule for rule in value["rules"] if rule["id"] == "class/undeclared")
+    assert first["level"] == "note"
+    assert "example" not in first
+    assert first["why"]
+
+
+@pytest.mark.parametrize(
+    ("more", "holds"),
+    [
+        (["--family", "class"], lambda rule: rule["id"].startswith("class/")),
+        (["--level", "warning"], lambda rule: rule["level"] == "warning"),
+        (["--level", "warning", "--level", "note"], lambda rule: rule["level"] in {"warning", "note"}),
+        (["--target", "domain"], lambda rule: "domain" in rule["targets"]),
+        (["--target", "template", "--family", "class"], lambda rule: rule["id"] == "class/undeclared"),
+    ],
+    ids=str,
+)
+def test_the_list_can_be_filtered(run, more, holds):
+    every = run("rules", "-f", "json").json["rules"]
+    some = run("rules", "-f", "json", *more).json["rules"]
+    assert some == [rule for rule in every if holds(rule)]
+
+
+def test_a_policy_file_sets_the_levels(run, tmp_path):
+    (tmp_path / "house.toml").write_text('extends = "bulk"\n[rules]\n"class/undeclared" = "error"\n')
+    assert "error    class/undeclared" in run("rules", "--policy", "house.toml", "--family", "class").out
+    (tmp_path / "house.toml").write_text('[rules]\n"class/undeclared" = { colour = "red" }\n')
+    ran = run("rules", "--policy", "house.toml")
+    assert ran.code == 2
+    assert "class/undeclared has no option 'colour'" in ran.err

@@ -1,0 +1,32 @@
+"""One line a problem."""
+
+from delivcheck.model import Problem, Where
+from delivcheck.report import concise
+from tests.report import made
+
+
+def test_a_problem_is_a_line_with_its_place_first():
+    lines = concise.target(made.newsletter()).splitlines()
+    assert lines[0].startswith("newsletter.eml:3:2: error unsubscribe/post-not-signed List-Unsubscribe-Post is not among")
+    assert lines[1] == "newsletter.eml:7:10: error template/unrendered-code {{first_name}} stands in the subject"
+    assert lines[3] == "newsletter.eml part 1: warning mime/latin-1 the text part declares iso-8859-1"
+
+
+def test_a_dns_place_names_the_domain_that_was_audited():
+    lines = concise.target(made.silent_domain()).splitlines()
+    assert lines[0] == "bücher.example: unknown dkim/revoked google._domainkey.bücher.example TXT: no answer (timeout)"
+    assert lines[3].startswith("bücher.example xn--bcher-kva.example TXT: warning spf/too-many-lookups 9 of 10")
+
+
+def test_a_problem_without_a_place_has_the_target():
+    assert concise.target(made.receipt()).startswith("receipt.eml: warning class/undeclared whether")
+
+
+def test_a_problem_never_breaks_its_line():
+    problem = Problem("a\nb\x1b[2J", Where(file="x\n.eml", line=1, column=2))
+    assert concise.target(made.failing("a/b", problem)) == "x␊.eml:1:2: error a/b a␊b␛[2J\n"
+
+
+def test_a_header_is_named_where_there_is_no_line():
+    target = made.failing("a/b", Problem("gone", Where(header="Date")))
+    assert concise.target(target) == "newsletter.eml header Date: error a/b gone\n"

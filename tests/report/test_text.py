@@ -1,0 +1,245 @@
+"""The report for people: three golden ones, and what must hold of any."""
+
+import os
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from delivcheck import api
+from delivcheck.model import DnsUse, Level, MessageClass, Outcome, Outlook, Problem, Report, Result, TargetKind, Verdict, Where
+from delivcheck.report.paint import Paint, cells
+from delivcheck.report.text import Given, TextReport
+from delivcheck.report.words import Exit, exit_code
+from tests.report import made
+
+GOLDEN = Path(__file__).parent / "golden"
+UPDATE = bool(os.environ.get("UPDATE_GOLDEN"))  # UPDATE_GOLDEN=1 pytest tests/report/test_text.py
+
+NEWSLETTER_SENT = Given(made.NEWSLETTER, "b-17@bounce.example.com", "192.0.2.25")
+
+
+def written(target, sent=None, *, paint=None, verbosity=0, run=None, code=None, fail_on=Level.ERROR):
+    text = TextReport(
+        made.RULES,
+        "bulk",
+        paint or Paint(),
+        made.TITLES,
+        verbosity,
+        single=True,
+        fail_on=fail_on,
+        command=("delivcheck", str(target.kind), target.target),
+    )
+    run = run or made.report(target)
+    return text.target(target, sent, run) + text.closing(run, code if code is not None else exit_code([target]))
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "sent", "paint"),
+    [
+        ("newsletter-80", made.newsletter, NEWSLETTER_SENT, Paint(columns=80)),
+        ("domain-120", made.silent_domain, None, Paint(columns=120)),
+        ("receipt-ascii", made.receipt, Given(b"From: =?utf-8?q?B=C3=BC?= <a@example.com>\r\n\r\nhi"), Paint(unicode=False)),
+    ],
+)
+def test_a_report_reads_as_approved(name, target, sent, paint):
+    text = written(target(), sent, paint=paint)
+    file = GOLDEN / f"{name}.txt"
+    if UPDATE:
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+def test_the_verdict_word_comes_first_and_the_exit_code_last():
+    for target in (made.newsletter(), made.silent_domain(), made.receipt()):
+        lines = written(target).splitlines()
+        assert lines[0].startswith(str(target.verdict).upper())
+        assert re.match(r"exit \d+: ", lines[-1])
+
+
+def test_a_pass_that_left_something_open_never_reads_like_a_plain_one():
+    text = written(made.receipt())
+    assert text.startswith("PASS, with 1 warning and 3 undecided: receipt.eml\n")
+    assert "--class bulk or --class transactional" in text
+
+
+def test_no_report_says_that_mail_is_accepted():
+    for target in (made.newsletter(), made.silent_domain(), made.receipt()):
+        text = written(target)
+        assert "accept" not in text
+        assert "Reputation and content filters are out of sight" in text
+
+
+def test_prose_fits_the_columns_and_only_what_is_to_be_copied_is_longer():
+    long = {
+        line
+        for target in (made.newsletter(), made.silent_domain())
+        for line in written(target).splitlines()
+        if cells(line) > 80
+    }
+    assert all(line.startswith("  fix   v=spf1") for line in long)
+
+
+def test_one_reason_for_several_rules_is_one_line():
+    text = written(made.silent_domain())
+    assert text.count("no answer (timeout): dkim/") + text.count("no answer (timeout):\n") == 1
+
+
+def test_quiet_shows_the_verdict_and_what_decides_it():
+    text = written(made.newsletter(), NEWSLETTER_SENT, verbosity=-1)
+    assert "error: " in text
+    for absent in ("warning", "SPF  ", "exit", "Gmail", "Next"):
+        assert absent not in text.partition("\n")[2]
+    assert "timeout" in written(made.silent_domain(), verbosity=-1), "an UNKNOWN needs its reason"
+    assert "latin-1" in written(made.newsletter(), verbosity=-1, fail_on=Level.WARNING)
+
+
+def test_verbose_shows_every_rule_with_its_reason():
+    text = written(made.newsletter(), verbosity=1)
+    assert "pass  headers/date-missing" in text
+    assert "n/a   dns/no-ptr: no sending address was given (--ip)" in text
+
+
+def test_words_carry_the_meaning_without_colour():
+    plain = written(made.newsletter(), NEWSLETTER_SENT)
+    coloured = written(made.newsletter(), NEWSLETTER_SENT, paint=Paint(colour=True))
+    assert "\x1b[" not in plain
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+
+
+def test_a_record_that_follows_is_printed_whole_so_that_it_can_be_copied():
+    problem = made.silent_domain().results[3].problems[0]
+    assert f"  fix   {problem.fix}\n" in written(made.silent_domain())
+
+
+def test_problems_of_one_rule_are_cut_and_counted():
+    problems = tuple(Problem(f"number {n}", Where(file="a.eml", line=1, column=1), Level.ERROR) for n in range(9))
+    target = msgspec.structs.replace(
+        made.newsletter(), results=(made.fail("template/unrendered-code", Level.ERROR, *problems),)
+    )
+    text = written(target, Given(b"Subject: x\r\n\r\n"))
+    assert "number 4" in text
+    assert "number 5" not in text
+    assert "and 4 more of the same rule (-v shows all)" in text
+    assert "number 8" in written(target, Given(b"Subject: x\r\n\r\n"), verbosity=1)
+
+
+def test_a_place_that_the_octets_do_not_have_is_still_named():
+    target = made.failing("mime/latin-1", Problem("x", Where(file="a.eml", line=99, column=4)))
+    assert "at a.eml:99:4" in written(target, Given(b"Subject: x\r\n\r\n"))
+
+
+def test_a_bare_line_feed_is_shown_where_it_stands():
+    octets = b"Subject: one\r\n\r\nbody\nmore\r\n"
+    target = made.failing("mime/latin-1", Problem("x", Where(file="a.eml", line=3, column=5)))
+    frame = written(target, Given(octets)).split("┌─")[1].splitlines()
+    assert frame[1] == "   3 │ body␊"
+    assert frame[2] == "     │     ^"
+
+
+@pytest.mark.parametrize(
+    ("code", "fail_on", "exit_zero", "says"),
+    [
+        (Exit.PASS, Level.ERROR, False, "exit 0: no rule at error level failed or is undecided"),
+        (Exit.PASS, None, False, "exit 0: nothing fails a run with --fail-on never"),
+        (Exit.PASS, Level.ERROR, True, "exit 0: because of --exit-zero; the verdict is fail"),
+        (Exit.FAIL, Level.WARNING, False, "exit 1: a rule at warning level or above failed"),
+        (Exit.UNREADABLE, Level.ERROR, False, "exit 3: 0 inputs could not be read"),
+        (Exit.UNKNOWN, Level.ERROR, False, "exit 4: no rule at error level failed, but one is undecided"),
+        (Exit.BUG, Level.ERROR, False, "exit 70: delivcheck itself failed, see standard error"),
+    ],
+)
+def test_the_last_line_says_why(code, fail_on, exit_zero, says):
+    run = made.report(made.newsletter())
+    text = TextReport(made.RULES, "bulk", fail_on=fail_on).closing(run, code, exit_zero=exit_zero)
+    assert text.splitlines()[-1] == says
+
+
+def test_several_targets_are_short_and_end_in_a_count():
+    text = TextReport(made.RULES, "bulk", single=False)
+    targets = [
+        made.newsletter(),
+        made.receipt(),
+        *[msgspec.structs.replace(made.newsletter(), target=f"{n}.eml") for n in range(6)],
+    ]
+    run = Report("bulk", Verdict.FAIL, 1200, DnsUse(3, 1), (*targets, _unread()), "0.1.0")
+    assert "SPF  " not in text.target(targets[0], NEWSLETTER_SENT)
+    end = text.closing(run, exit_code(run.targets))
+    assert "9 targets: 7 fail, 1 pass, 1 unreadable, 3 DNS questions in 1 round, 1.20 s" in end
+    assert "failed most: unsubscribe/post-not-signed (7)," in end
+    assert end.endswith("exit 3: 1 input could not be read\n")
+
+
+def _unread():
+    return api.unreadable("gone.eml", TargetKind.MESSAGE, "no such file")
+
+
+def test_what_could_not_be_read_has_no_report_of_its_own():
+    assert TextReport(made.RULES, "bulk").target(_unread()) == ""
+
+
+def test_the_second_opinion_is_marked_where_it_differs():
+    said = {
+        "checkdmarc": "6.0.4",
+        "spf": {"valid": False, "error": "too many", "warnings": [], "ours": "pass", "agrees": False},
+        "mx": {"valid": True, "error": None, "warnings": ["slow"], "ours": None, "agrees": None},
+    }
+    target = msgspec.structs.replace(made.silent_domain(), facts={"second_opinion": said})
+    text = written(target)
+    assert "spf      not valid: too many (differs from us: pass)" in text
+    assert "mx       valid; warns: slow" in text
+    silent = msgspec.structs.replace(target, facts={"second_opinion": {"unknown": "it took too long"}})
+    assert "checkdmarc: unknown: it took too long" in written(silent)
+
+
+# --- nothing of others reaches the terminal as it is -------------------------------------------------------------
+
+ANYTHING = st.text(st.characters(codec=None), max_size=40)
+OURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+PAINTS = st.builds(Paint, st.booleans(), st.booleans())
+
+
+@given(st.binary(max_size=300), ANYTHING, ANYTHING, ANYTHING, st.integers(1, 8), st.integers(1, 60), PAINTS)
+def test_no_control_character_of_others_is_printed(octets, text, name, record, line, column, paint):
+    results = (
+        Result(
+            "x/y",
+            Outcome.FAIL,
+            Level.ERROR,
+            text,
+            (),
+            (
+                Problem(text, Where(file=name, line=line, column=column, end_column=column + 9, header=text), None, text),
+                Problem(text, Where(name=name, type=text, record=record, span=(column, column + 5))),
+                Problem(text, Where(part=text)),
+            ),
+        ),
+        Result("x/z", Outcome.UNKNOWN, Level.ERROR, text),
+        Result("x/a", Outcome.NOT_APPLICABLE, Level.ERROR, text),
+    )
+    facts = {
+        "spf": {"result": "pass", "domain": name, "identity": text, "lookups": 1, "voids": 0},
+        "dkim": [{"result": "fail", "domain": name, "selector": text, "algorithm": text, "bits": 9, "reason": text}],
+        "dmarc": {"unknown": text},
+        "second_opinion": {
+            "checkdmarc": text,
+            "spf": {"valid": False, "error": text, "warnings": [text], "ours": None, "agrees": None},
+        },
+    }
+    target = msgspec.structs.replace(
+        made.newsletter(), target=name, results=results, facts=facts, providers={name: Outlook("unknown", (text,), text)}
+    )
+    printed = written(target, Given(octets, text, name), paint=paint, verbosity=1)
+    printed += written(msgspec.structs.replace(target, kind=TargetKind.DOMAIN), None, paint=paint)
+    printed = OURS.sub("", printed) if paint.colour else printed
+    assert all(character == "\n" or character.isprintable() or character == "\u200d" for character in printed)
+    printed.encode("utf-8" if paint.unicode else "ascii")
+
+
+def test_the_class_that_was_declared_is_named():
+    assert f"class {MessageClass.BULK}" in written(made.newsletter())

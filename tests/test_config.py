@@ -1,0 +1,225 @@
+"""The configuration file: found upwards, read strictly, folded under the command line."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from delivcheck import config, policy
+from delivcheck.config import Config, ConfigError, Layer, discover, find, load, settled
+from delivcheck.model import Level, MessageClass, Volume
+
+FULL = """\
+policy = "csa"
+class = "bulk"
+volume = "low"
+timeout = 7.5
+nameservers = ["192.0.2.53", "[2001:db8::53]:5353"]
+owned-domains = ["example.com"]
+jurisdictions = ["de"]
+selectors = ["s1", "s2"]
+
+[rules]
+"class/undeclared" = "off"
+"size/*" = { level = "note" }
+
+[streams.receipts]
+class = "transactional"
+policy = "house.toml"
+
+[streams.weekly.rules]
+"class/undeclared" = "error"
+"""
+
+
+def written(folder, text, name="delivcheck.toml"):
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def test_every_key_is_read(tmp_path):
+    found = load(written(tmp_path, FULL))
+    assert found.layer.policy == "csa"
+    assert (found.layer.message_class, found.layer.volume) == (MessageClass.BULK, Volume.LOW)
+    assert found.timeout == 7.5
+    assert found.nameservers == ("192.0.2.53", "[2001:db8::53]:5353")
+    assert (found.owned_domains, found.jurisdictions, found.selectors) == (("example.com",), ("de",), ("s1", "s2"))
+    assert [(one.pattern, one.level) for one in found.layer.rules] == [("class/undeclared", Level.OFF), ("size/*", Level.NOTE)]
+    assert found.streams["receipts"].message_class is MessageClass.TRANSACTIONAL
+    assert found.streams["receipts"].policy == str(tmp_path / "house.toml"), "beside the file, not where the user stands"
+    assert found.streams["weekly"].rules[0].level is Level.ERROR
+
+
+def test_pyproject_has_the_same_in_its_table(tmp_path):
+    text = FULL.replace("[rules]", "[tool.delivcheck.rules]").replace("[streams.", "[tool.delivcheck.streams.")
+    found = load(written(tmp_path, "[tool.delivcheck]\n" + text, "pyproject.toml"))
+    assert found.layer.policy == "csa"
+    assert set(found.streams) == {"receipts", "weekly"}
+
+
+@pytest.mark.parametrize(
+    ("files", "start", "found"),
+    [
+        ({"delivcheck.toml": ""}, ".", "delivcheck.toml"),
+        ({"delivcheck.toml": ""}, "a/b/c", "delivcheck.toml"),
+        ({"delivcheck.toml": "", "a/delivcheck.toml": ""}, "a/b", "a/delivcheck.toml"),
+        ({"pyproject.toml": "[tool.delivcheck]\n"}, "a", "pyproject.toml"),
+        ({"pyproject.toml": "[tool.delivcheck]\n", "delivcheck.toml": ""}, ".", "delivcheck.toml"),
+        ({"delivcheck.toml": "", "a/pyproject.toml": "[tool.other]\n"}, "a", "delivcheck.toml"),
+        ({"delivcheck.toml": "", "a/pyproject.toml": 'x = ["delivcheck"]\n'}, "a", "delivcheck.toml"),
+        ({"delivcheck.toml": "", "a/pyproject.toml": "not toml"}, "a", "delivcheck.toml"),
+        ({"delivcheck.toml": "", "a/pyproject.toml": "[tool.delivcheck]\nnot toml"}, "a", "a/pyproject.toml"),
+        ({"delivcheck.toml": "", "a/pyproject.toml": b"delivcheck \xff"}, "a", "delivcheck.toml"),
+    ],
+    ids=str,
+)
+def test_the_nearest_file_is_taken(tmp_path, files, start, found):
+    for name, text in files.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    folder = tmp_path / start
+    folder.mkdir(parents=True, exist_ok=True)
+    assert find(folder) == tmp_path / found
+
+
+def test_without_a_file_nothing_is_said(tmp_path):
+    nowhere = tmp_path / "a"
+    nowhere.mkdir()
+    if find(nowhere) is None:  # nobody put one above the temporary folder
+        assert discover(start=nowhere) == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("polcy = 'bulk'\n", ":1: polcy: no such key; did you mean policy?"),
+        ("policy = 3\n", ":1: policy: a policy's name or file, not 3"),
+        ("\n\nclass = 'marketing'\n", ":3: class: 'marketing' is none of bulk, transactional"),
+        ("volume = 'hgih'\n", ":1: volume: 'hgih' is none of bulk, low"),
+        ("timeout = 0\n", ":1: timeout: a number of seconds above 0, not 0"),
+        ("timeout = true\n", ":1: timeout: a number of seconds above 0, not True"),
+        ("timeout = 'soon'\n", ":1: timeout: a number of seconds above 0, not 'soon'"),
+        ("nameservers = '192.0.2.1'\n", ":1: nameservers: a list of strings is wanted here, not '192.0.2.1'"),
+        ("selectors = ['a', 1]\n", ":1: selectors: a list of strings is wanted here, not ['a', 1]"),
+        ("rules = 1\n", ":1: rules: a table is wanted here"),
+        (
+            "[rules]\n'spf/*' = 'eror'\n",
+            ":2: rules.\"spf/*\": 'eror' is none of error, warning, note, off; did you mean error?",
+        ),
+        ("[rules]\n'spf/*' = 1\n", ':2: rules."spf/*": a level, or a table of a level and options'),
+        ("streams = []\n", ":1: streams: a table is wanted here"),
+        ("[streams]\nweekly = 1\n", ":2: streams.weekly: a table is wanted here"),
+        ("[streams.weekly]\nclas = 'bulk'\n", ":2: streams.weekly.clas: no such key; did you mean class?"),
+        ("[streams.'a b']\nclass = 'x'\n", ":2: streams.a b.class: 'x' is none of bulk, transactional"),
+        ("[streams.weekly.rules]\n'a/b' = 'x'\n", ":2: rules.\"a/b\": 'x' is none of"),
+        ("policy = \n", ": not valid TOML: Invalid value (at line 1, column 10)"),
+    ],
+)
+def test_a_mistake_is_told_with_file_line_and_key(tmp_path, text, complaint):
+    file = written(tmp_path, text)
+    with pytest.raises(ConfigError) as error:
+        load(file)
+    assert str(error.value).startswith(f"{file}{complaint}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_mistake_in_pyproject_has_its_line_too(tmp_path):
+    file = written(tmp_path, "[project]\nname = 'x'\n\n[tool.delivcheck]\npolcy = 'x'\n", "pyproject.toml")
+    with pytest.raises(ConfigError, match=r"pyproject\.toml:5: polcy: "):
+        load(file)
+    file = written(tmp_path, "tool.delivcheck.polcy = 'x'\n", "pyproject.toml")
+    with pytest.raises(ConfigError, match=r"pyproject\.toml:1: polcy: "):
+        load(file)
+    file = written(tmp_path, "tool.delivcheck = 1\n", "pyproject.toml")
+    with pytest.raises(ConfigError, match=r"a table is wanted here"):
+        load(file)
+
+
+def test_what_cannot_be_read_is_told(tmp_path):
+    with pytest.raises(ConfigError, match=r"gone\.toml: No such file"):
+        load(tmp_path / "gone.toml")
+    (tmp_path / "latin.toml").write_bytes(b"# caf\xe9\n")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load(tmp_path / "latin.toml")
+
+
+def test_a_stream_must_exist(tmp_path):
+    found = load(written(tmp_path, FULL))
+    assert found.stream("weekly").rules
+    with pytest.raises(ConfigError, match=r"no stream 'weekyl'; did you mean weekly\?"):
+        found.stream("weekyl")
+    with pytest.raises(ConfigError, match=r"there is no delivcheck\.toml"):
+        Config().stream("x")
+    with pytest.raises(ConfigError, match="has none"):
+        load(written(tmp_path, "")).stream("x")
+
+
+# --- folding -----------------------------------------------------------------------------------------------------
+
+BULK, TRANSACTIONAL = MessageClass.BULK, MessageClass.TRANSACTIONAL
+
+
+@pytest.mark.parametrize(
+    ("layers", "name", "message_class"),
+    [
+        ([], "bulk", None),
+        ([Layer(), Layer(), Layer()], "bulk", None),
+        ([Layer(), Layer(policy="csa")], "csa", None),
+        ([Layer(policy="strict"), Layer(policy="csa")], "strict", None),
+        ([Layer(), Layer(message_class=BULK)], "bulk", BULK),
+        ([Layer(message_class=TRANSACTIONAL), Layer(message_class=BULK)], "bulk", TRANSACTIONAL),
+        ([Layer(policy="transactional"), Layer(message_class=BULK)], "transactional", TRANSACTIONAL),
+        ([Layer(message_class=BULK), Layer(policy="transactional")], "transactional", BULK),
+        ([Layer(policy="transactional", message_class=BULK)], "transactional", BULK),
+    ],
+    ids=str,
+)
+def test_the_stronger_layer_decides(layers, name, message_class):
+    done = settled(layers)
+    assert (done.policy.name, done.message_class) == (name, message_class)
+
+
+def test_rules_of_all_layers_apply_and_the_stronger_comes_last():
+    def says(level):
+        return Layer(rules=(policy.parse_setting(f"class/undeclared={level}"),))
+
+    done = settled([says("note"), says("error"), says("off")])
+    assert [setting.level for setting in done.policy.settings] == [Level.OFF, Level.ERROR, Level.NOTE]
+
+
+def test_an_unknown_policy_is_a_policy_error():
+    with pytest.raises(policy.PolicyError, match="no policy 'bulkk'"):
+        settled([Layer(policy="bulkk")])
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_configuration_or_a_config_error(text):
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "delivcheck.toml"
+        file.write_text(text, encoding="utf-8", errors="replace", newline="")
+        with contextlib.suppress(ConfigError):
+            assert isinstance(load(file), Config)
+
+
+def test_our_keys_are_those_of_the_documentation():
+    assert set(config._KEYS) == {
+        *(
+            "policy",
+            "class",
+            "volume",
+            "timeout",
+            "nameservers",
+            "owned-domains",
+            "jurisdictions",
+            "selectors",
+            "rules",
+            "streams",
+        )
+    }
