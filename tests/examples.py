@@ -1,6 +1,7 @@
 """Runs one example of a rule's page through the same pipeline the product uses, with a closed DNS world."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from delivcheck import catalog, policy
 from delivcheck.api import Checker, Options
 from delivcheck.facts.roots import Envelope, Origin, Session
-from delivcheck.model import Example, MessageClass, Result, Rule, Stage, TargetKind, Volume
+from delivcheck.model import Example, Level, MessageClass, Result, Rule, Stage, TargetKind, Volume
 
 NOW = "2026-11-23T12:00:00+00:00"  # when an example does not say
 
@@ -43,7 +44,7 @@ def run(book: catalog.Catalog, rule: Rule, example: Example) -> tuple[Result, li
     dns = world if example.zone is None else overlay_of_text(example.zone, world)
     declared = example.declared
     options = Options(
-        policy=policy.load("bulk").with_settings([policy.Setting(rule.id, options=example.options)] if example.options else []),
+        policy=_policy(rule).with_settings([policy.Setting(rule.id, options=example.options)] if example.options else []),
         dns=dns,
         message_class=MessageClass(declared["class"]) if "class" in declared else rule.class_,
         volume=Volume(declared["volume"]) if "volume" in declared else None,
@@ -77,6 +78,12 @@ def run(book: catalog.Catalog, rule: Rule, example: Example) -> tuple[Result, li
     report = asyncio.run(work)
     assert report.results, f"{rule.id} does not inspect a {report.kind}"
     return report.results[0], [str(question) for question in world.asked]
+
+
+def _policy(rule: Rule) -> policy.Policy:
+    """The strictest column; for a rule that only another column turns on, that one."""
+    bulk = policy.load("bulk")
+    return replace(bulk, column=next(iter(rule.levels))) if rule.level is Level.OFF else bulk
 
 
 def _probe(example: Example) -> object | None:

@@ -60,9 +60,9 @@ def page(id: str, raw: Mapping[str, Any], path: str) -> Rule:  # noqa: A002 -- t
 
 
 def _modules(package: ModuleType) -> list[ModuleType]:
-    """All modules of a package, by name; a rule family may itself be a package."""
+    """All modules of a package, by name; a rule family may itself be a package. `_private` ones are loaded by whom they serve."""
     names = sorted(info.name for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."))
-    return [importlib.import_module(name) for name in names]
+    return [importlib.import_module(name) for name in names if not name.rpartition(".")[2].startswith("_")]
 
 
 def _collect(modules: Iterable[ModuleType], kind: type) -> list[Any]:

@@ -1,0 +1,468 @@
+"""What of a document can be seen: the CSS cascade over the few properties that hide text, resolved once for all elements.
+
+Conservative on purpose: text counts as hidden only where the style sheet as understood here leaves no doubt. Media queries
+are not evaluated; what one of them shows is `Hidden.RESPONSIVE`, not hidden for good. Where a sheet was not understood in
+full, text is never said to have the colour of its background.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+from tinycss2.color3 import parse_color
+
+from .css import MAX_SHEET, Compound, Declaration, Rule, Selector, attribute_matches, parse_sheet, parse_style
+
+MAX_WORK = 2_000_000  # comparisons of an element with a selector; 40 times what a 100 KB newsletter with a 16 KB sheet takes
+MAX_INLINE = 1_048_576  # characters of all style attributes that are read
+
+TINY = 1.0  # px; SpamAssassin's HTML_FONT_TINY and rspamd's ZERO_FONT count sizes to 1 as hidden
+FAINT = 0.01  # opacity at which nothing is left to see
+OFF_SCREEN = -300.0  # px; the classic is -9999px, responsive layouts move things by less than a phone's width
+SAME_COLOUR = 1.05  # contrast ratio up to which nobody can tell text from background (WCAG 2.2 section 1.4.3 asks for 4.5)
+DEFAULT_SIZE = 16.0  # px, the initial font-size of every browser
+
+Rgb = tuple[int, int, int]
+
+
+class Hidden(StrEnum):
+    """Why a reader does not see a text."""
+
+    NOT_RENDERED = "not-rendered"  # head, title, style, script, template …
+    DISPLAY = "display"
+    VISIBILITY = "visibility"
+    OPACITY = "opacity"
+    FONT_SIZE = "font-size"
+    COLLAPSED = "collapsed"  # no height or width, and what overflows is cut
+    COLOUR = "colour"  # that of the background, or transparent
+    OFF_SCREEN = "off-screen"
+    CLIPPED = "clipped"
+    RESPONSIVE = "responsive"  # hidden here, shown by a media query
+
+
+class Style(Struct, frozen=True):
+    """The computed style of an element, as far as it decides what can be seen.
+
+    `colour` and `background` are None where they cannot be known (an image, a value not understood). `font_size` is in px.
+    """
+
+    hidden: Hidden | None = None
+    font_size: float = DEFAULT_SIZE
+    colour: Rgb | None = (0, 0, 0)
+    background: Rgb | None = (255, 255, 255)
+    opacity: float = 1.0
+    subtree: Hidden | None = None  # hides everything inside too, whatever it says
+    visible: bool = True  # the inherited `visibility`
+
+    @property
+    def contrast(self) -> float | None:
+        """The contrast of text with its background, 1 to 21 (WCAG 2.2), None if either colour is unknown."""
+        if self.colour is None or self.background is None:
+            return None
+        return contrast(self.colour, self.background)
+
+
+class Styled(Protocol):
+    """An element as the cascade sees it."""
+
+    @property
+    def tag(self) -> str:
+        """Its name in lower case."""
+        ...
+
+    @property
+    def index(self) -> int:
+        """Its number in document order."""
+        ...
+
+    @property
+    def parent(self) -> "Styled | None":
+        """The element around."""
+        ...
+
+    def get(self, name: str) -> str | None:
+        """An attribute."""
+        ...
+
+
+NOT_RENDERED = frozenset({
+    "head", "title", "style", "script", "template", "meta", "link", "base", "noframes", "datalist", "param", "source", "track",
+    "area", "audio", "video", "object", "iframe", "canvas", "svg", "math", "select", "xml",
+})  # fmt: skip
+
+
+def resolve(elements: Sequence[Styled], sheets: Iterable[str]) -> tuple[tuple[Style, ...], bool]:
+    """The style of each element, and whether everything was understood. Elements come parents first, numbered from 0.
+
+    Takes time in proportion to the elements and rules, and never more than MAX_WORK comparisons.
+    """
+    rules, complete = _rules(sheets)
+    matcher = _Matcher(rules)
+    styles: list[Style] = []
+    inline = 0
+    for element in elements:
+        parent = styles[element.parent.index] if element.parent is not None else _INITIAL
+        own: list[tuple[tuple[bool, bool, tuple[int, int, int], int], Declaration]] = []
+        shown: dict[str, list[str]] = {}
+        if rules and matcher.work < MAX_WORK:
+            for number, rule in matcher.matching(element):
+                for declaration in rule.declarations:
+                    if rule.conditional:
+                        shown.setdefault(declaration.name, []).append(declaration.value)
+                    else:
+                        own.append(((declaration.important, False, rule.selector.specificity, number), declaration))
+        text = element.get("style")
+        if text:
+            inline += len(text)
+            if inline <= MAX_INLINE:
+                for number, declaration in enumerate(parse_style(text)):
+                    own.append(((declaration.important, True, (0, 0, 0), number), declaration))
+        hints = _hints(element)
+        if not own and not hints and not shown and element.tag not in NOT_RENDERED:
+            styles.append(parent)
+            continue
+        own.sort(key=lambda pair: pair[0])
+        values = dict(hints)
+        for _, declaration in own:
+            _assign(values, declaration)
+        styles.append(_computed(parent, element.tag, values, shown))
+    complete = complete and matcher.work < MAX_WORK and inline <= MAX_INLINE
+    if not complete:
+        styles = [_without_colour(style) for style in styles]
+    return tuple(styles), complete
+
+
+_INITIAL = Style()
+
+
+def _rules(sheets: Iterable[str]) -> tuple[list[Rule], bool]:
+    rules: list[Rule] = []
+    complete, left = True, MAX_SHEET
+    for text in sheets:
+        if len(text) > left:
+            complete = False
+            break
+        left -= len(text)
+        sheet = parse_sheet(text)
+        rules += sheet.rules
+        complete = complete and sheet.complete
+    return rules, complete
+
+
+def _without_colour(style: Style) -> Style:
+    if style.hidden is not Hidden.COLOUR:
+        return style
+    return Style(None, style.font_size, style.colour, style.background, style.opacity, style.subtree, style.visible)
+
+
+# --- matching ----------------------------------------------------------------------------------------------------
+
+
+class _Matcher:
+    """Finds the rules that fit an element: those that could are looked up by id, class and tag, then compared."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.work = 0
+        self.by_id: dict[str, list[tuple[int, Rule]]] = {}
+        self.by_class: dict[str, list[tuple[int, Rule]]] = {}
+        self.by_tag: dict[str, list[tuple[int, Rule]]] = {}
+        for number, rule in enumerate(rules):
+            last = rule.selector.groups[0][0]
+            if last.ids:
+                self.by_id.setdefault(last.ids[0], []).append((number, rule))
+            elif last.classes:
+                self.by_class.setdefault(last.classes[0], []).append((number, rule))
+            else:
+                self.by_tag.setdefault(last.tag or "*", []).append((number, rule))
+
+    def matching(self, element: Styled) -> Iterable[tuple[int, Rule]]:
+        """The rules that apply, with their place in the sheets."""
+        name, classes = element.get("id"), element.get("class")
+        for index, keys in (
+            (self.by_id, (name,) if name else ()),
+            (self.by_class, dict.fromkeys(classes.split()) if classes else ()),
+            (self.by_tag, (element.tag, "*")),
+        ):
+            for key in keys:
+                for number, rule in index.get(key, ()):
+                    if self._matches(element, rule.selector):
+                        yield number, rule
+
+    def _matches(self, element: Styled, selector: Selector) -> bool:
+        """Nearest ancestor first: if a group fits anywhere above, the nearest place leaves the most room for the next."""
+        place: Styled | None = element
+        for number, group in enumerate(selector.groups):
+            while place is not None and not self._fits(place, group):
+                place = place.parent if number else None
+            if place is None:
+                return False
+            for _ in group:
+                place = place.parent if place is not None else None
+        return True
+
+    def _fits(self, place: Styled, group: tuple[Compound, ...]) -> bool:
+        """Whether a chain of compounds joined by `>` begins here."""
+        current: Styled | None = place
+        for compound in group:
+            self.work += 1
+            if current is None or not _fits(current, compound) or self.work > MAX_WORK:
+                return False
+            current = current.parent
+        return True
+
+
+def _fits(element: Styled, compound: Compound) -> bool:
+    if compound.tag is not None and compound.tag != element.tag:
+        return False
+    if compound.ids and (len(set(compound.ids)) > 1 or element.get("id") != compound.ids[0]):
+        return False
+    if compound.classes:
+        classes = element.get("class")
+        if not classes or not set(compound.classes) <= set(classes.split()):
+            return False
+    return all(attribute_matches(element.get(name), operator, value) for name, operator, value in compound.attributes)
+
+
+# --- values ------------------------------------------------------------------------------------------------------
+
+_LENGTH = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?)\s*(px|pt|em|rem|ex|ch|%|in|cm|mm|pc|vw|vh)?\Z")
+_PX = {None: 1.0, "px": 1.0, "pt": 4 / 3, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pc": 16.0, "rem": DEFAULT_SIZE}
+_KEYWORDS = {
+    "xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0, "x-large": 24.0, "xx-large": 32.0,
+}  # fmt: skip
+_FONT_TAG = (10.0, 13.0, 16.0, 18.0, 24.0, 32.0, 48.0)  # <font size=1> to 7, HTML section 15.3.1
+_FONT_SIZE = re.compile(
+    r"(?:^|\s)([+-]?[\d.]+(?:px|pt|em|rem|%|ex|in|cm|mm|pc)|0|xx-small|x-small|small|medium|large|x-large|xx-large)(?=[\s/]|\Z)"
+)
+_HAS_IMAGE = re.compile(r"url\(|gradient\(|image\(|image-set\(|var\(")
+_TOO_LARGE = 1e9
+
+
+def length(value: str, *, relative_to: float = 0.0) -> float | None:
+    """A CSS length in px, percentages and em of `relative_to`; None for what is no length."""
+    found = _LENGTH.match(value)
+    if found is None:
+        return None
+    number, unit = float(found[1]), found[2]
+    factor = _PX.get(unit)
+    if factor is None:
+        factor = {"em": relative_to, "%": relative_to / 100, "ex": relative_to / 2, "ch": relative_to / 2}.get(unit, 10.0)
+    return max(-_TOO_LARGE, min(number * factor, _TOO_LARGE))
+
+
+class Paint(NamedTuple):
+    """A colour with its alpha."""
+
+    rgb: Rgb
+    alpha: float
+
+
+@lru_cache(maxsize=2048)
+def colour(value: str) -> Paint | None:
+    """A CSS colour; None for what is none, `inherit` and `currentcolor` among them."""
+    try:
+        found = parse_color(value)
+    except (ValueError, RecursionError, OverflowError):
+        return None
+    if found is None or isinstance(found, str):
+        return None
+    red, green, blue, alpha = (min(1.0, max(0.0, channel)) for channel in found)
+    return Paint((round(red * 255), round(green * 255), round(blue * 255)), alpha)
+
+
+def contrast(one: Rgb, other: Rgb) -> float:
+    """The contrast ratio of two colours, from 1 to 21 (WCAG 2.2, definition of contrast ratio)."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@lru_cache(maxsize=2048)
+def _luminance(rgb: Rgb) -> float:
+    linear = [channel / 255 / 12.92 if channel <= 10 else ((channel / 255 + 0.055) / 1.055) ** 2.4 for channel in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _hints(element: Styled) -> dict[str, str]:
+    """What HTML attributes say about presentation (HTML section 15.3), as declarations of no weight."""
+    found = {}
+    if element.get("hidden") is not None:
+        found["display"] = "none"
+    if background := element.get("bgcolor"):
+        found["background-color"] = _legacy_colour(background)
+    if element.get("background"):
+        found["background-image"] = "url()"
+    if element.tag == "font":
+        if ink := element.get("color"):
+            found["color"] = _legacy_colour(ink)
+        size = element.get("size")
+        if size and size.strip().isdecimal() and size.isascii():
+            found["font-size"] = f"{_FONT_TAG[max(1, min(int(size.strip()[:3]), 7)) - 1]}px"
+    elif element.tag == "body" and (ink := element.get("text")):
+        found["color"] = _legacy_colour(ink)
+    return found
+
+
+def _legacy_colour(value: str) -> str:
+    value = value.strip().lower()
+    return f"#{value}" if re.fullmatch("[0-9a-f]{6}", value) else value
+
+
+def _assign(values: dict[str, str], declaration: Declaration) -> None:
+    """Set a property; shorthands set their longhands."""
+    name, value = declaration.name, declaration.value
+    if name == "background":
+        values["background-image"] = "url()" if _HAS_IMAGE.search(value) else "none"
+        values["background-color"] = _colour_in(value)
+    elif name == "font":
+        found = _FONT_SIZE.search(value)
+        if found:
+            values["font-size"] = found[1]
+    elif name == "margin":
+        sides = value.split()
+        if sides:
+            values["margin-top"] = sides[0]
+            values["margin-left"] = sides[3] if len(sides) > 3 else sides[min(1, len(sides) - 1)]
+    elif name == "overflow":
+        values["overflow-x"] = values["overflow-y"] = value.split()[0] if value else ""
+    else:
+        values[name] = value
+
+
+def _colour_in(value: str) -> str:
+    """The colour in a background shorthand, "transparent" if it has none."""
+    whole = re.search(r"(?:rgba?|hsla?)\([^()]*\)", value)
+    if whole:
+        return whole[0]
+    return next((word for word in value.split() if colour(word) is not None), "transparent")
+
+
+# --- one element -------------------------------------------------------------------------------------------------
+
+
+def _computed(parent: Style, tag: str, values: dict[str, str], shown: dict[str, list[str]]) -> Style:
+    size = _font_size(values.get("font-size"), parent.font_size)
+    visible = parent.visible
+    if "visibility" in values:
+        visible = values["visibility"] not in {"hidden", "collapse"} if values["visibility"] != "inherit" else parent.visible
+    opacity = parent.opacity * _opacity(values.get("opacity"))
+    background = _background(parent, values)
+    ink, transparent = parent.colour, False
+    if "color" in values:
+        painted = colour(values["color"])
+        if painted is not None:
+            transparent = painted.alpha <= FAINT
+            ink = painted.rgb
+        elif values["color"] not in {"inherit", "currentcolor"}:
+            ink = None
+    subtree = parent.subtree
+    if subtree is None:
+        subtree = _hides_subtree(tag, values, opacity)
+        if subtree is not None and _revealed(subtree, values, shown):
+            subtree = Hidden.RESPONSIVE
+    hidden = subtree
+    if hidden is None and not visible:
+        hidden = Hidden.RESPONSIVE if any(value == "visible" for value in shown.get("visibility", ())) else Hidden.VISIBILITY
+    if hidden is None and size <= TINY:
+        bigger = any((_font_size(value, parent.font_size) or 0) > TINY for value in shown.get("font-size", ()))
+        hidden = Hidden.RESPONSIVE if bigger else Hidden.FONT_SIZE
+    if hidden is None and (
+        transparent or (ink is not None and background is not None and contrast(ink, background) <= SAME_COLOUR)
+    ):
+        repainted = shown.keys() & {"color", "background", "background-color"}
+        hidden = Hidden.RESPONSIVE if repainted else Hidden.COLOUR
+    return Style(hidden, size, ink, background, opacity, subtree, visible)
+
+
+def _font_size(value: str | None, inherited: float) -> float:
+    if value is None:
+        return inherited
+    if value in _KEYWORDS:
+        return _KEYWORDS[value]
+    if value in {"smaller", "larger"}:
+        return inherited * (1.2 if value == "larger" else 1 / 1.2)
+    found = length(value, relative_to=inherited)
+    return inherited if found is None or found < 0 else found
+
+
+def _opacity(value: str | None) -> float:
+    if value is None:
+        return 1.0
+    number = length(value, relative_to=1.0)
+    return 1.0 if number is None else max(0.0, min(number, 1.0))
+
+
+def _background(parent: Style, values: dict[str, str]) -> Rgb | None:
+    """What stands behind the text: an image is unknown, a colour with some transparency is mixed with what is below."""
+    if "background-image" in values and values["background-image"] not in {"none", "initial", ""}:
+        return None
+    value = values.get("background-color")
+    if value is None or value in {"transparent", "initial", "unset", "none"}:
+        return parent.background
+    painted = colour(value)
+    if painted is None:
+        return parent.background if value == "inherit" else None
+    if painted.alpha >= 1.0:
+        return painted.rgb
+    if parent.background is None:
+        return None
+    below = parent.background
+    red, green, blue = (
+        round(painted.alpha * top + (1 - painted.alpha) * under) for top, under in zip(painted.rgb, below, strict=True)
+    )
+    return red, green, blue
+
+
+def _hides_subtree(tag: str, values: dict[str, str], opacity: float) -> Hidden | None:
+    """What hides an element with everything inside."""
+    if tag in NOT_RENDERED:
+        return Hidden.NOT_RENDERED
+    if values.get("display") == "none":
+        return Hidden.DISPLAY
+    if opacity <= FAINT:
+        return Hidden.OPACITY
+    cut = {"hidden", "clip"}
+    for sides, overflow in ((("height", "max-height"), "overflow-y"), (("width", "max-width"), "overflow-x")):
+        if values.get(overflow) in cut and any(_is_nothing(values.get(side)) for side in sides):
+            return Hidden.COLLAPSED
+    if values.get("position") in {"absolute", "fixed"}:
+        if any(_far(values.get(side)) for side in ("left", "right", "top", "bottom")):
+            return Hidden.OFF_SCREEN
+        if re.fullmatch(r"rect\((?:[01](?:px)?[\s,]*){4}\)", values.get("clip", "")):
+            return Hidden.CLIPPED
+    if any(_far(values.get(side)) for side in ("text-indent", "margin-left", "margin-top")):
+        return Hidden.OFF_SCREEN
+    if re.match(r"inset\((?:50|100)%", values.get("clip-path", "")):
+        return Hidden.CLIPPED
+    return None
+
+
+def _is_nothing(value: str | None) -> bool:
+    return value is not None and length(value) == 0 and not value.endswith("%")
+
+
+def _far(value: str | None) -> bool:
+    found = None if value is None else length(value, relative_to=DEFAULT_SIZE)
+    return found is not None and found <= OFF_SCREEN
+
+
+_REVEALS = {
+    Hidden.DISPLAY: ("display",),
+    Hidden.OPACITY: ("opacity",),
+    Hidden.COLLAPSED: ("height", "max-height", "width", "max-width", "overflow"),
+    Hidden.OFF_SCREEN: ("position", "left", "right", "top", "bottom", "text-indent", "margin", "margin-left", "margin-top"),
+    Hidden.CLIPPED: ("clip", "clip-path", "position"),
+}
+
+
+def _revealed(hidden: Hidden, values: dict[str, str], shown: dict[str, list[str]]) -> bool:
+    """Whether some media query sets one of the properties that hide to something that does not."""
+    for name in _REVEALS.get(hidden, ()):
+        for value in shown.get(name, ()):
+            changed = dict(values)
+            _assign(changed, Declaration(name, value, important=False))
+            if _hides_subtree("", changed, _opacity(changed.get("opacity"))) is None:
+                return True
+    return False

@@ -1,0 +1,165 @@
+"""Content-Transfer-Encoding: base64 and quoted-printable decoded, their faults, and where each decoded octet came from."""
+
+import binascii
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import NamedTuple
+
+from .defects import DefectKind
+
+MAX_LINE = 76  # characters of an encoded line, RFC 2045 sections 6.7 (5) and 6.8
+MAX_FAULTS = 50  # of one part; a report shows no more (engine.MAX_PROBLEMS)
+
+IDENTITY = frozenset({"7bit", "8bit", "binary"})  # RFC 2045 section 6.2
+KNOWN = IDENTITY | {"base64", "quoted-printable"}
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET))
+_NOT_BASE64_NOR_PAD = bytes(set(range(256)) - set(_ALPHABET + b"="))
+_FOREIGN = re.compile(rb"[^A-Za-z0-9+/=\r\n]")
+_AFTER_PADDING = re.compile(rb"=[\r\n]*(?!=)[A-Za-z0-9+/]")
+_TRAILING_SPACE = re.compile(rb"(?<![ \t])[ \t]+(?=\r?\n)")
+_QP_TOKEN = re.compile(rb"=(?:([0-9A-Fa-f]{2}|=)|[ \t]*\r?\n|\r[^\n]*\n?|\Z)|(?<![ \t])[ \t]+(?=\r?\n)")  # as binascii reads it
+_BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|\Z)")
+_BAD_OCTET = re.compile(rb"[^\t\r\n\x20-\x7e]")
+
+
+class Fault(NamedTuple):
+    """What is wrong at one offset of the encoded octets."""
+
+    kind: DefectKind
+    message: str
+    offset: int
+
+
+# --- decoding ----------------------------------------------------------------------------------------------------
+
+
+def decode_base64(raw: bytes) -> bytes:
+    """Decode as far as it goes: octets outside the alphabet do not count (RFC 2045 section 6.8), padding ends it."""
+    try:
+        return binascii.a2b_base64(raw)
+    except binascii.Error:
+        pass
+    digits = raw.partition(b"=")[0].translate(None, _NOT_BASE64)
+    digits = digits[: len(digits) - (len(digits) % 4 == 1)]  # six bits are no octet
+    return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
+
+
+def decode_quoted_printable(raw: bytes) -> bytes:
+    """Decode leniently: white space at the end of a line goes (RFC 2045 section 6.7 rule 3), a broken escape stays."""
+    if b" \r\n" in raw or b" \n" in raw or b"\t\r\n" in raw or b"\t\n" in raw:
+        raw = _TRAILING_SPACE.sub(b"", raw)
+    return binascii.a2b_qp(raw)
+
+
+# --- faults ------------------------------------------------------------------------------------------------------
+
+
+def base64_faults(raw: bytes) -> Iterator[Fault]:
+    """What RFC 2045 section 6.8 forbids, at most MAX_FAULTS of each kind."""
+    compact = raw.translate(None, b"\r\n")
+    try:
+        binascii.a2b_base64(compact, strict_mode=True)
+    except binascii.Error:
+        yield from _first(
+            Fault(DefectKind.BASE64_CHARACTER, f"{_octet(found[0])} is not in the base64 alphabet", found.start())
+            for found in _FOREIGN.finditer(raw)
+        )
+        digits = compact.translate(None, _NOT_BASE64_NOR_PAD)
+        late = _AFTER_PADDING.search(raw)
+        if late:
+            yield Fault(DefectKind.BASE64_PADDING, "there is data after the base64 padding", late.end() - 1)
+        elif digits.endswith(b"===") or digits.strip(b"=") == b"" != digits:
+            yield Fault(DefectKind.BASE64_PADDING, "base64 has padding where it needs none", raw.index(b"="))
+        if len(digits) % 4:
+            message = f"base64 has {len(digits)} characters, which is no multiple of 4"
+            yield Fault(DefectKind.BASE64_LENGTH, message, max(len(raw.rstrip()) - 1, 0))
+    yield from _long_lines(raw)
+
+
+def quoted_printable_faults(raw: bytes) -> Iterator[Fault]:
+    """What RFC 2045 section 6.7 forbids, at most MAX_FAULTS of each kind."""
+    yield from _first(
+        Fault(DefectKind.QP_ESCAPE, "= is followed neither by two hexadecimal digits nor by a line end", found.start())
+        for found in _BAD_ESCAPE.finditer(raw)
+    )
+    if _BAD_OCTET.search(raw):
+        yield from _first(
+            Fault(DefectKind.QP_OCTET, f"{_octet(found[0])} stands unencoded in quoted-printable", found.start())
+            for found in _BAD_OCTET.finditer(raw)
+        )
+    if b" \r\n" in raw or b"\t\r\n" in raw:
+        yield from _first(
+            Fault(DefectKind.QP_SPACE, "a quoted-printable line ends in white space", found.start())
+            for found in _TRAILING_SPACE.finditer(raw)
+        )
+    yield from _long_lines(raw)
+
+
+def _long_lines(raw: bytes) -> Iterator[Fault]:
+    def found() -> Iterator[Fault]:
+        offset = 0
+        for line in raw.split(b"\n"):
+            length = len(line) - line.endswith(b"\r")
+            if length > MAX_LINE:
+                message = f"an encoded line has {length} characters, {MAX_LINE} are allowed"
+                yield Fault(DefectKind.ENCODED_LINE_TOO_LONG, message, offset)
+            offset += len(line) + 1
+
+    yield from _first(found())
+
+
+def _first(faults: Iterator[Fault]) -> Iterator[Fault]:
+    for fault, _ in zip(faults, range(MAX_FAULTS), strict=False):
+        yield fault
+
+
+def _octet(octet: bytes) -> str:
+    return f"the octet 0x{octet[0]:02X}" if not 0x21 <= octet[0] <= 0x7E else f"{octet.decode()!r}"
+
+
+# --- places ------------------------------------------------------------------------------------------------------
+
+
+class Origins:
+    """Where in the encoded octets each decoded octet came from.
+
+    `exact` is false for base64, where only the encoded line is known: an offset then is that of the line's first octet.
+    """
+
+    def __init__(self, raw: bytes, encoding: str) -> None:
+        """Prepare the map: nothing for an identity encoding, one entry for each escape or each base64 line."""
+        self.exact = encoding != "base64"
+        self._decoded: list[int] = []
+        self._raw: list[int] = []
+        if encoding == "quoted-printable":
+            self._map_quoted_printable(raw)
+        elif encoding == "base64":
+            self._map_base64(raw)
+
+    def _map_quoted_printable(self, raw: bytes) -> None:
+        done = shift = 0
+        for token in _QP_TOKEN.finditer(raw):
+            start, end = token.span()
+            done = start - shift + (token[1] is not None)
+            shift = end - done
+            self._decoded.append(done)
+            self._raw.append(end)
+
+    def _map_base64(self, raw: bytes) -> None:
+        lines = raw.partition(b"=")[0].split(b"\n")
+        sextets = accumulate(len(line.translate(None, _NOT_BASE64)) for line in lines)
+        self._decoded = [0, *(count * 3 // 4 for count in sextets)]
+        self._raw = list(accumulate((len(line) + 1 for line in lines), initial=0))
+
+    def __call__(self, offset: int) -> int:
+        """The offset in the encoded octets of a decoded one."""
+        index = bisect_right(self._decoded, offset) - 1
+        if index < 0:
+            return offset
+        if not self.exact:
+            return self._raw[min(index, len(self._raw) - 2)]
+        return self._raw[index] + offset - self._decoded[index]

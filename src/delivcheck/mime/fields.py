@@ -1,0 +1,225 @@
+"""Header fields: one section of octets taken apart into fields, each with its raw octets, its text and its place."""
+
+import re
+from functools import cached_property
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from ..model import Where
+from .defects import DefectKind, Defects, Limits
+
+_WELL_FORMED = re.compile(
+    rb"([\x21-\x39\x3b-\x7e]+)([ \t]*):"
+)  # RFC 5322 section 2.2; white space before the colon is section 4.5.8
+_MBOX = re.compile(rb">?From ")
+_LINE_END = re.compile(rb"\r?\n")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_WSP = b" \t"
+_SPACE, _TAB, _CR, _LF = 0x20, 0x09, 0x0D, 0x0A
+
+
+class Field(Struct, frozen=True, eq=False, dict=True):
+    """One header field as it stands in the message.
+
+    `raw` are the octets after the colon, folding included, without the final line end. `offset` is that of the name's first
+    octet in the message, `value_offset` that of the first octet of `raw`; `line` counts from 1 and the field covers
+    `line_count` lines. `part` is the number of the MIME part whose header this is, None for the message's own.
+    """
+
+    name: str
+    lower: str
+    raw: bytes
+    offset: int
+    value_offset: int
+    line: int
+    line_count: int
+    part: str | None = None
+
+    @cached_property
+    def _unfolded(self) -> bytes:
+        # RFC 5322 section 2.2.3: unfolding removes each CRLF before white space. Every line end in `raw` stands before white
+        # space.
+        return _LINE_END.sub(b"", self.raw) if b"\n" in self.raw else self.raw
+
+    @cached_property
+    def charset(self) -> str:
+        """What `text` was decoded with: us-ascii, utf-8 (RFC 6532), or iso-8859-1 where the octets are neither."""
+        if self.raw.isascii():
+            return "us-ascii"
+        try:
+            self._unfolded.decode()
+        except UnicodeDecodeError:
+            return "iso-8859-1"
+        return "utf-8"
+
+    @cached_property
+    def text(self) -> str:
+        """The value unfolded, without white space around it. Encoded-words stand as they are."""
+        return self._unfolded.strip(_WSP).decode(self.charset)
+
+    @property
+    def at(self) -> Where:
+        """The place of the whole field: its first line."""
+        return Where(line=self.line, column=1, header=self.name, part=self.part)
+
+    def raw_offset(self, index: int) -> int:
+        """Where in `raw` the octets of `text[index]` begin."""
+        unfolded = self._unfolded
+        lead = len(unfolded) - len(unfolded.lstrip(_WSP))
+        place = lead + (len(self.text[:index].encode()) if self.charset == "utf-8" else index)
+        for end in _LINE_END.finditer(self.raw):
+            if end.start() > place:
+                break
+            place += end.end() - end.start()
+        return place
+
+    def where(self, start: int = 0, end: int | None = None) -> Where:
+        """The place of `text[start:end]`, wherever folding has put it; `end_column` stays on the line where it starts."""
+        first = self.raw_offset(start)
+        before = self.raw.rfind(b"\n", 0, first)
+        column = first - before + (0 if before >= 0 else self.value_offset - self.offset)
+        last = None
+        if end is not None:
+            stop = self.raw_offset(end - 1) + 1 if end > start else first
+            if self.charset == "utf-8" and end > start:
+                stop += len(self.text[end - 1].encode()) - 1
+            line_end = _LINE_END.search(self.raw, first)
+            last = column + (min(stop, line_end.start()) if line_end else stop) - first
+        line = self.line + self.raw.count(b"\n", 0, first)
+        return Where(line=line, column=column, end_column=last, header=self.name, part=self.part)
+
+
+class Section(NamedTuple):
+    """A header section: its fields, the offset where it ends (after the blank line), and how many fields it has in truth."""
+
+    fields: tuple[Field, ...]
+    end: int
+    total: int
+    line: int  # number of the line at `end`
+
+
+class Scanner:
+    """Takes header sections apart, in one pass over each.
+
+    `stops` holds the delimiter lines of all multiparts that are open, without trailing white space: a section ends at one.
+    """
+
+    def __init__(self, data: bytes, limits: Limits) -> None:
+        """Keep what all sections of a message share."""
+        self.data = data
+        self.limits = limits
+        self.stops: dict[bytes, tuple[int, bool]] = {}
+
+    def message_header(self) -> tuple[Section, Defects]:
+        """The top-level section: the first blank line ends it.
+
+        Lines before it that are no fields are defects, not body: what a signature or a relay takes for the header is what
+        stands before the first blank line (RFC 5322 section 2.1, RFC 6376 section 2.4.4). If there is none at all, the body
+        begins at the first line that cannot be a field.
+        """
+        blank = _BLANK_LINE.search(self.data)
+        end = blank.start() + 1 if blank else len(self.data)
+        if self.data.startswith((b"\r\n", b"\n")):
+            end = 0
+        defects = Defects()
+        return self._section(0, end, 1, None, defects, lenient=blank is not None or end == 0), defects
+
+    def part_header(self, start: int, line: int, part: str) -> tuple[Section, Defects]:
+        """The section of a part: a blank line ends it, and so does a delimiter or a line that cannot be a field.
+
+        As of a message, an mbox separator line before it is passed over: forwarded messages begin with one.
+        """
+        defects = Defects()
+        return self._section(start, len(self.data), line, part, defects, lenient=False), defects
+
+    def _section(self, start: int, end: int, line: int, part: str | None, defects: Defects, *, lenient: bool) -> Section:
+        data, limits = self.data, self.limits
+        fields: list[Field] = []
+        count = 0
+        position = begin = start
+        name = b""
+        value = value_end = opened = -1  # of the field that is open, if `value` is not negative
+
+        def close() -> None:
+            nonlocal value
+            if value < 0:
+                return
+            if count <= limits.fields:
+                text = name.decode("utf-8", "replace")
+                raw = data[value:value_end]
+                fields.append(Field(text, text.lower(), raw, begin, value, opened, line - opened, part))
+            value = -1
+
+        def note(kind: DefectKind, message: str, column: int = 1, header: str | None = None) -> None:
+            defects.add(kind, message, Where(line=line, column=column, header=header, part=part))
+
+        while position < end:
+            feed = data.find(b"\n", position, end)
+            after = end if feed < 0 else feed + 1
+            stop = after
+            while stop > position and data[stop - 1] in (_LF, _CR):  # a line end, or several CR before one LF
+                stop -= 1
+            first = data[position]
+            if stop == position:  # the blank line
+                close()
+                return Section(tuple(fields), after, count, line + 1)
+            if position - start > limits.header_octets:
+                note(DefectKind.HEADER_TOO_LARGE, f"the header section has more than {limits.header_octets} octets")
+                close()
+                if lenient:  # of the message: it still ends at its blank line; of a part it ends here
+                    after = data.find(b"\n", end) + 1 or len(data)
+                    return Section(tuple(fields), after, count, line + data.count(b"\n", position, after))
+                return Section(tuple(fields), position, count, line)
+            if first in (_SPACE, _TAB):
+                if not data[position:stop].strip(_WSP):
+                    note(DefectKind.BLANK_CONTINUATION, "a continuation line of nothing but white space")
+                if value >= 0:
+                    value_end = stop
+                elif count == 0 and position == start:
+                    note(DefectKind.LEADING_CONTINUATION, "the header section begins with a continuation line")
+                line, position = line + 1, after
+                continue
+            close()
+            if first == 0x2D and data.startswith(b"--", position) and data[position:stop].rstrip(_WSP) in self.stops:
+                return Section(tuple(fields), position, count, line)  # RFC 2046 section 5.1.1: no body, so no blank line either
+            match = _WELL_FORMED.match(data, position, stop)
+            if match:
+                name = match[1]
+                if match[2]:
+                    shown = name.decode()
+                    note(DefectKind.SPACE_BEFORE_COLON, f"white space between {shown} and its colon", len(name) + 1, shown)
+                begin, value = position, match.end()
+            else:
+                colon = data.find(b":", position, stop)
+                if position == start and _MBOX.match(data, position, stop):
+                    note(DefectKind.MBOX_LINE, "an mbox separator line stands before the header")
+                    line, position = line + 1, after
+                    continue
+                if colon < 0 or not lenient:
+                    if not lenient:
+                        note(DefectKind.NO_BLANK_LINE, "a line that is no header field follows the header without a blank line")
+                        return Section(tuple(fields), position, count, line)
+                    note(DefectKind.NO_COLON, "a line in the header section has no colon and continues none")
+                    line, position = line + 1, after
+                    continue
+                name = data[position:colon].rstrip(_WSP)
+                if name:
+                    note(DefectKind.BAD_NAME, f"the field name {_shown(name)} has octets that no name may have")
+                else:
+                    note(DefectKind.NO_NAME, "a header line begins with a colon")
+                begin, value = position, colon + 1
+            count += 1
+            if count == limits.fields + 1:
+                note(DefectKind.TOO_MANY_FIELDS, f"the header section has more than {limits.fields} fields")
+            value_end, opened = max(stop, value), line
+            line, position = line + 1, after
+        close()
+        if lenient:  # `end` is the blank line, or the octets begin with one
+            after = data.find(b"\n", end) + 1
+            return Section(tuple(fields), after or len(data), count, line + 1)
+        return Section(tuple(fields), end, count, line)  # RFC 5322 section 3.5: a message may be fields alone
+
+
+def _shown(name: bytes) -> str:
+    return ascii(name[:40].decode("latin-1"))

@@ -1,0 +1,291 @@
+"""Links: every URL of an HTML document and every URL written out in a text, taken apart and with its place."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from urllib.parse import unquote
+
+import idna
+from msgspec import Struct
+
+from ..model import IPAddress, Where
+from .cascade import Hidden
+from .html import Element, HtmlDocument, visible_text
+from .part import Part
+
+MAX_URL = 65_536  # characters looked at; browsers take 2 MB, mail clients break far earlier (Outlook at 2,083)
+MAX_LINKS = 20_000  # of one part; rspamd stops at 10,000 (max_urls)
+MAX_INSIDE = 500  # texts and elements inside one link that are looked at, since an unclosed one holds the rest of the document
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")  # RFC 3986 section 3.1
+_REMOVED = re.compile(r"[\t\r\n]")  # URL Standard section 4.4: gone before parsing
+_CONTROLS_AND_SPACE = "".join(map(chr, range(0x21)))
+_HAS_AUTHORITY = frozenset({"http", "https", "ftp", "ws", "wss"})
+_AUTHORITY = re.compile(r"[/\\]*([^/\\?#]*)")
+_NUMBER = re.compile(r"0[xX][0-9A-Fa-f]*\Z|[0-9]+\Z")
+_CSS_URL = re.compile(r"url\(\s*(?:\"([^\"]*)\"|'([^']*)'|([^)\"'\s]*))\s*\)", re.IGNORECASE)
+_IN_TEXT = re.compile(
+    r"(?<![A-Za-z0-9+.@/-])(?:(?:https?|ftp)://|mailto:|www\.(?=[^\s.]))[^\s<>\"\u00ab\u00bb\u201c\u201d\u2039\u203a\u3001\u3002\uff0c]+",
+    re.IGNORECASE,
+)
+_TRAILING = ".,;:!?'*_~|"
+_BRACKETS = {")": "(", "]": "[", "}": "{"}
+
+
+class LinkKind(StrEnum):
+    """What a URL is for."""
+
+    LINK = "link"  # a reader follows it
+    IMAGE = "image"
+    FORM = "form"  # where a form is sent
+    RESOURCE = "resource"  # style sheet, script, frame, font
+
+
+class Url(Struct, frozen=True):
+    """A URL taken apart as a browser does (URL Standard), leniently: what is missing is None.
+
+    `text` is without the white space that browsers drop. `host` is as written, percent-decoded and in lower case;
+    `host_ascii` in A-labels, None where it is no valid name or where the scheme has no host. `port` is as written.
+    """
+
+    text: str
+    scheme: str | None
+    userinfo: str | None = None
+    host: str | None = None
+    host_ascii: str | None = None
+    port: str | None = None
+    path: str = ""
+    query: str | None = None
+    fragment: str | None = None
+
+    @property
+    def ip(self) -> IPAddress | None:
+        """The address, if the host is one: also in the decimal, octal and hexadecimal forms that browsers read."""
+        return _address(self.host) if self.host else None
+
+
+class Link(Struct, frozen=True, dict=True):
+    """A URL where it stands.
+
+    `raw` is the attribute's value or the piece of text as written (references resolved). `offset` and `end` count characters of
+    the part's text; `text` is what a reader sees of a link, `alt` the alternative texts of images inside. `hidden` tells why a
+    reader does not see it. `part` is None where there is no message (a template).
+    """
+
+    url: Url
+    raw: str
+    kind: LinkKind
+    offset: int
+    end: int
+    part: Part | None = None
+    element: Element | None = None
+    text: str = ""
+    alt: str = ""
+    hidden: Hidden | None = None
+    attribute: str | None = None  # href, src, background, style …
+
+    @property
+    def scheme(self) -> str | None:
+        """The scheme in lower case."""
+        return self.url.scheme
+
+    @property
+    def host_ascii(self) -> str | None:
+        """The host in A-labels."""
+        return self.url.host_ascii
+
+    @cached_property
+    def at(self) -> Where:
+        """The place in the message."""
+        return Where() if self.part is None else self.part.where_text(self.offset, self.end)
+
+
+# --- taking URLs apart -------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def split_url(raw: str) -> Url:
+    """Take a URL apart. Never raises."""
+    text = _REMOVED.sub("", raw[:MAX_URL].strip(_CONTROLS_AND_SPACE))
+    found = _SCHEME.match(text)
+    scheme = found[1].lower() if found else None
+    rest = text[found.end() :] if found else text
+    rest, hash_, fragment = rest.partition("#")
+    rest, mark, query = rest.partition("?")
+    userinfo = host = host_ascii = port = None
+    special = scheme in _HAS_AUTHORITY
+    if special or rest.startswith("//") or (scheme is None and rest.startswith("\\\\")):
+        authority = _AUTHORITY.match(rest)
+        assert authority is not None
+        rest = rest[authority.end() :]
+        before, at, name = authority[1].rpartition("@")
+        userinfo = before if at else None
+        host, port = _host_and_port(name)
+        host_ascii = _to_ascii(host) if host else None
+    return Url(text, scheme, userinfo, host, host_ascii, port, rest, query if mark else None, fragment if hash_ else None)
+
+
+def _host_and_port(name: str) -> tuple[str, str | None]:
+    if name.startswith("["):
+        host, bracket, after = name.partition("]")
+        return (host + bracket).lower(), after.removeprefix(":") or None
+    host, colon, port = name.partition(":")
+    return unquote(host).lower(), port if colon else None
+
+
+@lru_cache(maxsize=4096)
+def _to_ascii(host: str) -> str | None:
+    """A-labels (IDNA 2008 with UTS 46, non-transitional, as browsers do), or None; addresses stay as they are."""
+    if host.startswith("["):
+        return host
+    name = host.rstrip(".")
+    if not name or len(name) > 1000:
+        return None
+    if name.isascii():
+        return name if re.fullmatch(r"[!-~]+", name) else None
+    try:
+        return idna.encode(name, uts46=True, transitional=False).decode("ascii").lower()
+    except (idna.IDNAError, UnicodeError):
+        return None
+
+
+def _address(host: str) -> IPAddress | None:
+    """RFC 3986 section 3.2.2 and the URL Standard section 3.5: 0x7f.1, 2130706433 and 017700000001 are 127.0.0.1."""
+    if host.startswith("["):
+        try:
+            return ipaddress.IPv6Address(host.strip("[]").partition("%")[0])
+        except ValueError:
+            return None
+    pieces = host.removesuffix(".").split(".")
+    if len(pieces) > 4 or not all(_NUMBER.match(piece) for piece in pieces) or any(len(piece) > 20 for piece in pieces):
+        return None
+    numbers = []
+    for piece in pieces:
+        try:
+            if piece[:2].lower() == "0x":
+                numbers.append(int(piece[2:] or "0", 16))
+            else:
+                numbers.append(int(piece, 8 if piece.startswith("0") and len(piece) > 1 else 10))
+        except ValueError:
+            return None
+    if any(number > 255 for number in numbers[:-1]) or numbers[-1] >= 256 ** (5 - len(numbers)):
+        return None
+    total = numbers[-1]
+    for place, number in enumerate(numbers[:-1]):
+        total += number << 8 * (3 - place)
+    return ipaddress.IPv4Address(total)
+
+
+# --- finding them ------------------------------------------------------------------------------------------------
+
+
+def links_in_text(text: str, part: Part | None = None) -> Iterator[Link]:
+    """The URLs written out in plain text: http, https, ftp, mailto, bare www. names; punctuation behind them left out."""
+    for found, _ in zip(_IN_TEXT.finditer(text), range(MAX_LINKS), strict=False):
+        raw = _trimmed(found[0])
+        url = split_url(raw if ":" in raw[:8] else f"http://{raw}")
+        if url.host or url.scheme == "mailto":
+            start = found.start()
+            yield Link(url, raw, LinkKind.LINK, start, start + len(raw), part, text=raw)
+
+
+def _trimmed(raw: str) -> str:
+    """Drop what belongs to the sentence: punctuation at the end, and a closing bracket that was not opened inside."""
+    end = len(raw)
+    opened = {bracket: raw.count(bracket) for bracket in "([{)]}"} if any(bracket in raw for bracket in ")]}") else {}
+    while end:
+        last = raw[end - 1]
+        if last in _TRAILING:
+            end -= 1
+        elif last in _BRACKETS and opened[last] > opened[_BRACKETS[last]]:
+            opened[last] -= 1
+            end -= 1
+        else:
+            break
+    return raw[:end]
+
+
+_ATTRIBUTES: dict[str, tuple[tuple[str, LinkKind], ...]] = {
+    "a": (("href", LinkKind.LINK),),
+    "area": (("href", LinkKind.LINK),),
+    "img": (("src", LinkKind.IMAGE), ("srcset", LinkKind.IMAGE)),
+    "source": (("src", LinkKind.RESOURCE), ("srcset", LinkKind.IMAGE)),
+    "video": (("src", LinkKind.RESOURCE), ("poster", LinkKind.IMAGE)),
+    "audio": (("src", LinkKind.RESOURCE),),
+    "form": (("action", LinkKind.FORM),),
+    "button": (("formaction", LinkKind.FORM),),
+    "input": (("formaction", LinkKind.FORM), ("src", LinkKind.IMAGE)),
+    "link": (("href", LinkKind.RESOURCE),),
+    "script": (("src", LinkKind.RESOURCE),),
+    "iframe": (("src", LinkKind.RESOURCE),),
+    "frame": (("src", LinkKind.RESOURCE),),
+    "object": (("data", LinkKind.RESOURCE),),
+    "embed": (("src", LinkKind.RESOURCE),),
+    "v:fill": (("src", LinkKind.IMAGE),),
+    "v:imagedata": (("src", LinkKind.IMAGE),),
+    "v:image": (("src", LinkKind.IMAGE),),
+    "v:roundrect": (("href", LinkKind.LINK),),
+    "v:rect": (("href", LinkKind.LINK),),
+}
+
+
+def links_in_html(document: HtmlDocument, part: Part | None = None) -> Iterator[Link]:
+    """The URLs of a document in its order: links, images (backgrounds and CSS too), forms, resources. At most MAX_LINKS."""
+    for link, _ in zip(_all_in_html(document, part), range(MAX_LINKS), strict=False):
+        yield link
+
+
+def _all_in_html(document: HtmlDocument, part: Part | None) -> Iterator[Link]:
+    for element in document.elements:
+        for name, kind in _ATTRIBUTES.get(element.tag, ()):
+            value = element.get(name)
+            if value is None:
+                continue
+            for raw in _candidates(value) if name == "srcset" else (value,):
+                yield _link(element, name, raw, kind, part)
+        background = element.get("background")
+        if background:
+            yield _link(element, "background", background, LinkKind.IMAGE, part)
+        style = element.get("style")
+        if style and "url(" in style.lower():
+            for found in _CSS_URL.finditer(style):
+                yield _link(element, "style", found[1] or found[2] or found[3] or "", LinkKind.IMAGE, part)
+        if element.tag == "style":
+            yield from _in_sheet(element, part)
+
+
+def _in_sheet(element: Element, part: Part | None) -> Iterator[Link]:
+    for text in element.texts:
+        for found in _CSS_URL.finditer(text.data):
+            raw = found[1] or found[2] or found[3] or ""
+            imported = text.data[max(0, found.start() - 32) : found.start()].rstrip().lower().endswith("@import")
+            font = re.search(r"\.(?:woff2?|ttf|otf|eot)\b", raw, re.IGNORECASE)
+            kind = LinkKind.RESOURCE if imported or font else LinkKind.IMAGE
+            start = text.offset_of(found.start())
+            yield Link(split_url(raw), raw, kind, start, start + len(found[0]), part, element, attribute="style")
+
+
+def _link(element: Element, name: str, raw: str, kind: LinkKind, part: Part | None) -> Link:
+    place = element.attribute(name)
+    start = place.start if place else max(element.offset, 0)
+    end = place.end if place else start
+    if kind is not LinkKind.LINK:
+        return Link(split_url(raw), raw, kind, start, end, part, element, "", "", element.hidden, name)
+    texts = [text for text in element.first_texts(MAX_INSIDE) if text.data.strip()]
+    images = [inside for inside in element.first_descendants(MAX_INSIDE) if inside.tag == "img"]
+    alt = " ".join(words for image in images if (words := (image.get("alt") or "").strip()))
+    hidden = element.hidden or next((text.hidden for text in texts), None)
+    if any(text.hidden is None for text in texts) or any(image.hidden is None for image in images):
+        hidden = None  # something of it can be seen
+    shown = visible_text(element.first_texts(MAX_INSIDE))
+    return Link(split_url(raw), raw, kind, start, end, part, element, shown, alt, hidden, name)
+
+
+def _candidates(srcset: str) -> Iterator[str]:
+    """The URLs of a srcset attribute, without their descriptors."""
+    for candidate in srcset.split(","):
+        words = candidate.split()
+        if words:
+            yield words[0]

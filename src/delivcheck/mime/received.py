@@ -1,0 +1,123 @@
+"""Received (RFC 5321 section 4.4): who handed the message to whom, read leniently, since every MTA writes it its own way."""
+
+import ipaddress
+import re
+
+from msgspec import Struct
+
+from ..model import IPAddress
+from .dates import DateTime, parse_date
+from .lexer import HeaderError, Lexer
+
+_ITEM = re.compile(r'"(?:[^"\\]|\\.)*+"|<[^<>]*>|\[[^\[\]]*\]|[^\s()<>\[\]";]+|[<>\[\]"]')
+_CLAUSES = frozenset({"from", "by", "via", "with", "id", "for"})
+_BRACKETED = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f.:%]+)\]", re.IGNORECASE)
+_BARE_ADDRESS = re.compile(r"(?<![\w.:-])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w.:-])")
+_HELO = re.compile(r"\b(?:helo|ehlo)[= ]([^\s()\]]+)", re.IGNORECASE)
+_HOST = re.compile(r"(?:[\w-]+\.)+[\w-]+\.?\Z")
+
+
+class Received(Struct, frozen=True):
+    """One hop. What a clause did not say is None.
+
+    `from_name` is the word after `from`: the EHLO name, except where the MTA writes the name DNS gave there (qmail), then
+    `helo` differs from it. `rdns` is the name found by reverse look-up, "unknown" and the like left out; `ip` the client's
+    address.
+    """
+
+    from_name: str | None = None
+    helo: str | None = None
+    rdns: str | None = None
+    ip: IPAddress | None = None
+    by: str | None = None
+    protocol: str | None = None  # with: ESMTPS, SMTP, HTTP …
+    id: str | None = None
+    recipient: str | None = None  # for, without the angle brackets
+    date: DateTime | None = None
+    date_text: str | None = None
+
+
+def parse_received(value: str) -> Received:
+    """Read as much as can be read. Raises HeaderError only where there is neither a `from` nor a `by` nor a date."""
+    clauses, remarks, date_text = _clauses(value)
+    date = None
+    if date_text is not None:
+        try:
+            date = parse_date(date_text)
+        except HeaderError:
+            date = None
+    if not clauses.keys() & {"from", "by"} and date is None:
+        Lexer(value).fail("neither from, nor by, nor a date")
+    from_name = clauses.get("from")
+    comment = " ".join(remarks.get("from", ()))
+    greeting = _HELO.search(comment)
+    helo = greeting[1].strip("[]") if greeting else from_name
+    ip = _address(comment) or (_address(from_name) if from_name else None)
+    recipient = clauses.get("for")
+    return Received(
+        from_name=from_name,
+        helo=helo,
+        rdns=_reverse_name(from_name, comment, greeting is not None),
+        ip=ip,
+        by=clauses.get("by"),
+        protocol=clauses.get("with"),
+        id=clauses.get("id"),
+        recipient=recipient.strip("<>") if recipient else None,
+        date=date,
+        date_text=date_text,
+    )
+
+
+def _clauses(value: str) -> tuple[dict[str, str], dict[str, list[str]], str | None]:
+    """The word after each keyword, the comments that follow it, and the text behind the last semicolon."""
+    lexer = Lexer(value)
+    clauses: dict[str, str] = {}
+    remarks: dict[str, list[str]] = {}
+    current, wants = "", False
+    date_text = None
+    lexer.space()
+    while not lexer.done:
+        character = lexer.next
+        if character == ";":
+            lexer.pos += 1
+            date_text = value[lexer.pos :].strip()
+        elif character == "(":
+            try:
+                comment = lexer.comment()
+            except HeaderError:
+                break
+            remarks.setdefault(current, []).append(comment)
+        elif character == ")":
+            lexer.pos += 1
+        else:
+            found = lexer.take(_ITEM)
+            assert found is not None
+            word = found[0]
+            if word.lower() in _CLAUSES and word.lower() not in clauses:
+                current, wants = word.lower(), True
+            elif wants and date_text is None:
+                clauses[current], wants = word, False
+            elif date_text is None and current == "from":
+                remarks.setdefault(current, []).append(word)  # some write the address beside the name without a comment
+        lexer.space()
+    return clauses, remarks, date_text
+
+
+def _address(text: str) -> IPAddress | None:
+    """The first IP address in a text, one in brackets before a bare one."""
+    for found in (*_BRACKETED.finditer(text), *_BARE_ADDRESS.finditer(text)):
+        try:
+            return ipaddress.ip_address((found[1] if found.re is _BRACKETED else found[0]).partition("%")[0])
+        except ValueError:
+            continue
+    return None
+
+
+def _reverse_name(from_name: str | None, comment: str, greeted: bool) -> str | None:
+    """Postfix and RFC 5321 put the name from DNS first in the comment; qmail and Exim put it after `from`."""
+    first = comment.split(maxsplit=1)[0] if comment.split() else ""
+    if not first.startswith("[") and _HOST.match(first) and _address(first) is None:
+        return first.rstrip(".")
+    if greeted and from_name and _HOST.match(from_name) and _address(from_name) is None:
+        return from_name.rstrip(".")
+    return None
