@@ -54,7 +54,7 @@ def run(book: catalog.Catalog, rule: Rule, example: Example) -> tuple[Result, li
         jurisdictions=tuple(declared.get("jurisdictions", ())),
         probe=_probe(example),
     )
-    checker = Checker(options, catalog.Catalog({rule.id: rule}, book.checks, book.providers), shown=())
+    checker = Checker(options, catalog.Catalog({rule.id: rule}, book.checks, book.providers), shown={})
     session = None if example.ip is None else Session(ip_address(example.ip), example.ehlo, example.envelope.get("tls"))
     envelope = None
     if "mail-from" in example.envelope:

@@ -97,25 +97,35 @@ You get this letter because you asked for it in our shop.
 # The same trade, sent in a hurry through a mailing service: a name that was not filled in, a preview server in a link, HTML
 # alone and in ISO-8859-1, one-click unsubscribe that no signature covers, and a service that signs and bounces as itself.
 BAD = """\
-From: Café Pédale <hello@example.net>
+From: =?utf-8?q?Caf=C3=A9_P=C3=A9dale?= <hello@example.net>
 To: ada@example.org
 Subject: {{first_name}}, -20% until midnight
 Date: Mon, 23 Nov 2026 08:59:00 +0100
 Message-ID: <4711.1795420740@mta3.example.org>
-List-Unsubscribe: <https://example.net/leave?id=4711>
+List-Id: Promotions <promo.example.net>
+List-Unsubscribe: <https://example.net/leave?t=Zk81mQ0vXw27>,
+ <mailto:leave@example.net?subject=Zk81mQ0vXw27>
 List-Unsubscribe-Post: List-Unsubscribe=One-Click
+Feedback-ID: promo47:cafepedale:news:mta3fr
 MIME-Version: 1.0
 Content-Type: text/html; charset=iso-8859-1
-Content-Transfer-Encoding: 8bit
+Content-Transfer-Encoding: quoted-printable
 
-<html><body>
+<html lang=3D"fr"><body>
 <p>Bonjour {{first_name}},</p>
-<p>un café, un vélo révisé : <b>-20 %</b> jusqu'à minuit.</p>
-<p><a href="http://localhost:8000/offre?utm_source=news">J'en profite</a></p>
-<p>Café Pédale, 3 rue des Tanneurs, Lyon.
-<a href="https://example.net/leave?id=4711">Se désabonner</a></p>
+<p>un caf=E9, un v=E9lo r=E9vis=E9=A0: <b>-20=A0%</b> jusqu'=E0 minuit.</p>
+<p><a href=3D"http://localhost:8000/offre?utm_source=3Dnews">J'en =
+profite</a></p>
+<p>Caf=E9 P=E9dale, 3 rue des Tanneurs, 69005 Lyon.
+<a href=3D"https://example.net/leave?t=3DZk81mQ0vXw27">Se =
+d=E9sabonner</a></p>
 </body></html>
 """
+BAD_SIGNED = (  # the service's habit: neither List-Unsubscribe field is among them
+    *("from", "from", "to", "to", "cc", "subject", "subject", "date", "date", "message-id", "message-id", "reply-to"),
+    *("mime-version", "mime-version", "content-type", "content-type", "content-transfer-encoding", "content-transfer-encoding"),
+    *("list-id", "list-id", "feedback-id"),
+)
 
 # Ten may be asked for (RFC 7208 section 4.6.4); this record needs eleven. Nobody sees that until the eleventh decides.
 _SERVICES = ("spf.crm", "spf.shop", "spf.tickets", "spf.forms", "spf.survey", "spf.billing", "spf.office")
@@ -184,14 +194,11 @@ async def questions(messages: dict[str, bytes], dns: dict[str, object]) -> str:
 
 def write(folder: Path) -> None:
     """Write bad.eml, good.eml and dns.json into a folder."""
-    good, bad = (text.replace("\n", "\r\n").encode(charset) for text, charset in ((GOOD, "utf-8"), (BAD, "iso-8859-1")))
+    good, bad = (text.replace("\n", "\r\n").encode() for text in (GOOD, BAD))
     ours, ours_published = new_key()
     theirs, theirs_published = new_key()
     good = sign(good, SigningKey("example.com", "nov26", ours), NOW) + good
-    bad = (
-        sign(bad, SigningKey("example.org", "s1", theirs), NOW, ("from", "to", "subject", "date", "message-id", "mime-version"))
-        + bad
-    )
+    bad = sign(bad, SigningKey("example.org", "s1", theirs), NOW, BAD_SIGNED) + bad
     dns = {
         **DNS,
         "nov26._domainkey.example.com TXT": ours_published,

@@ -94,10 +94,12 @@ class Checker:
 
     options: Options
     book: catalog.Catalog = field(default_factory=catalog.standard)
-    shown: tuple[type, ...] = SHOWN  # facts gathered for the report even if no rule reads them
+    shown: Mapping[TargetKind, tuple[type, ...]] = field(default_factory=lambda: SHOWN)  # facts for the report, read by no rule
 
     def __post_init__(self) -> None:
-        """Hold the policy against the rule book. Raises PolicyError."""
+        """Add the policy's house rules to the book and hold the policy against it. Raises PolicyError."""
+        if house := self.options.policy.house:
+            self.book = self.book.with_rules(house)
         policy.hold_against(self.options.policy, self.book.rules, self.book.checks)
         self._plans: dict[tuple[frozenset[type], frozenset[str]], Plan] = {}
 
@@ -177,7 +179,7 @@ class Checker:
         roots = self._roots(given, around)
         selected = list(policy.select(self.options.policy, self.book.rules.values(), around))
         checks = [self.book.checks[rule.id] for rule, _, why_not in selected if why_not is None]
-        facts = await gather(self._plan(checks, roots), roots)
+        facts = await gather(self._plan(checks, roots, around.kind), roots)
         results = []
         for rule, level, why_not in selected:
             if why_not is not None:
@@ -213,12 +215,12 @@ class Checker:
             values.append((Probe, self.options.probe))
         return Roots(*values, why_absent=WHY_ABSENT)
 
-    def _plan(self, checks: Sequence[Check], roots: Roots) -> Plan:
+    def _plan(self, checks: Sequence[Check], roots: Roots, kind: TargetKind) -> Plan:
         """The plan for these checks from these roots; planned once for each combination."""
         key = (frozenset(roots), frozenset(check.id for check in checks))
         if key not in self._plans:
             wanted = dict.fromkeys(need.fact for check in checks for need in check.needs)
-            self._plans[key] = self.book.planner.plan([*wanted, *self.shown, SecondOpinion], roots)
+            self._plans[key] = self.book.planner.plan([*wanted, *self.shown.get(kind, ()), SecondOpinion], roots)
         return self._plans[key]
 
 

@@ -37,6 +37,12 @@ class Catalog:
         """The planner over all providers."""
         return Planner(self.providers)
 
+    def with_rules(self, more: Iterable[tuple[Rule, Check]]) -> "Catalog":
+        """The same book with further rules behind the others; one of a name that is taken replaces it."""
+        more = tuple(more)
+        pages = {**self.rules, **{rule.id: rule for rule, _ in more}}
+        return Catalog(pages, {**self.checks, **{check.id: check for _, check in more}}, self.providers)
+
     @property
     def without_check(self) -> list[str]:
         """Ids of pages that no check is bound to."""
@@ -60,7 +66,7 @@ def page(id: str, raw: Mapping[str, Any], path: str) -> Rule:  # noqa: A002 -- t
 
 
 def _modules(package: ModuleType) -> list[ModuleType]:
-    """All modules of a package, by name; a rule family may itself be a package. `_private` ones are loaded by whom they serve."""
+    """All modules of a package, by name; a family may itself be a package. `_private` ones are loaded by whom they serve."""
     names = sorted(info.name for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."))
     return [importlib.import_module(name) for name in names if not name.rpartition(".")[2].startswith("_")]
 

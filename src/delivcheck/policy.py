@@ -1,7 +1,7 @@
 """Policies: which rules run, at which level, and what follows from how they came out.
 
 The only place that decides about sending. A policy is data (`rules/policies/*.toml` or the user's own file); it extends
-another, and sets levels and options by rule id or pattern.
+another, sets levels and options by rule id or pattern, and may add house rules.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import rulefiles
+from . import houserules, rulefiles
 from .engine import Check, Judged
 from .facts.roots import Declared, Origin
 from .model import Counts, Level, MessageClass, Outcome, Outlook, Problem, Result, Rule, Stage, TargetKind, Verdict, Volume
@@ -21,7 +21,7 @@ MAX_EXTENDS = 8  # policies above policies; more is a mistake or a circle
 
 FAIL_ON = {"error": Level.ERROR, "warning": Level.WARNING, "note": Level.NOTE}  # `never` is None
 
-_KEYS = {"title", "extends", "column", "class", "volume", "on-fail", "on-unknown", "rules"}
+_KEYS = {"title", "extends", "column", "class", "volume", "on-fail", "on-unknown", "rules", "require", "forbid"}
 _ACTIONS = {"on-fail": ("refuse", "hold", "send"), "on-unknown": ("defer", "send", "refuse", "hold")}
 
 
@@ -51,6 +51,7 @@ class Policy:
     on_fail: str = "refuse"
     on_unknown: str = "defer"
     settings: tuple[Setting, ...] = ()
+    house: tuple[tuple[Rule, Check], ...] = ()
 
     def base_level(self, rule: Rule, declared: Declared) -> Level:
         """The page's own word for this column, and for a low-volume sender under it."""
@@ -151,6 +152,10 @@ def fold(name: str, raw: Mapping[str, Any], source: str, depth: int = 0) -> Poli
     rules = raw.get("rules", {})
     if not isinstance(rules, Mapping):
         raise PolicyError(f"{source}: rules: a table of rule ids and levels")
+    try:
+        house = tuple(houserules.read(raw, name))
+    except houserules.HouseRuleError as error:
+        raise PolicyError(f"{source}: {error}") from None
     actions = {key: _word(source, key, raw[key], words) for key, words in _ACTIONS.items() if key in raw}
     return replace(
         base,
@@ -164,6 +169,7 @@ def fold(name: str, raw: Mapping[str, Any], source: str, depth: int = 0) -> Poli
         on_fail=actions.get("on-fail", base.on_fail),
         on_unknown=actions.get("on-unknown", base.on_unknown),
         settings=(*base.settings, *(_setting(source, pattern, value) for pattern, value in rules.items())),
+        house=(*base.house, *house),
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -126,7 +127,7 @@ def _broken_rule(folder):
     return {"PYTHONPATH": os.pathsep.join([environment()["PYTHONPATH"], str(folder)])}
 
 
-@pytest.mark.parametrize("form", ["text", "json", "jsonl", "concise"])
+@pytest.mark.parametrize("form", ["text", "jsonl"])
 def test_a_fault_of_our_own_is_70_in_every_format_and_asks_for_a_report(process, message, tmp_path, form):
     ran = process("message", message, "--offline", "--class", "bulk", "--format", form, env=_broken_rule(tmp_path))
     assert ran.code == 70
@@ -165,21 +166,28 @@ def test_who_stops_reading_gets_no_traceback(tmp_path):
 
 
 @pytest.fixture
-def silent_server():
-    """A name server that never answers."""
+def silence():
+    """The socket of a name server that never answers."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{listening.getsockname()[1]}"
+        listening.settimeout(30)
+        yield listening
 
 
-def test_control_c_ends_quietly_with_130(silent_server):
+@pytest.fixture
+def silent_server(silence):
+    """Its address."""
+    return f"127.0.0.1:{silence.getsockname()[1]}"
+
+
+def test_control_c_ends_quietly_with_130(silence, silent_server):
     with subprocess.Popen(
         [sys.executable, "-m", "delivcheck", "domain", "example.com", "--nameserver", silent_server, "--timeout", "30"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),
     ) as running:
-        time.sleep(2)
+        silence.recv(512)  # the first question is there, so the run is under way
         running.send_signal(signal.SIGINT)
         out, errors = running.communicate(timeout=30)
     assert running.returncode == 130
@@ -213,16 +221,16 @@ def test_progress_is_for_terminals_only(process, silent_server):
     ],
     ids=str,
 )
-def test_colour_only_where_it_is_wanted(process, message, arguments, env, coloured):
-    ran = process("message", message, "--offline", *arguments, env=env)
+def test_colour_only_where_it_is_wanted(run, message, monkeypatch, arguments, env, coloured):
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    ran = run("message", message, "--offline", *arguments)
     assert ("\x1b[" in ran.out) is coloured
 
 
-def test_colour_changes_no_word(process, message):
-    import re
-
-    plain = process("message", message, "--offline", "--color", "never").out
-    coloured = process("message", message, "--offline", "--color", "always").out
+def test_colour_changes_no_word(run, message):
+    plain = run("message", message, "--offline", "--color", "never").out
+    coloured = run("message", message, "--offline", "--color", "always").out
     times = re.compile(r"\d+\.\d+ s")
     assert times.sub("", re.sub(r"\x1b\[[0-9;]*m", "", coloured)).replace("always", "never") == times.sub("", plain)
 

@@ -74,13 +74,10 @@ def test_no_report_says_that_mail_is_accepted():
 
 
 def test_prose_fits_the_columns_and_only_what_is_to_be_copied_is_longer():
-    long = {
-        line
-        for target in (made.newsletter(), made.silent_domain())
-        for line in written(target).splitlines()
-        if cells(line) > 80
-    }
-    assert all(line.startswith("  fix   v=spf1") for line in long)
+    for target in (made.newsletter(), made.silent_domain()):
+        verdict, *lines = written(target).splitlines()
+        assert target.target in verdict, "one line, so that a grep for verdicts has the names"
+        assert all(line.startswith("  fix   v=spf1") for line in lines if cells(line) > 80)
 
 
 def test_one_reason_for_several_rules_is_one_line():
@@ -130,6 +127,13 @@ def test_problems_of_one_rule_are_cut_and_counted():
 def test_a_place_that_the_octets_do_not_have_is_still_named():
     target = made.failing("mime/latin-1", Problem("x", Where(file="a.eml", line=99, column=4)))
     assert "at a.eml:99:4" in written(target, Given(b"Subject: x\r\n\r\n"))
+
+
+def test_what_a_message_lacks_stands_nowhere():
+    text = written(
+        made.failing("mime/latin-1", Problem("there is no Date", Where(file="a.eml", line=1, column=1))), NEWSLETTER_SENT
+    )
+    assert "error: there is no Date\n  fix " in text
 
 
 def test_a_bare_line_feed_is_shown_where_it_stands():

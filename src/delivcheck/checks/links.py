@@ -13,7 +13,16 @@ from ..facts.message import Links
 from ..facts.roots import Declared
 from ..mime.links import Link, LinkKind, split_url
 from ..model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined
-from ..records.names import MAX_LABEL, MAX_NAME, BadName, has_known_suffix, is_within, parents, psl_organizational_domain, to_ascii
+from ..records.names import (
+    MAX_LABEL,
+    MAX_NAME,
+    BadName,
+    has_known_suffix,
+    is_within,
+    parents,
+    psl_organizational_domain,
+    to_ascii,
+)
 
 FOLLOWED = frozenset({"http", "https", "mailto", "tel", "sms", "cid"})  # what mail clients open (catalogue LINK004)
 RUN = frozenset({"javascript", "vbscript"})  # html/active-content tells of them
@@ -38,7 +47,8 @@ def unread(links: Links) -> Iterator[Undetermined]:
 
 
 def _shown(link: Link) -> str:
-    text = " ".join(link.raw.split())
+    """A URL safe to print: white space collapsed, characters without a shape spelled out."""
+    text = "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in " ".join(link.raw[: 2 * _LONGEST_SHOWN].split()))
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
@@ -78,13 +88,16 @@ def _among(host: str | None, domains: Iterable[str]) -> bool:
 
 
 @rule("links/text-shows-another-site")
-def text_shows_another_site(
-    links: Links, declared: Declared, *, tracking_domains: list[str] | None = None
-) -> Findings:
+def text_shows_another_site(links: Links, declared: Declared, *, tracking_domains: list[str] | None = None) -> Findings:
     yield from unread(links)
     allowed = (*declared.owned_domains, *(tracking_domains or ()))
     for link in _web(links):
-        if link.kind is not LinkKind.LINK or link.element is None or link.host_ascii is None or _among(link.host_ascii, allowed):
+        if (
+            link.kind is not LinkKind.LINK
+            or link.element is None
+            or link.host_ascii is None
+            or _among(link.host_ascii, allowed)
+        ):
             continue
         shown = _domain_in(link.text[:_LONGEST_TEXT])
         if shown is not None and psl_organizational_domain(shown) != psl_organizational_domain(link.host_ascii.rstrip(".")):
@@ -131,7 +144,12 @@ def plain_http(links: Links) -> Findings:
     yield from unread(links)
     for link, shown in distinct(_web(links)):
         # A bare www. name in a text has no scheme: what a client makes of it is the client's.
-        if link.kind is LinkKind.LINK and link.scheme == "http" and link.raw.strip().lower().startswith("http:") and link.url.host:
+        if (
+            link.kind is LinkKind.LINK
+            and link.scheme == "http"
+            and link.raw.strip().lower().startswith("http:")
+            and link.url.host
+        ):
             yield Problem(f"the link {shown} is not encrypted", link.at, fix=f"https{link.url.text[4:]}")
 
 
@@ -211,9 +229,7 @@ def unresolvable_host(
 
 
 @rule("links/placeholder")
-def placeholder(
-    links: Links, declared: Declared, sender: MaybeDomain, *, staging: list[str] | None = None
-) -> Findings:
+def placeholder(links: Links, declared: Declared, sender: MaybeDomain, *, staging: list[str] | None = None) -> Findings:
     yield from unread(links)
     own = _own(declared, sender)
     for link, shown in distinct(links.each):

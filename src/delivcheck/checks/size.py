@@ -21,7 +21,9 @@ def too_large(message: Message, *, warn_octets: int = WARN_OCTETS, max_octets: i
     whose = f", more than {' and '.join(takers)} take" if takers else ""
     largest = max(message.leaves, key=lambda part: len(part.body), default=message.root)
     what = f"{size} octets on the wire, the limit is {limit}{whose}; {len(largest.body)} of them are {_name(largest)}"
-    yield Problem(what, place(largest, "content-type", "content-disposition") if largest is not message.root else largest.at, level)
+    yield Problem(
+        what, place(largest, "content-type", "content-disposition") if largest is not message.root else largest.at, level
+    )
 
 
 def _name(part: Part) -> str:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from ..engine import rule
+from ..facts.content import data
 from ..facts.headers import AddressFields, Subject
 from ..facts.identity import FromDomain
 from ..facts.leftovers import Found, code_in, code_in_url, drafts_in, missing_words, nobody_in, nothing_in, nothing_in_url
@@ -12,11 +13,13 @@ from ..facts.message import HtmlPart, HtmlParts, Links, TextParts
 from ..facts.roots import Declared
 from ..mime.cascade import Hidden
 from ..mime.headers import display_text
-from ..mime.html import Element, HtmlDocument
+from ..mime.html import Element, HtmlDocument, Text
+from ..mime.links import Link
 from ..mime.message import Message
 from ..model import Findings, Level, NotApplicable, Problem, Unavailable, Where
 from ..records.names import is_within, psl_organizational_domain
 from .html import unread
+from .links import distinct
 
 # Fields that people or machines at the other end read. Others (X-SMTPAPI, X-Mailgun-Variables …) carry code on purpose.
 HEADERS = frozenset(
@@ -25,6 +28,8 @@ HEADERS = frozenset(
 )
 SAMPLES = frozenset({"code", "pre", "samp", "kbd", "xmp", "listing", "textarea"})  # catalogue T088: code that is shown
 READ_OUT = ("alt", "title", "aria-label")  # attributes whose text reaches a reader
+
+_MARKS = ("{", "%", "[[", "*|", "@@")  # one of them is in all code, and in few texts
 
 MaybeSubject = Subject | NotApplicable | Unavailable
 Place = Callable[[int, int], Where]
@@ -39,7 +44,7 @@ class Passage(NamedTuple):
 
 
 def _at(where: Where) -> Place:
-    return lambda start, end: where
+    return lambda _start, _end: where
 
 
 def _headers(message: Message) -> Iterator[Passage]:
@@ -76,7 +81,7 @@ def _allowed(found: Iterable[Found], allow: Collection[str] | None) -> Iterator[
 
 
 @rule("template/unrendered-code")
-def unrendered_code(
+def unrendered_code(  # noqa: PLR0917 -- the engine passes facts by position
     message: Message,
     texts: TextParts,
     html: HtmlParts,
@@ -116,17 +121,19 @@ def _written(texts: TextParts, html: HtmlParts) -> Iterator[Passage]:
 
 def _pieces(part: HtmlPart, document: HtmlDocument) -> Iterator[Passage]:
     for text in document.texts:
-        if "{" not in text.data and "%" not in text.data and "[[" not in text.data and "*|" not in text.data and "@@" not in text.data:
-            continue
         rendered = text.hidden is not Hidden.NOT_RENDERED or text.parent.tag == "title"
-        if rendered and not _is_sample(text.parent):
-            yield Passage(text.data, "the HTML", lambda start, end, one=text: part.where(one.offset_of(start), one.offset_of(end - 1) + 1))
+        if rendered and any(mark in text.data for mark in _MARKS) and not _is_sample(text.parent):
+            yield Passage(text.data, "the HTML", _in_text(part, text))
     for element in document.elements:
         for name in READ_OUT:
             value = element.get(name)
             attribute = element.attribute(name) if value else None
             if value and attribute is not None:
                 yield Passage(value, f"{name} of <{element.tag}>", _at(part.where(attribute.start, attribute.end)))
+
+
+def _in_text(part: HtmlPart, text: Text) -> Place:
+    return lambda start, end: part.where(text.offset_of(start), text.offset_of(end - 1) + 1)
 
 
 def _is_sample(element: Element) -> bool:
@@ -171,7 +178,7 @@ def empty_greeting(texts: TextParts, html: HtmlParts, subject: MaybeSubject) -> 
 
 
 @rule("template/test-content-left")
-def test_content_left(
+def test_content_left(  # noqa: PLR0917 -- the engine passes facts by position
     texts: TextParts,
     html: HtmlParts,
     links: Links,
@@ -179,13 +186,26 @@ def test_content_left(
     declared: Declared,
     sender: FromDomain | NotApplicable | Unavailable,
     *,
-    allow: list[str] | None = None,
+    allow: list[str] | None = None,  # noqa: PT028 -- no test, whatever its name says
 ) -> Findings:
     yield from unread(html)
     own = (*declared.owned_domains, *((psl_organizational_domain(sender.name),) if isinstance(sender, FromDomain) else ()))
     for passage in (*_subject(subject), *_seen(texts, html)):
         for one, level in drafts_in(passage.text, subject=passage.name == "Subject"):
             domain = one.text.rpartition("@")[2].lower() if "@" in one.text else ""
-            if one.text in (allow or ()) or (domain and any(is_within(domain, name) for name in own)):
+            if one.text in (allow or ()) or any(is_within(domain, name) for name in own):
                 continue
-            yield Problem(f"{one.text[:80]} in {passage.name}: {one.what}", passage.place(one.start, one.end), level and Level(level))
+            where = passage.place(one.start, one.end)
+            yield Problem(f"{one.text[:80]} in {passage.name}: {one.what}", where, Level(level) if level else None)
+    for link, domain in _written_to(links):
+        placeholder = any(is_within(domain, name) for name in data("reserved-names")["placeholder"]["names"])
+        if placeholder and not any(is_within(domain, name) for name in own) and link.element is not None:
+            yield Problem(f"a link writes to an address at {domain}", link.at)
+
+
+def _written_to(links: Links) -> Iterator[tuple[Link, str]]:
+    """Each mailto link with the domain of its first address."""
+    for link, _ in distinct(link for link in links.each if link.scheme == "mailto"):
+        domain = unquote(link.url.path).partition(",")[0].rpartition("@")[2].strip().lower()
+        if domain:
+            yield link, domain

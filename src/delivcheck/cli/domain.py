@@ -29,7 +29,7 @@ _URL = re.compile(r"(?i)[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?(?P<host>[^/?#:]*)")
     click.option("--ip", metavar="ADDRESS", help="The address the mail leaves from."),
     click.option("--ehlo", metavar="NAME", help="The EHLO name given with --ip."),
     click.option("--mail-from", metavar="ADDRESS", help="MAIL FROM, where it is at another domain."),
-    click.option("--from-file", metavar="FILE", help="Names from a file, one a line; # begins a comment."),
+    click.option("--from-file", metavar="FILE", type=click.Path(), help="Names from a file, one a line; # begins a comment."),
     click.option("--jobs", "-j", type=click.IntRange(1, 1000), default=JOBS, show_default=True, help="Domains side by side."),
     *options.CHECKING,
 )

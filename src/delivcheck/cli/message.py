@@ -18,7 +18,7 @@ AT_ONCE = 8  # messages side by side: while one waits for DNS the others are jud
 
 
 @click.command(name="message")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...|-")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...|-", type=click.Path())
 @options.group(
     click.option("--mail-from", metavar="ADDRESS", help="MAIL FROM of the envelope; '<>' is the null sender."),
     click.option("--rcpt", metavar="ADDRESS", multiple=True, help="A recipient of the envelope (repeatable)."),

@@ -57,7 +57,12 @@ JUDGING = (
         "--fail-on", type=click.Choice(LEVELS), default="error", show_default=True, help="The lowest level that decides."
     ),
     click.option("--now", metavar="TIME", help="Judge as of this ISO time; UTC unless it has a zone."),
-    click.option("--config", metavar="FILE", help="Configuration [default: the nearest delivcheck.toml or pyproject.toml]."),
+    click.option(
+        "--config",
+        metavar="FILE",
+        type=click.Path(),
+        help="Configuration [default: the nearest delivcheck.toml or pyproject.toml].",
+    ),
 )
 
 COLOR = click.option(
@@ -86,10 +91,12 @@ RESOLVING = (
     click.option(
         "--nameserver", "nameservers", metavar="HOST[:PORT]", multiple=True, help="Ask this name server (repeatable)."
     ),
-    click.option("--zone", "zones", metavar="FILE", multiple=True, help="Lay a zone file over the DNS (repeatable)."),
+    click.option(
+        "--zone", "zones", metavar="FILE", type=click.Path(), multiple=True, help="Lay a zone file over the DNS (repeatable)."
+    ),
     click.option("--zone-only", is_flag=True, help="What the zone files do not have does not exist."),
-    click.option("--snapshot", metavar="FILE", help="Answer from a file written by --save-snapshot."),
-    click.option("--save-snapshot", metavar="FILE", help="Keep every DNS answer of this run in a file."),
+    click.option("--snapshot", metavar="FILE", type=click.Path(), help="Answer from a file written by --save-snapshot."),
+    click.option("--save-snapshot", metavar="FILE", type=click.Path(), help="Keep every DNS answer of this run in a file."),
     OFFLINE,
     click.option("--timeout", metavar="SECONDS", type=float, help="For all DNS of one target [default: 15]."),
 )

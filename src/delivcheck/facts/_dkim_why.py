@@ -9,7 +9,7 @@ from ._dkimpy import Bodies, Fit, Verifier, canonical_body
 
 MAX_BODY = 10_000_000  # octets; beyond, no search: each try hashes the body once more
 MAX_LAST_LINES = 40  # lines that a list or a scanner may have appended; a legal footer has about ten
-MAX_TRIES = 60  # header fields left out, one at a time
+MAX_TRIES = 30  # header fields left out, one at a time, from the top, where relays add theirs
 
 
 def of_body(bodies: Bodies, signature: DkimSignature) -> str | None:

@@ -10,6 +10,7 @@ verdict or a signature.
 import hashlib
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -131,9 +132,16 @@ class Verifier(dkim.DKIM):  # type: ignore[misc]  # dkimpy ships no types
         `field` is the DKIM-Signature field's name and its value with the value of b= already taken out (RFC 6376 section 3.7).
         """
         names = [name.encode("ascii") for name in signature.signed]
-        wanted = frozenset(names)
-        # dkimpy canonicalizes every field of the message for every signature, so give it only those it can use.
-        self.headers = [pair for pair in self._all if pair[0].lower() in wanted]
+        # dkimpy canonicalizes every field of the message, and walks all of them for each name: give it what it can select, from
+        # the bottom (RFC 6376 section 5.4.2), and one From more, which it hashes where there is one that h= does not list.
+        room = Counter([*names, b"from"])
+        self.headers = []
+        for pair in reversed(self._all):
+            lower = pair[0].lower()
+            if room[lower]:
+                room[lower] -= 1
+                self.headers.append(pair)
+        self.headers.reverse()
         self.pk = _Public(key)
         self.keysize = key.bits
         self.ktag = b"ed25519"  # "hand the hash to pk.verify": RSA goes that way too

@@ -1,6 +1,7 @@
 """What is inside an archive, as far as its table of contents tells: names, whether they are encrypted, archives within.
 
-Nothing is unpacked but archives inside archives, and of those no more than the limits below. Takes octets, does no I/O, never raises.
+Nothing is unpacked but archives inside archives, and of those no more than the limits below. Takes octets, does no I/O,
+never raises.
 """
 
 import bz2
@@ -12,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -158,7 +159,9 @@ class _Reader:
             return
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-            office = any(entry.filename == "[Content_Types].xml" for entry in entries)  # a document, and no archive to its reader
+            office = any(
+                entry.filename == "[Content_Types].xml" for entry in entries
+            )  # a document, and no archive to its reader
             for entry in entries:
                 member = Member((entry.filename[:MAX_NAME], *path), bool(entry.flag_bits & 0x1))
                 if entry.is_dir():
@@ -166,10 +169,15 @@ class _Reader:
                 if not self._note(member):
                     return
                 kind = None if office or member.encrypted else _EXTENSIONS.get(extension(entry.filename))
-                if kind is not None and self._may_enter(member.path, level) and entry.compress_type in {
-                    zipfile.ZIP_STORED,
-                    zipfile.ZIP_DEFLATED,  # the others cannot be unpacked up to a limit
-                }:
+                if (
+                    kind is not None
+                    and self._may_enter(member.path, level)
+                    and entry.compress_type
+                    in {
+                        zipfile.ZIP_STORED,
+                        zipfile.ZIP_DEFLATED,  # the others cannot be unpacked up to a limit
+                    }
+                ):
                     with archive.open(entry) as inside:
                         self._enter(member.path, kind, inside.read(self.room + 1), level)
 
@@ -211,12 +219,18 @@ class _Reader:
 
 
 def _unpack(kind: str, data: bytes, room: int) -> bytes:
-    """The first `room` octets of a compressed file."""
+    """The first `room` octets of a compressed file. Raises ValueError where it ends before its end."""
+    unpacker: Any
     if kind == "gzip":
-        return zlib.decompressobj(wbits=31).decompress(data, room)
-    if kind == "bzip2":
-        return bz2.BZ2Decompressor().decompress(data, room)
-    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=4 * MAX_UNPACKED).decompress(data, room)
+        unpacker = zlib.decompressobj(wbits=31)
+    elif kind == "bzip2":
+        unpacker = bz2.BZ2Decompressor()
+    else:
+        unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=4 * MAX_UNPACKED)
+    unpacked: bytes = unpacker.decompress(data, room)
+    if not unpacker.eof and len(unpacked) < room:
+        raise ValueError("cut short")
+    return unpacked
 
 
 def _tar_members(data: bytes) -> Iterator[tuple[str, bytes]]:

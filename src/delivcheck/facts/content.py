@@ -38,8 +38,9 @@ def data(name: str) -> Mapping[str, Any]:
 class Attachment:
     """One attached file: of the message, or of a message inside it.
 
-    `name` is what a reader sees (RFC 2231 before RFC 2047 before nothing), `extension` its last one in lower case. `at` is the field that
-    names it, else the part. `program` and `macros` say what its octets show it to be. `contents` is None for what is no archive.
+    `name` is what a reader sees (RFC 2231 before RFC 2047 before nothing), `extension` its last one in lower case. `at` is the
+    field that names it, else the part. `program` and `macros` say what its octets show it to be. `contents` is None for what is
+    no archive.
     """
 
     part: Part
@@ -99,7 +100,11 @@ def attachments(message: Message) -> Attachments:
 
 
 def _attachment(part: Part) -> Attachment:
-    named = "content-disposition" if part.declared_disposition and part.declared_disposition.parameter("filename") else "content-type"
+    named = (
+        "content-disposition"
+        if part.declared_disposition and part.declared_disposition.parameter("filename")
+        else "content-type"
+    )
     octets = part.decoded
     contents = look_into(part.filename or "", octets)  # the declared type is not asked: catalogue T084
     return Attachment(

@@ -1,7 +1,8 @@
 """The encoded-words of all header fields as they are written, and whether one may stand where each of them stands."""
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..engine import fact
@@ -10,19 +11,48 @@ from ..mime.message import Field, Message
 from ..model import Where
 from .headers import ADDRESS_FIELDS, sections
 
-_URI_LISTS = frozenset({"list-help", "list-subscribe", "list-post", "list-owner", "list-archive"})
-_PARAMETERS = frozenset({"content-type", "content-disposition"})
-_ADDRESSES = frozenset({*ADDRESS_FIELDS, "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-bcc"})
-_NO_TEXT = frozenset(
-    {"in-reply-to", "references", "received", "dkim-signature", "mime-version", "content-transfer-encoding", "content-id"}
-)
 _LEFT_OUT = frozenset(
     {"message-id", "date", "list-unsubscribe", "list-unsubscribe-post"}  # rules of their own tell of encoded-words there
     | {"return-path", "authentication-results"}  # written by others, on the way
 )
 
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"|\\.|[()<>]', re.DOTALL)
-_AFTER_WORD = re.compile(r'[<:@,;"]')
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"|\\.|[()<>:@,;]', re.DOTALL)
+
+
+def _in_addresses(around: str, after: str) -> str | None:
+    """RFC 2047 section 5 (3): in place of words of a name, not within a quoted string, never in an address."""
+    if around:
+        return "inside quotes in" if around == '"' else "inside angle brackets in"
+    return None if after in {"<", ":", '"'} else "in an address in"  # neither angle address nor group follows
+
+
+def _in_list_id(around: str, after: str) -> str | None:  # noqa: ARG001 -- as the others
+    """RFC 2919 section 3: in the phrase, not in the identifier."""
+    return _in_addresses(around, "<")
+
+
+def _never(around: str, after: str) -> str | None:  # noqa: ARG001 -- as the others
+    return "in"
+
+
+def _in_uris(around: str, after: str) -> str | None:  # noqa: ARG001 -- as the others
+    return "in a URI of"
+
+
+def _in_parameters(around: str, after: str) -> str | None:  # noqa: ARG001 -- as the others
+    return "in a parameter of"
+
+
+# Fields that are not free text: says where a word stands that may not, in words that the field's name follows. Comments are
+# free text in all of them.
+_STRUCTURED: Mapping[str, Callable[[str, str], str | None]] = {
+    **dict.fromkeys((*ADDRESS_FIELDS, "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-bcc"), _in_addresses),
+    **dict.fromkeys(("content-type", "content-disposition"), _in_parameters),
+    **dict.fromkeys(("list-help", "list-subscribe", "list-post", "list-owner", "list-archive"), _in_uris),
+    **dict.fromkeys(("in-reply-to", "references", "received", "dkim-signature", "mime-version"), _never),
+    **dict.fromkeys(("content-transfer-encoding", "content-id"), _never),
+    "list-id": _in_list_id,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,71 +98,50 @@ def words_of_fields(message: Message) -> EncodedWords:
 
 def _words_of(field: Field) -> Iterator[WordInField]:
     words = encoded_words(field.text)
-    nowhere = _nowhere(field)
-    spans = _structure(field.text) if words and nowhere else []
-    end = index = 0
+    judge = _STRUCTURED.get(field.lower)
+    structure = _Structure(field.text) if words and judge is not None else None
+    end = 0
     for word in words:
-        start = word.span[0]
-        while index < len(spans) and spans[index][1] <= start:
-            index += 1
-        around = spans[index][2] if index < len(spans) and spans[index][0] <= start else ""
         misplaced = None
-        if nowhere and around != "(":
-            misplaced = _misplaced(field, word.span[1], around, nowhere)
-        yield WordInField(field, word, misplaced, touches=bool(end) and end == start)
+        if structure is not None and judge is not None:
+            around = structure.around(word.span[0])
+            where = judge(around, structure.after(word.span[1])) if around != "(" else None
+            misplaced = None if where is None else f"{where} {field.name}"
+        yield WordInField(field, word, misplaced, touches=bool(end) and end == word.span[0])
         end = word.span[1]
 
 
-def _nowhere(field: Field) -> str:
-    """What a structured field has instead of text; empty for fields of text, where an encoded-word may stand anywhere."""
-    name = field.lower
-    if name in _ADDRESSES:
-        return "an address"
-    if name in _PARAMETERS:
-        return "a parameter of"
-    if name in _URI_LISTS or name == "list-id":
-        return "angle brackets"
-    return "all" if name in _NO_TEXT else ""
+class _Structure:
+    """Quoted strings, comments, angle brackets and delimiters of a structured value, found in one pass."""
 
-
-def _misplaced(field: Field, end: int, around: str, nowhere: str) -> str | None:
-    """Where a word stands that it may not, in words that follow "an encoded-word"."""
-    if nowhere == "all":
-        return f"in {field.name}"
-    if nowhere == "a parameter of":
-        return f"in a parameter of {field.name}"
-    if field.lower in _URI_LISTS:
-        return f"in a URI of {field.name}"
-    if around == '"':
-        return f"inside quotes in {field.name}"  # RFC 2047 section 5 (3): not within a quoted-string
-    if around == "<":
-        return f"inside angle brackets in {field.name}"
-    if nowhere == "an address":
-        after = _AFTER_WORD.search(field.text, end)
-        if after is None or after[0] in "@,;":  # no angle address and no group follows: it is meant as the address itself
-            return f"in an address in {field.name}"
-    return None
-
-
-def _structure(text: str) -> list[tuple[int, int, str]]:
-    """Quoted strings, comments and angle brackets of a structured value, outermost only, in order: start, end and opener."""
-    found: list[tuple[int, int, str]] = []
-    depth, opened, opener = 0, 0, ""
-    for token in _STRUCTURE.finditer(text):
-        mark = token[0][0]
-        if not opener:
-            if mark == '"':
-                found.append((*token.span(), '"'))
-            elif mark in "(<":
+    def __init__(self, text: str) -> None:
+        self._spans: list[tuple[int, int, str]] = []  # outermost only, in order: start, end and what opens it
+        self._marks: list[tuple[int, str]] = []  # delimiters outside comments
+        depth, opened, opener = 0, 0, ""
+        for token in _STRUCTURE.finditer(text):
+            mark = token[0][0]
+            if opener != "(" and mark not in "()\\>":
+                self._marks.append((token.start(), mark))
+            if not opener and mark == '"':
+                self._spans.append((*token.span(), mark))
+            elif not opener and mark in "(<":
                 depth, opened, opener = 1, token.start(), mark
-        elif opener == "(" and mark in "()":
-            depth += 1 if mark == "(" else -1
-            if not depth:
-                found.append((opened, token.end(), "("))
+            elif opener == "(" and mark in "()":
+                depth += 1 if mark == "(" else -1
+            elif opener == "<" and mark == ">":
+                depth = 0
+            if opener and not depth:
+                self._spans.append((opened, token.end(), opener))
                 opener = ""
-        elif opener == "<" and mark == ">":
-            found.append((opened, token.end(), "<"))
-            opener = ""
-    if opener:
-        found.append((opened, len(text), opener))
-    return found
+        if opener:
+            self._spans.append((opened, len(text), opener))
+
+    def around(self, position: int) -> str:
+        """What opens the quotes, comment or brackets around a place; "" if it stands in none."""
+        index = bisect_right(self._spans, position, key=lambda span: span[0]) - 1
+        return self._spans[index][2] if index >= 0 and position < self._spans[index][1] else ""
+
+    def after(self, position: int) -> str:
+        """The next delimiter; "" at the end."""
+        index = bisect_left(self._marks, position, key=lambda mark: mark[0])
+        return self._marks[index][1] if index < len(self._marks) else ""

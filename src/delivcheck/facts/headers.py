@@ -21,7 +21,7 @@ from ..mime.headers import (
 )
 from ..mime.message import Field, Message
 from ..model import Dns, NotApplicable, Unavailable, Where
-from ..records.names import BadName, to_ascii
+from ..records.names import BadName, is_hostname, to_ascii
 from .hosts import ask_about, takes_mail
 from .roots import Envelope
 
@@ -244,15 +244,23 @@ async def reply_domains(fields: AddressFields, dns: Dns) -> ReplyDomains:
     wanted = []
     for one in fields.of("reply-to"):
         for box in one.mailboxes:
-            try:
-                wanted.append((one, box, to_ascii(box.domain)))
-            except BadName:
-                continue
+            domain = host_of(box)
+            if domain is not None:
+                wanted.append((one, box, domain))
     if not wanted:
         raise NotApplicable("there is no Reply-To address")
     domains = list(dict.fromkeys(domain for _, _, domain in wanted))[:MAX_REPLY_DOMAINS]
     known = await who_takes_mail(dns, domains)
     return ReplyDomains(tuple((one, box, known[domain]) for one, box, domain in wanted if domain in known))
+
+
+def host_of(box: Mailbox) -> str | None:
+    """The domain of an address as A-labels, None if it is no full domain name (RFC 5321 section 2.3.5)."""
+    try:
+        name = to_ascii(box.domain)
+    except BadName:
+        return None
+    return name if is_hostname(name) else None
 
 
 async def who_takes_mail(dns: Dns, domains: list[str]) -> dict[str, bool | Unavailable]:

@@ -1,6 +1,7 @@
 """Finds in a text what a template engine left behind, what a missing value was printed as, and what only a draft says.
 
-Pure functions over one text; the patterns are in `rules/data/leftovers.toml`, each bounded, so that every search takes linear time.
+Pure functions over one text; the patterns are in `rules/data/leftovers.toml`, each bounded, so that every search takes linear
+time.
 """
 
 import re
@@ -55,12 +56,16 @@ def _alternatives(words: Collection[str]) -> str:
     return "|".join(re.escape(word).replace(r"\ ", r"[ \xa0]") for word in longest_first)
 
 
+def _named(engine: str) -> str:
+    return engine if engine.startswith("a ") else f"code of {engine}"
+
+
 @lru_cache(maxsize=1)
 def _patterns() -> _Patterns:
     book: dict[str, Any] = rulefiles.load()["data"]["leftovers"]
 
     def compiled(entries: list[dict[str, Any]]) -> tuple[_Pattern, ...]:
-        return tuple(_Pattern(one["name"], one["marker"], re.compile(one["pattern"])) for one in entries)
+        return tuple(_Pattern(_named(one["name"]), one["marker"], re.compile(one["pattern"])) for one in entries)
 
     nothing = _alternatives(book["nothing"]["words"])
     greeting = _alternatives(book["greetings"]["words"])
@@ -105,7 +110,7 @@ def code_in(text: str, fields: Collection[str] = ()) -> Iterator[Found]:
 
 
 def code_in_url(url: str) -> Iterator[Found]:
-    """Template code in a URL, as written or percent-encoded. The spans are those of the decoded URL, and good for nothing else."""
+    """Template code in a URL, as written or percent-encoded. The spans are those of the decoded URL, good for nothing else."""
     patterns = _patterns()
     yield from _code(url[:MAX_TEXT], patterns.raw_urls)
     yield from _code(unquote(url[:MAX_TEXT]), patterns.code_in_urls)
@@ -177,7 +182,11 @@ def nobody_in(text: str, *, subject: bool = False) -> Iterator[Found]:
     if subject:
         match_ = _HOLE.search(text)
         if match_:
-            begins = "begins with a comma" if match_.start() == 0 and match_[0].strip() in ",;" else "has a comma with nothing before it"
+            begins = (
+                "begins with a comma"
+                if match_.start() == 0 and match_[0].strip() in ",;"
+                else "has a comma with nothing before it"
+            )
             yield Found(*match_.span(), match_[0].strip(), begins)
 
 

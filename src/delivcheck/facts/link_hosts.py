@@ -1,4 +1,4 @@
-"""Whether the hosts of links can be reached: names that public DNS never has, private addresses, and what DNS says of the rest."""
+"""Whether the hosts of links can be reached: names that public DNS never has, private addresses, what DNS says of the rest."""
 
 import asyncio
 import ipaddress
@@ -21,7 +21,15 @@ MAX_HOSTS = 100  # asked about; SpamAssassin's uridnsbl_max_domains is 20, the w
 _PRIVATE = tuple(
     ipaddress.ip_network(text)
     for text in (
-        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"),  # RFC 6890
+        *(
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+        ),  # RFC 6890
         *("::/127", "fc00::/7", "fe80::/10"),  # unspecified and loopback, RFC 4193, RFC 4291 section 2.5.6
     )
 )

@@ -6,9 +6,8 @@ from ..engine import fact
 from ..mime.headers import HeaderError, parse_mailbox
 from ..mime.message import Field, Message
 from ..model import Dns, NotApplicable, Unavailable, Where
-from ..records.names import BadName, to_ascii
 from ..records.unsubscribe import ListedUri, UnsubscribeError, UnsubscribeList, parse_post, scan_list_unsubscribe
-from .headers import first, who_takes_mail
+from .headers import first, host_of, who_takes_mail
 
 MAX_MAILTO = 10  # addresses asked about; real mail has one
 
@@ -78,9 +77,11 @@ async def mailto_addresses(found: ListUnsubscribe, dns: Dns) -> MailtoAddresses:
     domains: dict[str, str] = {}
     for _, address in written:
         try:
-            domains[address] = to_ascii(parse_mailbox(address).domain)
-        except (HeaderError, BadName):
+            domain = host_of(parse_mailbox(address))
+        except HeaderError:
             continue
+        if domain is not None:
+            domains[address] = domain
     known = await who_takes_mail(dns, list(dict.fromkeys(domains.values())))
     return MailtoAddresses(
         tuple(

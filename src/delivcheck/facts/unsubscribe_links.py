@@ -138,7 +138,8 @@ def _says_so(link: Link) -> bool:
     if any(word in lower for word in data("unsubscribe-words")["in-urls"]):
         return True
     named = [link.text, link.alt]
-    if link.element is not None:
+    if link.element is not None:  # its text, hidden or not: whether it can be seen is another question
+        named.append(" ".join(text.data for text in link.element.first_texts(MAX_NEAR_TEXTS)))
         named += [link.element.get("title") or "", link.element.get("aria-label") or ""]
     if link.scheme == "mailto":
         named.append(unquote((link.url.query or "")[:MAX_TEXT]).replace("+", " "))
@@ -188,7 +189,8 @@ def _unknown_language(message: Message, part: Part, document: HtmlDocument | Non
     if declared and declared not in _words():
         return f"the text is in the language {declared!r}, whose words for unsubscribing are not in the list"
     text = document.visible_text if document is not None else part.text
-    scripts = _scripts(text[:LETTERS])
+    words = (word for word in text[:LETTERS].split() if "://" not in word and "@" not in word)
+    scripts = _scripts("".join(words))
     if scripts and scripts.most_common(1)[0][0] not in _known_scripts():
         script = scripts.most_common(1)[0][0].capitalize()
         return f"the text is in {script} letters, whose words for unsubscribing are not in the list"

@@ -23,6 +23,8 @@ _RELEVANT = re.compile(
 _PLAIN = re.compile(r"[^{}()\[\]\"'/\\@]*\Z")  # neither strings, nor functions, comments or escapes: split at ; and : and done
 _ALWAYS = frozenset({"", "all", "screen", "only screen", "only all"})  # media that every mail client with a screen is
 _NEVER = re.compile(r"(?:only )?(?:print|speech|aural|braille|embossed|handheld|projection|tty|tv)\b")
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
+_BRACE_OR_STRING = re.compile(r"[{}]|\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.)*+'?", re.DOTALL)
 _STATIC_PSEUDO = frozenset({"link", "any-link", "root"})
 
 
@@ -120,47 +122,81 @@ def _shallow(tokens: Sequence[Any], depth: int) -> bool:
 
 @lru_cache(maxsize=256)
 def parse_sheet(text: str) -> Sheet:
-    """The rules of a style element. Never raises."""
+    """The rules of a style element. Never raises.
+
+    Braces are found first, strings and comments passed over; only rules with a property that matters are given to tinycss2, which
+    takes 1 ms for 2 KB.
+    """
     if not _RELEVANT.search(text):
         return Sheet((), complete=True)
+    complete = len(text) <= MAX_SHEET
+    text = _COMMENT.sub(" ", text[:MAX_SHEET]).replace("<!--", " ").replace("-->", " ")
     rules: list[Rule] = []
-    nodes = tinycss2.parse_stylesheet(text[:MAX_SHEET], skip_comments=True, skip_whitespace=True)
-    whole = _collect(nodes, rules, conditional=False, depth=4)
-    return Sheet(tuple(rules), whole and len(text) <= MAX_SHEET)
+    open_blocks: list[_Block] = []
+    start = 0
+    for found in _BRACE_OR_STRING.finditer(text):
+        if found[0] == "{":
+            head = text[start : found.start()].rpartition(";")[2].strip()
+            open_blocks.append(_block(head, open_blocks[-1] if open_blocks else _TOP))
+        elif found[0] == "}" and open_blocks:
+            block = open_blocks.pop()
+            if block.is_rule:
+                rules += _rules(block, text[start : found.start()])
+            complete &= not (block.is_rule and bool(open_blocks) and open_blocks[-1].is_rule)  # nested rules are not looked at
+        elif found[0] != "}":
+            continue
+        start = found.end()
+    return Sheet(tuple(rules), complete and not open_blocks)
 
 
-def _collect(nodes: Iterable[Any], rules: list[Rule], *, conditional: bool, depth: int) -> bool:
-    whole = True
-    for node in nodes:
-        if node.type == "qualified-rule":
-            found = tuple(_declarations(tinycss2.parse_blocks_contents(node.content, skip_comments=True, skip_whitespace=True)))
-            if found:
-                rules += [Rule(each, found, conditional or not each.certain) for each in _selectors(node.prelude)]
-        elif node.type == "at-rule" and node.content is not None and node.lower_at_keyword in {"media", "supports", "layer"}:
-            medium = " ".join(_text(node.prelude).lower().split())
-            if node.lower_at_keyword == "media" and _NEVER.match(medium):
-                continue
-            always = node.lower_at_keyword == "media" and medium in _ALWAYS
-            inner = tinycss2.parse_rule_list(node.content, skip_comments=True, skip_whitespace=True)
-            whole &= depth > 0 and _collect(inner, rules, conditional=conditional or not always, depth=depth - 1)
-        elif node.type == "error":
-            whole = False
-    return whole
+class _Block(NamedTuple):
+    """A block that is open: of a style rule or of an at-rule."""
+
+    head: str
+    is_rule: bool
+    counts: bool  # whether style rules inside are looked at
+    conditional: bool
+
+
+_TOP = _Block("", is_rule=False, counts=True, conditional=False)
+
+
+def _block(head: str, around: _Block) -> _Block:
+    if not head.startswith("@"):
+        return _Block(head, is_rule=True, counts=around.counts and not around.is_rule, conditional=around.conditional)
+    words = head.lower().split()
+    medium = " ".join(words[1:])
+    if words[0] == "@media":
+        never, always = _NEVER.match(medium) is not None, medium in _ALWAYS
+    else:
+        never, always = words[0] not in {"@supports", "@layer"}, False
+    return _Block(head, is_rule=False, counts=around.counts and not never, conditional=around.conditional or not always)
+
+
+def _rules(block: _Block, body: str) -> list[Rule]:
+    found = parse_style(body) if block.counts else ()
+    if not found:
+        return []
+    return [Rule(each, found, block.conditional or not each.certain) for each in parse_selectors(block.head)]
 
 
 # --- selectors ---------------------------------------------------------------------------------------------------
 
 
-def _selectors(prelude: Sequence[Any]) -> Iterable[Selector]:
+@lru_cache(maxsize=4096)
+def parse_selectors(text: str) -> tuple[Selector, ...]:
+    """The selectors of a list, those that cannot be read left out."""
+    found = []
     one: list[Any] = []
-    for token in [*prelude, None]:
-        if token is None or token == ",":
-            selector = _selector(one)
-            if selector is not None:
-                yield selector
-            one = []
-        elif token.type != "comment":
+    for token in [*tinycss2.parse_component_value_list(text[:MAX_STYLE], skip_comments=True), None]:
+        if token is not None and token != ",":
             one.append(token)
+            continue
+        selector = _selector(one)
+        if selector is not None:
+            found.append(selector)
+        one = []
+    return tuple(found)
 
 
 class _Building:

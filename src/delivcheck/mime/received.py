@@ -9,7 +9,7 @@ from ..model import IPAddress
 from .dates import DateTime, parse_date
 from .lexer import HeaderError, Lexer
 
-_ITEM = re.compile(r'"(?:[^"\\]|\\.)*+"|<[^<>]*>|\[[^\[\]]*\]|[^\s()<>\[\]";]+|[<>\[\]"]')
+_ITEM = re.compile(r'"(?:[^"\\]|\\.)*+"?|<[^<>]*>|\[[^\[\]]*\]|[^\s()<>\[\]";]+|[<>\[\]"]')
 _CLAUSES = frozenset({"from", "by", "via", "with", "id", "for"})
 _BRACKETED = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f.:%]+)\]", re.IGNORECASE)
 _BARE_ADDRESS = re.compile(r"(?<![\w.:-])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w.:-])")

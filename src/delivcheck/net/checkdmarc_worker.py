@@ -27,7 +27,7 @@ class ParentNameserver(dns.nameserver.Nameserver):
     """A name server to checkdmarc; in truth the process that started this one."""
 
     def __init__(self, ask: TextIO, answers: TextIO) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # dnspython leaves it untyped
         self._ask, self._answers = ask, answers
 
     def __str__(self) -> str:
@@ -67,10 +67,10 @@ def _opinion(check: Callable[..., Any], domain: str, server: ParentNameserver) -
         found = dict(check(domain, nameservers=[server], timeout=PATIENCE))
     except Exception as error:  # noqa: BLE001 -- checkdmarc leaks what dnspython and its parsers raise
         return {"valid": False, "error": f"{type(error).__name__}: {error}", "warnings": []}
-    error = found.get("error")
+    said = found.get("error")
     return {
-        "valid": bool(found.get("valid", error is None)) and error is None,
-        "error": None if error is None else str(error),
+        "valid": bool(found.get("valid", said is None)) and said is None,
+        "error": None if said is None else str(said),
         "warnings": [str(warning) for warning in found.get("warnings", ())],
     }
 

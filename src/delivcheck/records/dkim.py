@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_SIGNED_NAMES = 1000  # names in h=; Gmail refuses more than 5,000 header fields, real signatures list about twenty
+MAX_SIGNED_NAMES = 500  # names in h=; real signatures list twenty to sixty, and Gmail takes 5,000 header fields at most
 ALGORITHMS = {
     "rsa-sha1": "rsa",
     "rsa-sha256": "rsa",

@@ -78,7 +78,7 @@ class Problems:
         lines: list[str] = []
         for problem in result.problems if self.every else result.problems[:1]:
             more = "" if self.every or len(result.problems) == 1 else f" (and {len(result.problems) - 1} more)"
-            at = place(problem.where)
+            at = "" if problem.where is None or of_the_whole(problem.where) else place(problem.where)
             text = f"{visible(problem.message)}{f' ({at})' if at else ''}{more} [{result.rule}]"
             level = str(level_of(problem, result))
             lines += _coloured(self.paint, level, wrapped(text, self.paint.width, f"{level}: ", HANG))
@@ -91,7 +91,7 @@ class Problems:
 
     def where(self, where: Where | None) -> list[str]:
         """The place: a framed line of the message or DNS record, or its name alone."""
-        if where is None:
+        if where is None or of_the_whole(where):
             return []
         number = "" if where.line is None else str(where.line)
         margin = " " * max(4, len(number) + 1)
@@ -127,6 +127,11 @@ class Problems:
         """The exact record, header or line to put there: never broken, so that it can be copied."""
         first, *rest = fix.replace("\r\n", "\n").rstrip("\n").split("\n")
         return [f"{LABEL}{visible(first)}", *(f"{' ' * len(LABEL)}{visible(line)}" for line in rest)]
+
+
+def of_the_whole(where: Where) -> bool:
+    """Whether a place is but the beginning of the file: what a message lacks stands nowhere, and a frame would mislead."""
+    return (where.line, where.column) == (1, 1) and where.end_column is None and where.header is None and where.part is None
 
 
 def _mark(where: Where, line: bytes) -> tuple[int, int] | None:

@@ -140,6 +140,9 @@ def undecided(target: TargetReport, paint: Paint, least: int) -> list[str]:
     return lines
 
 
+MAX_REASONS = 8  # why rules do not apply; the rest are peculiarities of one rule each
+
+
 def not_judged(target: TargetReport, paint: Paint) -> list[str]:
     """How many rules passed and how many do not apply, each reason once with its count."""
     reasons = Counter(result.reason or "" for result in target.results if result.outcome is Outcome.NOT_APPLICABLE)
@@ -153,8 +156,10 @@ def not_judged(target: TargetReport, paint: Paint) -> list[str]:
         return [f"{head}, {counts.not_applicable:,} do not apply."]
     wide = len(f"{max(reasons.values()):,}")
     lines = [f"{head}, {counts.not_applicable:,} {'does' if counts.not_applicable == 1 else 'do'} not apply:"]
-    for reason, count in reasons.most_common():
+    for reason, count in reasons.most_common(MAX_REASONS):
         lines += wrapped(visible(reason), paint.width, f"  {count:>{wide},}  ")
+    if len(reasons) > MAX_REASONS:
+        lines.append(f"  {number(len(reasons) - MAX_REASONS, 'more reason')} (-v lists every rule)")
     return lines
 
 

@@ -79,8 +79,7 @@ class TextReport:
     def _head(self, target: TargetReport, given: Given, run: Report | None) -> list[str]:
         sentence = verdict_sentence(target)
         word = target.verdict.value.upper()
-        first = wrapped(f"{sentence}: {_name(target)}", self.paint.width, "", "  ")
-        first[0] = self.paint(_VERDICTS[target.verdict], word) + first[0][len(word) :]
+        first = [f"{self.paint(_VERDICTS[target.verdict], word)}{sentence[len(word) :]}: {_name(target)}"]  # one line, for grep
         if self.verbosity < 0 or not (self.single or self.verbosity > 0):
             return first
         if _undeclared(target):

@@ -7,7 +7,7 @@ from ...facts.dkim import DkimKeys, DkimSignatures, PublishedKey, Via
 from ...facts.dkim_verdict import MIN_RSA_BITS, absence, contradictions
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined
 from ...records.dkim import DkimKey, DkimSyntaxError, parse_key
-from . import NO_SIGNATURE, MaybeAlignment, beside_a_good_one, txt
+from . import NO_SIGNATURE, MaybeAlignment, fault_of_one, txt
 
 ADVISED_RSA_BITS = 2048  # RFC 8301 section 3.2: signers SHOULD use at least this
 
@@ -35,7 +35,7 @@ def no_key(keys: DkimKeys, alignment: MaybeAlignment) -> Findings:
         if isinstance(one, Undetermined):
             yield one
         elif not one.texts:
-            yield Problem(absence(one), one.at, beside_a_good_one(alignment))
+            yield fault_of_one(absence(one), one.at, alignment)
 
 
 @rule("dkim/revoked")
@@ -47,11 +47,8 @@ def revoked(keys: DkimKeys, alignment: MaybeAlignment) -> Findings:
         published, index, key = one
         # A revoked key that only a guess found is how a selector is rightly retired (RFC 6376 section 3.6.1).
         if key.revoked and published.via is not Via.GUESSED:
-            yield Problem(
-                f"the key at {published.name} is revoked: p= is empty",
-                published.where(index, key.span("p")),
-                beside_a_good_one(alignment),
-            )
+            where = published.where(index, key.span("p"))
+            yield fault_of_one(f"the key at {published.name} is revoked: p= is empty", where, alignment)
 
 
 @rule("dkim/several-keys")
@@ -60,7 +57,7 @@ def several_keys(keys: DkimKeys, alignment: MaybeAlignment) -> Findings:
         if isinstance(one, Undetermined):
             yield one
         elif len(one.texts) > 1:
-            yield Problem(f"{len(one.texts)} key records at {one.name}", one.where(1), beside_a_good_one(alignment))
+            yield fault_of_one(f"{len(one.texts)} key records at {one.name}", one.where(1), alignment)
 
 
 @rule("dkim/malformed-key")
@@ -69,13 +66,14 @@ def malformed_key(keys: DkimKeys, alignment: MaybeAlignment) -> Findings:
         if isinstance(one, Undetermined):
             yield one
             continue
-        # What a guess found may be in nobody's use.
-        level = Level.WARNING if one.via is Via.GUESSED else beside_a_good_one(alignment)
         for index, key in enumerate(one.keys):
-            if isinstance(key, DkimSyntaxError):
+            for fault in key.faults if isinstance(key, DkimSyntaxError) else ():
+                message, where = f"in the key at {one.name} {fault.message}", one.where(index, fault.span)
                 fix = _unescaped(one.name, one.texts[index])
-                for fault in key.faults:
-                    yield Problem(f"in the key at {one.name} {fault.message}", one.where(index, fault.span), level, fix)
+                if one.via is Via.GUESSED:  # it may be in nobody's use
+                    yield Problem(message, where, Level.WARNING, fix)
+                else:
+                    yield fault_of_one(message, where, alignment, fix)
 
 
 def _unescaped(name: str, text: str) -> str | None:
@@ -96,11 +94,8 @@ def key_too_short(keys: DkimKeys, alignment: MaybeAlignment) -> Findings:
             continue
         published, index, key = one
         if key.kind == "rsa" and key.bits is not None and key.bits < MIN_RSA_BITS:
-            yield Problem(
-                f"the RSA key at {published.name} has {key.bits} bits",
-                published.where(index, key.span("p")),
-                beside_a_good_one(alignment),
-            )
+            where = published.where(index, key.span("p"))
+            yield fault_of_one(f"the RSA key at {published.name} has {key.bits} bits", where, alignment)
 
 
 @rule("dkim/key-below-2048")
@@ -144,7 +139,7 @@ def key_forbids_signature(signatures: DkimSignatures, keys: DkimKeys, alignment:
                 continue
             for found in contradictions(signature, key):
                 drop = txt(published.name, _with(key, found.tag, "")) if found.tag != "k" else None
-                yield Problem(f"the key at {published.name} {found.reason}", one.where("s"), beside_a_good_one(alignment), drop)
+                yield fault_of_one(f"the key at {published.name} {found.reason}", one.where("s"), alignment, drop)
 
 
 def _with(key: DkimKey, tag: str, value: str) -> str:

@@ -92,12 +92,13 @@ def unauthenticated(
     for absent in (spf, dkim):
         if isinstance(absent, NotApplicable):  # not asked for, and it could have been the one that passes
             raise NotApplicable(absent.reason)
+    judged = dkim.each if isinstance(dkim, DkimVerdicts) else ()
     unknown = [one.reason for one in (spf, dkim) if isinstance(one, Unavailable)]
-    if isinstance(dkim, DkimVerdicts):
-        unknown += [one.reason or "" for one in dkim.each if one.result is DkimResult.UNKNOWN]
+    unknown += [one.reason or "a signature could not be judged" for one in judged if one.result is DkimResult.UNKNOWN]
     for reason in unknown:
         yield Undetermined(reason)
-    if not unknown and isinstance(spf, SpfVerdict) and isinstance(dkim, DkimVerdicts):
-        signed = f"none of {len(dkim.each)} DKIM signatures verifies" if dkim.each else "there is no DKIM signature"
-        at = dkim.each[0].at if dkim.each else Where(line=1, column=1)
+    if not unknown:
+        assert isinstance(spf, SpfVerdict)  # the other two are dealt with above
+        signed = f"none of {len(judged)} DKIM signatures verifies" if judged else "there is no DKIM signature"
+        at = judged[0].at if judged else Where(line=1, column=1)
         yield Problem(f"SPF gives {spf.result} for {spf.domain} and {signed}", at)

@@ -11,7 +11,7 @@ from ...facts.verdicts import DkimVerdicts
 from ...mime.message import Message
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Where
 from ...records.names import is_within
-from . import NO_SIGNATURE, MaybeAlignment, beside_a_good_one, listed, that_count
+from . import NO_SIGNATURE, MaybeAlignment, candidates, fault_of_one, listed
 
 # RFC 6376 section 8.15 names From and Subject; the others decide what is shown or where a reply goes (catalogue DKIM009).
 ONCE_ONLY = ("from", "subject", "to", "date", "reply-to", "cc", "content-type")
@@ -47,7 +47,7 @@ def no_signature(signatures: DkimSignatures, sender: FromDomain | Unavailable | 
 def malformed_signature(signatures: DkimSignatures, alignment: MaybeAlignment) -> Findings:
     for one in _all(signatures).each:
         for fault in one.faults:
-            yield Problem(f"in {one.label} {fault.message}", one.place(fault), beside_a_good_one(alignment))
+            yield fault_of_one(f"in {one.label} {fault.message}", one.place(fault), alignment)
 
 
 @rule("dkim/rsa-sha1")
@@ -70,28 +70,23 @@ def body_length_tag(signatures: DkimSignatures) -> Findings:
 def from_not_signed(signatures: DkimSignatures, alignment: MaybeAlignment) -> Findings:
     for one, signature in _all(signatures).readable:
         if "from" not in signature.signed:
-            yield Problem(
-                f"{one.label} does not sign From",
-                one.where("h"),
-                beside_a_good_one(alignment),
-                listed(["from", *signature.signed]),
-            )
+            fix = listed(["from", *signature.signed])
+            yield fault_of_one(f"{one.label} does not sign From", one.where("h"), alignment, fix)
 
 
 @rule("dkim/expired")
 def expired(signatures: DkimSignatures, now: Now, alignment: MaybeAlignment) -> Findings:
     moment = int(now.time.timestamp())
     for one, signature in _all(signatures).readable:
-        level = beside_a_good_one(alignment)
         made, ends = signature.time, signature.expires
         if made is not None and made > moment + CLOCK_SLOP:
-            yield Problem(f"{one.label} was made {_span(made - moment)} in the future", one.where("t"), level)
+            yield fault_of_one(f"{one.label} was made {_span(made - moment)} in the future", one.where("t"), alignment)
         if ends is None:
             continue
         if ends <= moment:
-            yield Problem(f"{one.label} expired {_span(moment - ends)} ago", one.where("x"), level)
+            yield fault_of_one(f"{one.label} expired {_span(moment - ends)} ago", one.where("x"), alignment)
         elif made is not None and ends <= made:
-            yield Problem(f"{one.label} expires no later than it was made", one.where("x"), level)
+            yield fault_of_one(f"{one.label} expires no later than it was made", one.where("x"), alignment)
         elif made is not None and ends - made < MIN_LIFE:
             life = _span(ends - made)
             yield Problem(f"{one.label} is valid for {life}, and queues retry for days", one.where("x"), Level.WARNING)
@@ -117,11 +112,16 @@ def volatile_headers_signed(signatures: DkimSignatures) -> Findings:
 
 @rule("dkim/only-ed25519")
 def only_ed25519(signatures: DkimSignatures, verdicts: DkimVerdicts) -> Findings:
-    alive = that_count(signatures, verdicts, NotApplicable("whatever its domain"))
-    if all(one.signature.algorithm == "ed25519-sha256" for one in alive):
-        first = alive[0]
-        what = first.field.label if len(alive) == 1 else f"all {len(alive)} signatures that can pass"
-        yield Problem(f"{what} use{'s' if len(alive) == 1 else ''} ed25519-sha256, and none uses RSA", first.field.where("a"))
+    alive = candidates(signatures, verdicts, NotApplicable("whatever its domain"))
+    if any(one.signature.algorithm != "ed25519-sha256" for one in alive.passing):
+        return
+    others = [one for one in alive.unknown if one.signature.algorithm != "ed25519-sha256"]
+    for one in others:
+        yield alive.unsure(one, f"only {one.field.label} uses RSA")
+    if not others:
+        both = [*alive.passing, *alive.unknown]
+        what = f"{both[0].field.label} uses" if len(both) == 1 else f"all {len(both)} signatures that can pass use"
+        yield Problem(f"{what} ed25519-sha256, and none uses RSA", both[0].field.where("a"))
 
 
 # --- what is covered ---------------------------------------------------------------------------------------------
@@ -129,39 +129,45 @@ def only_ed25519(signatures: DkimSignatures, verdicts: DkimVerdicts) -> Findings
 
 @rule("dkim/not-oversigned")
 def not_oversigned(message: Message, signatures: DkimSignatures, verdicts: DkimVerdicts, alignment: MaybeAlignment) -> Findings:
-    for one in that_count(signatures, verdicts, alignment):
+    alive = candidates(signatures, verdicts, alignment)
+    for one in (*alive.passing, *alive.unknown):
         signed = one.signature.signed
-        open_to = [name for name in ONCE_ONLY if signed.count(name) <= len(message.all(name))]
-        if open_to:
-            fixed = [*signed, *(name for name in open_to for _ in range(len(message.all(name)) + 1 - signed.count(name)))]
-            yield Problem(f"{one.field.label} lets anyone add {', '.join(open_to)}", one.field.where("h"), fix=listed(fixed))
+        open_to = {name: len(message.all(name)) + 1 - signed.count(name) for name in ONCE_ONLY}
+        missing = [name for name, more in open_to.items() if more > 0]
+        if missing:
+            what = f"{one.field.label} lets anyone add {', '.join(missing)}"
+            fix = listed([*signed, *(name for name in missing for _ in range(open_to[name]))])
+            yield Problem(what, one.field.where("h"), fix=fix) if one in alive.passing else alive.unsure(one, what)
 
 
 @rule("dkim/headers-unsigned")
 def headers_unsigned(
     message: Message, signatures: DkimSignatures, verdicts: DkimVerdicts, alignment: MaybeAlignment
 ) -> Findings:
-    alive = that_count(signatures, verdicts, alignment)
-    covered = {name for one in alive for name in one.signature.signed}
-    missing = [name for name in IMPORTANT if message.all(name) and name not in covered]
+    alive = candidates(signatures, verdicts, alignment)
+    covered, perhaps = ({name for one in group for name in one.signature.signed} for group in (alive.passing, alive.unknown))
+    first = (*alive.passing, *alive.unknown)[0]
+    open_ones = [name for name in IMPORTANT if message.all(name) and name not in covered]
+    missing = [name for name in open_ones if name not in perhaps]
     if missing:
-        first = alive[0]
-        yield Problem(
-            f"{first.field.label} does not sign {', '.join(missing)}",
-            first.field.where("h"),
-            fix=listed([*first.signature.signed, *missing]),
-        )
+        what = f"{first.field.label} does not sign {', '.join(missing)}"
+        fix = listed([*first.signature.signed, *missing])
+        yield Problem(what, first.field.where("h"), fix=fix) if alive.passing else alive.unsure(first, what)
+    elif open_ones and alive.passing:
+        one = alive.unknown[0]
+        yield alive.unsure(one, f"only {one.field.label} signs {', '.join(open_ones)}")
 
 
 @rule("dkim/simple-headers")
 def simple_headers(signatures: DkimSignatures, verdicts: DkimVerdicts, alignment: MaybeAlignment) -> Findings:
-    for one in that_count(signatures, verdicts, alignment):
+    alive = candidates(signatures, verdicts, alignment)
+    for one in (*alive.passing, *alive.unknown):
         if one.signature.header_canonicalization == "simple":
-            yield Problem(
-                f"{one.field.label} signs the header with simple canonicalization",
-                one.field.where("c"),
-                fix="c=relaxed/relaxed",
-            )
+            what = f"{one.field.label} signs the header with simple canonicalization"
+            if one in alive.passing:
+                yield Problem(what, one.field.where("c"), fix="c=relaxed/relaxed")
+            else:
+                yield alive.unsure(one, what)
 
 
 @rule("dkim/fragile-body")

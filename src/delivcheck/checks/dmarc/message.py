@@ -2,6 +2,7 @@
 
 from ...engine import rule
 from ...facts.alignment import Alignment, Identifier, Mechanism, OrganizationalDomains, any_of, both
+from ...facts.dkim import DkimSignatures
 from ...facts.dmarc import FreemailDomains
 from ...facts.dmarc_discovery import DmarcDiscovery
 from ...facts.dmarc_verdict import DmarcRemedy, published, unknowns, without
@@ -170,14 +171,15 @@ def mailbox_provider_from(
     sender: FromDomain,
     freemail: FreemailDomains,
     mail_from: MailFromDomain | Unavailable | NotApplicable,
-    found: Alignment | Unavailable | NotApplicable,
+    signatures: DkimSignatures | Unavailable | NotApplicable,
 ) -> Findings:
     provider = freemail.provider(sender.name)
     if provider is None:
         return
     theirs = isinstance(mail_from, MailFromDomain) and freemail.provider(mail_from.name) == provider
-    signed = isinstance(found, Alignment) and any(
-        one.passes is not False and is_within(one.domain, sender.name) for one in found.by(Mechanism.DKIM)
+    # whether such a signature verifies is for other rules; that one stands there shows who sends
+    signed = isinstance(signatures, DkimSignatures) and any(
+        is_within(signature.domain, sender.name) for _, signature in signatures.readable
     )
     if theirs or signed:
         return

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from ...engine import rule
 from ...facts.dkim import DkimSignatures
-from ...facts.headers import Addressed, AddressFields, Recipients, is_no_reply
+from ...facts.headers import Addressed, AddressFields, Recipients, host_of, is_no_reply
 from ...facts.identity import FromDomain
 from ...facts.roots import Declared, Envelope
 from ...mime.headers import Group, Mailbox, Obsolete
 from ...mime.message import Message
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Where
-from ...records.names import BadName, has_public_suffix, is_hostname, psl_organizational_domain, to_ascii
+from ...records.names import BadName, has_public_suffix, psl_organizational_domain, to_ascii
 from ...records.scripts import mixed_scripts
 from . import TOP
 
@@ -76,12 +76,7 @@ def from_invalid(fields: AddressFields) -> Findings:
 
 def domain_fault(box: Mailbox) -> str | None:
     """Why the domain of an address is no full domain name (RFC 5321 section 2.3.5), or None."""
-    shown = f"“{box.domain[:100]}” is no full domain name"
-    try:
-        name = to_ascii(box.domain)
-    except BadName:
-        return shown
-    return None if is_hostname(name) else shown
+    return None if host_of(box) is not None else f"“{box.domain[:100]}” is no full domain name"
 
 
 def _author(fields: AddressFields) -> Addressed:

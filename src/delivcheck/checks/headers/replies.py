@@ -2,10 +2,9 @@
 
 from ...engine import rule
 from ...facts.dmarc import FreemailDomains
-from ...facts.headers import AddressFields, ReplyDomains
+from ...facts.headers import AddressFields, ReplyDomains, host_of
 from ...facts.identity import FromDomain
 from ...model import Findings, NotApplicable, Problem, Unavailable, Undetermined
-from ...records.names import BadName, to_ascii
 from .author import domain_fault
 
 
@@ -39,9 +38,6 @@ def reply_to_freemail(fields: AddressFields, sender: FromDomain, freemail: Freem
         return
     for one in fields.of("reply-to"):
         for box in one.mailboxes:
-            try:
-                provider = freemail.provider(to_ascii(box.domain))
-            except BadName:
-                continue
+            provider = freemail.provider(host_of(box) or "")
             if provider is not None:
                 yield Problem(f"{box.address} is at {provider}, From is at {sender.name}", one.where(box))

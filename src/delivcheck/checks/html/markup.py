@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from ...engine import rule
 from ...facts.content import data
-from ...facts.message import HtmlPart, HtmlParts, Links
-from ...facts.unsubscribe import ListUnsubscribe
+from ...facts.message import HtmlPart, HtmlParts
+from ...facts.unsubscribe_links import UnsubscribeLinks
 from ...mime.html import Element, HtmlDocument, Tag
-from ...mime.links import Link, LinkKind, split_url
+from ...mime.links import split_url
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable
 from ...records.names import is_within
 from . import unread
@@ -51,7 +51,9 @@ def active_content(html: HtmlParts) -> Findings:
 
 def _active(tag: Tag) -> Iterator[str]:
     values = dict(reversed(tag.attributes))  # of a duplicate the first counts
-    if tag.name in ACTIVE and not (tag.name == "script" and (values.get("type") or "").strip().lower() == "application/ld+json"):
+    if tag.name in ACTIVE and not (
+        tag.name == "script" and (values.get("type") or "").strip().lower() == "application/ld+json"
+    ):
         yield f"<{tag.name}> in the HTML"
     if tag.name == "meta" and (values.get("http-equiv") or "").strip().lower() == "refresh":
         yield 'a <meta http-equiv="refresh"> in the HTML'
@@ -109,8 +111,7 @@ def _styles(part: HtmlPart, document: HtmlDocument, style_max: int) -> Findings:
 @rule("html/clipped-by-gmail")
 def clipped_by_gmail(
     html: HtmlParts,
-    links: Links,
-    offered: ListUnsubscribe | NotApplicable | Unavailable,
+    leaving: UnsubscribeLinks | NotApplicable | Unavailable,
     *,
     warn_octets: int = CLIP_WARNING,
     max_octets: int = CLIP_OCTETS,
@@ -122,7 +123,8 @@ def clipped_by_gmail(
             cut = len(octets[:max_octets].decode("utf-8", "ignore"))
             element = _standing_at(part.document, cut) if isinstance(part.document, HtmlDocument) else None
             where = f" inside <{element.tag}>" if element is not None else ""
-            lost = "; the unsubscribe link comes after it" if _leaving_is_lost(part, links, offered, cut) else ""
+            known = isinstance(leaving, UnsubscribeLinks) and _leaving_is_lost(part, leaving, cut)
+            lost = "; the unsubscribe link comes after it" if known else ""
             yield Problem(f"{len(octets)} octets of HTML, Gmail cuts at about {max_octets}{where}{lost}", part.where(cut))
         elif len(octets) > warn_octets:
             what = f"{len(octets)} octets of HTML, Gmail cuts at about {max_octets}"
@@ -140,20 +142,10 @@ def _standing_at(document: HtmlDocument, cut: int) -> Element | None:
     return None
 
 
-def _leaving_is_lost(
-    part: HtmlPart, links: Links, offered: ListUnsubscribe | NotApplicable | Unavailable, cut: int
-) -> bool:
-    """Whether there are links for leaving the list and all of them stand after the cut."""
-    listed = {uri.text for uri in offered.list.uris} if isinstance(offered, ListUnsubscribe) else set()
-    places = [
-        link.offset for link in links.each if link.part is part.part and link.kind is LinkKind.LINK and _leaves(link, listed)
-    ]
+def _leaving_is_lost(part: HtmlPart, leaving: UnsubscribeLinks, cut: int) -> bool:
+    """Whether there are links for leaving the list in this part, and all of them stand after the cut."""
+    places = [one.link.offset for one in leaving.each if one.link.part is part.part]
     return bool(places) and min(places) >= cut
-
-
-def _leaves(link: Link, listed: set[str]) -> bool:
-    words = f"{link.text} {link.alt}".casefold()
-    return link.url.text in listed or any(word in words for known in data("unsubscribe-words")["words"].values() for word in known)
 
 
 # --- what clients repair -----------------------------------------------------------------------------------------
@@ -166,7 +158,7 @@ def malformed(html: HtmlParts) -> Findings:
         for fault in document.faults:
             if fault.code in _FAULTS:
                 offset = fault.offset
-                if fault.code == "eof-in-comment":  # told at the end of the text: what is wanted is where the comment begins
+                if fault.code == "eof-in-comment":  # told at the end of the text
                     offset = document.comments[-1].offset if document.comments else offset
                 yield Problem(_FAULTS[fault.code], part.where(offset))
             elif fault.code == "unclosed-element" and fault.detail in MUST_CLOSE:
@@ -177,7 +169,8 @@ def malformed(html: HtmlParts) -> Findings:
 def _conditionals(part: HtmlPart, document: HtmlDocument) -> Findings:
     """Conditional comments of Outlook: one comment with its own end, or one that reveals what follows up to another.
 
-    `<!--[if mso]>…<![endif]-->` is the first kind, `<!--[if !mso]><!-->…<!--<![endif]-->` and `<![if !mso]>…<![endif]>` the second.
+    `<!--[if mso]>…<![endif]-->` is the first kind; the second is `<!--[if !mso]><!-->…<!--<![endif]-->` or
+    `<![if !mso]>…<![endif]>`.
     """
     opened: list[int] = []
     for comment in document.comments:

@@ -12,7 +12,9 @@ from ...mime.html import Element, Text
 from ...model import Findings, NotApplicable, Problem, Unavailable, Where
 from . import is_pixel, size_of, unread
 
-MIN_CHARACTERS = 200  # of visible text beside images; ours (catalogue HTML005). SpamAssassin's steps go from 400 to 3,200 octets
+MIN_CHARACTERS = (
+    200  # of visible text beside images; ours (catalogue HTML005). SpamAssassin's steps go from 400 to 3,200 octets
+)
 MIN_RATIO = 0.02  # octets of visible text to octets of HTML; ours (catalogue HTML005)
 COVERING = 60_000  # square px of an image that is content: 300 by 200; a logo is smaller
 COVERING_WIDTH, COVERING_HEIGHT = 300, 200  # px, where only one of the two is known
@@ -57,9 +59,11 @@ def image_only(html: HtmlParts, *, min_characters: int = MIN_CHARACTERS) -> Find
         covering = next((image for image in images if _covers(image)), None)
         if characters < min_characters and covering is not None:
             yield Problem(f"{characters} characters of text beside {_count(images)}", part.where(max(covering.offset, 0)))
-        elif len(seen.encode("utf-8", "replace")) < MIN_RATIO * len(document.source.encode("utf-8", "replace")):
+        elif covering is not None and len(seen.encode("utf-8", "replace")) < MIN_RATIO * len(
+            document.source.encode("utf-8", "replace")
+        ):
             what = f"{characters} characters of text in {len(document.source)} of HTML with {_count(images)}"
-            yield Problem(what, part.where(max(images[0].offset, 0)))
+            yield Problem(what, part.where(max(covering.offset, 0)))
 
 
 def _covers(image: Element) -> bool:

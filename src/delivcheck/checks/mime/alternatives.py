@@ -4,7 +4,6 @@ import re
 from urllib.parse import unquote
 
 from ...engine import rule
-from ...facts.content import place
 from ...facts.message import HtmlParts, Links
 from ...mime.message import Message, Part
 from ...model import Findings, Level, Problem

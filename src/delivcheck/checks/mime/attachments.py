@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from ...engine import rule
-from ...facts.archives import MAX_LEVELS, Member, Trouble, extension, kind_of
+from ...facts.archives import Member, Trouble, extension, kind_of
 from ...facts.content import Attachment, Attachments, data
 from ...mime.fields import Field
 from ...mime.headers import Flagged, Parameter, ParameterFault, Parametrized

@@ -38,7 +38,8 @@ _TYPE_FAULTS = {  # RFC 2045 section 5.1; faults of RFC 2231 are mime/filename-e
 
 def _version(text: str) -> str:
     """MIME-Version without comments and white space (RFC 2045 section 4). Raises HeaderError."""
-    lexer, pieces = Lexer(text), []
+    lexer = Lexer(text)
+    pieces: list[str] = []
     while True:
         lexer.cfws()
         token = lexer.take(TOKEN)

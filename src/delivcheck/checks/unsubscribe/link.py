@@ -20,7 +20,8 @@ def no_visible_link(found: UnsubscribeLinks, links: Links, *, url_patterns: list
     if found.unknown is not None:
         yield Undetermined(found.unknown)
         return
-    yield Problem(f"none of {len(followed)} links in the text is for unsubscribing", found.shown.where(0))
+    what = f"none of the {len(followed)} links in the text is for unsubscribing" if followed else "the text has no link"
+    yield Problem(what, found.shown.where(0))
 
 
 @rule("unsubscribe/link-hidden")

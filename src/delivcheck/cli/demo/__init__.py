@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 EXPECTED = {"bad.eml": "fail", "good.eml": "pass"}  # in the order shown
 
+INTRODUCTION = "Two newsletters of invented senders, judged without network and without files."
 YOUR_TURN = """\
-Now yours. Which mail of yours, which folder, which domain?
+Now yours. Which mail, which folder, which domain shall be next?
 
-  delivcheck message FILE.eml --class bulk      a message you saved; or --class transactional
-  delivcheck message FOLDER/ --class bulk       a Maildir, an mbox, a directory of .eml files
-  delivcheck domain YOUR-DOMAIN                 the DNS behind it
+  delivcheck message FILE.eml --class bulk   a message you saved
+  delivcheck message FOLDER/ --class bulk    a Maildir, a directory of .eml files
+  delivcheck domain YOUR-DOMAIN              the DNS behind your mail
+
+For receipts, resets and the like say --class transactional.
 """
 
 
@@ -38,7 +41,7 @@ def command(*, verbose: bool, color: str) -> int:
     from ..faults import say
 
     style = output.paint(color)
-    output.write("Two newsletters of invented senders, judged without network: the first is refused, the second is not.\n\n")
+    output.write(INTRODUCTION + "\n\n")
     unexpected = []
     for name, expected in EXPECTED.items():
         text, verdict = _one(name, style, verbosity=int(verbose))
@@ -65,7 +68,6 @@ def _one(name: str, style: Any, verbosity: int) -> tuple[str, str]:
     from ...report.text import TextReport
     from .. import output
 
-    started = time.monotonic()
     sent = json.loads(octets("sent.json"))
     answers = Snapshot.parse(octets("dns.json"), "dns.json").answers
     options = api.Options(
@@ -75,7 +77,9 @@ def _one(name: str, style: Any, verbosity: int) -> tuple[str, str]:
         now=datetime.fromisoformat(sent["now"]),
         owned_domains=tuple(sent["owned-domains"]),
     )
-    target, given = asyncio.run(_examine(api.Checker(options), name, sent))
+    checker = api.Checker(options)
+    started = time.monotonic()
+    target, given = asyncio.run(_examine(checker, name, sent))
     made = TextReport(output.pages(), "bulk", style, output.titles(), verbosity)
     return made.target(target, given, api.report([target], options, started)), str(target.verdict)
 

@@ -1,0 +1,120 @@
+"""House rules: what a policy file may ask for in plain words, without Python.
+
+`[[require]]` and `[[forbid]]` name a header, a link or an attachment that must or must not be there. Nothing cleverer: no
+expression language (STYLE.md says when that may change).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from .engine import Check, rule
+from .facts.message import Links
+from .mime.message import Message
+from .model import Basis, Findings, Level, Problem, Rule, Source, Stage, TargetKind, Undetermined
+
+KINDS = ("header", "link", "attachment")
+_KEYS = {"id", "matches", "level", "title", "why", "fix", *KINDS}
+_ID = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*\Z")
+
+
+class HouseRuleError(ValueError):
+    """A house rule that cannot be used; the text names its key."""
+
+
+def read(raw: Mapping[str, Any], policy: str) -> Iterator[tuple[Rule, Check]]:
+    """The house rules of a parsed policy, each as a rule and its check. Raises HouseRuleError."""
+    for word in ("require", "forbid"):
+        tables = raw.get(word, [])
+        if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
+            raise HouseRuleError(f"{word}: write [[{word}]], once for each house rule")
+        for number, table in enumerate(tables, 1):
+            yield _made(table, word, f"{word} {number}", policy)
+
+
+def _made(table: Mapping[str, Any], word: str, place: str, policy: str) -> tuple[Rule, Check]:
+    for key in table:
+        if key not in _KEYS:
+            raise HouseRuleError(f"{place}: {key}: no such key; there are {', '.join(sorted(_KEYS))}")
+    named = [kind for kind in KINDS if kind in table]
+    if len(named) != 1:
+        raise HouseRuleError(f"{place}: name one of {', '.join(KINDS)}")
+    for key, value in table.items():
+        if not isinstance(value, str):
+            raise HouseRuleError(f"{place}: {key}: text is expected, not {value!r}")
+    name = table.get("id", "")
+    if not _ID.match(name):
+        raise HouseRuleError(f"{place}: id: a name like acme/campaign-id is expected, not {name!r}")
+    level = table.get("level", "error")
+    if level not in list(Level):
+        raise HouseRuleError(f"{place}: level: {level!r} is none of {', '.join(Level)}")
+    kind = named[0]
+    # A header is named and its value matched; of links and attachments there are no names, so what is named is the pattern.
+    pattern = _pattern(table.get("matches", ".*") if kind == "header" else table[kind], f"{place}: matches")
+    subject = table[kind] if kind == "header" else f"a {kind} matching {table[kind]}"
+    asks = f"{'asks for' if word == 'require' else 'forbids'} {subject}"
+    page = Rule(
+        id=name,
+        title=table.get("title", f"The policy {policy} {asks}"),
+        level=Level(level),
+        basis=Basis.PRACTICE,
+        since="",
+        why=table.get("why", f"The policy {policy} {asks}."),
+        fix=table.get("fix", f"{'Add' if word == 'require' else 'Remove'} it."),
+        targets=(TargetKind.MESSAGE,),
+        stage=Stage.PRE_SIGN,
+        source=(Source(f"policy {policy}", date.min),),
+    )
+    make = {"header": _header, "link": _link, "attachment": _attachment}[kind]
+    return page, make(name, table[kind], pattern, required=word == "require")
+
+
+def _pattern(text: str, place: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise HouseRuleError(f"{place}: not a regular expression: {error}") from None
+
+
+def _header(name: str, header: str, pattern: re.Pattern[str], *, required: bool) -> Check:
+    @rule(name)
+    def check(message: Message) -> Findings:
+        fields = message.all(header.lower())
+        fitting = [field for field in fields if pattern.fullmatch(field.text)]
+        if required and not fields:
+            yield Problem(f"there is no {header} field")
+        elif required and not fitting:
+            yield Problem(f"no {header} field is of the form {pattern.pattern}", fields[0].at)
+        elif not required:
+            yield from (Problem(f"there is a {field.name} field", field.at) for field in fitting)
+
+    return check
+
+
+def _link(name: str, wanted: str, pattern: re.Pattern[str], *, required: bool) -> Check:
+    @rule(name)
+    def check(links: Links) -> Findings:
+        fitting = [link for link in links.each if pattern.fullmatch(link.raw)]
+        if required and not fitting:
+            if links.unavailable:
+                yield Undetermined(links.unavailable[0].reason)
+            else:
+                yield Problem(f"no link matches {wanted}")
+        elif not required:
+            yield from (Problem(f"the link {link.raw} is there", link.at) for link in fitting)
+            yield from (Undetermined(one.reason) for one in links.unavailable)
+
+    return check
+
+
+def _attachment(name: str, wanted: str, pattern: re.Pattern[str], *, required: bool) -> Check:
+    @rule(name)
+    def check(message: Message) -> Findings:
+        fitting = [part for part in message.attachments if pattern.fullmatch(part.filename or "")]
+        if required and not fitting:
+            yield Problem(f"no attachment is named {wanted}")
+        elif not required:
+            yield from (Problem(f"the attachment {part.filename} is there", part.at) for part in fitting)
+
+    return check

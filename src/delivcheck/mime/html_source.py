@@ -1,0 +1,219 @@
+"""The source of an HTML document: line ends normalised for the parser, its tokens, and the way back to the text as given.
+
+turbohtml's own offsets are wrong where there is a CR (1.15.4 counts CRLF once for elements and twice for attributes), so it never
+sees one. Every offset that leaves this module counts characters of the text that was given.
+"""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from html import unescape
+from typing import Any, NamedTuple
+
+import turbohtml
+
+MAX_NODES = 100_000  # tags and texts; rspamd stops at 8,192 tags, the largest newsletter of our corpora has 3,000
+MAX_COPIES = 200_000  # elements that repairing unclosed formatting could make; see _copies
+MAX_SEARCHES = 100  # texts out of order that are looked for in the source, each in linear time
+MAX_DEPTH = 512  # turbohtml, like browsers, lets no tree grow deeper
+
+# HTML section 13.2.4.3
+_FORMATTING = frozenset({"a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"})
+_CR = re.compile(r"\r\n?")
+_BLANK = re.compile(r"[ \t\n\r\f]*")
+_REFERENCE = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[0-9A-Za-z]+);?")
+
+
+class HtmlError(ValueError):
+    """The text is too large, or would become too large when repaired. `position` is the offset where the limit was met."""
+
+    def __init__(self, message: str, position: int = 0) -> None:
+        """Keep the reason, one clause, and the offset."""
+        super().__init__(message)
+        self.position = position
+
+
+class Run(NamedTuple):
+    """A text token: its characters, where it begins and ends in the normalised text."""
+
+    data: str
+    start: int
+    end: int
+
+
+class RawTag(NamedTuple):
+    """A tag token; its offset is in the normalised text."""
+
+    name: str
+    is_end: bool
+    offset: int
+    attributes: Sequence[tuple[str, str]]
+
+
+class HtmlSource:
+    """A text made ready for the parser (`plain`), its tokens in order, and the maps between the two texts."""
+
+    def __init__(self, text: str) -> None:
+        """Normalise and tokenise. Raises HtmlError where the tree would become too large."""
+        self.text = text
+        self._bom = text.startswith("\ufeff")  # the parser takes it for text that begins the body
+        plain = text[1:] if self._bom else text
+        self._crlf: list[int] = []  # where in `plain` line ends stand that were CRLF
+        if "\r" in plain:
+            for found in _CR.finditer(plain):
+                if found.end() - found.start() == 2:
+                    self._crlf.append(found.start() - len(self._crlf))
+            plain = _CR.sub("\n", plain)
+        self.plain = plain
+        self.line_starts = [0, *(found.end() for found in re.finditer("\n", plain))]
+        self.runs: list[Run] = []
+        self.tags: list[RawTag] = []
+        self.comments: list[tuple[str, int]] = []
+        self._tokenise()
+
+    def _tokenise(self) -> None:
+        starts, size = self.line_starts, len(self.plain)
+        kinds = turbohtml.TokenType
+        text, start_tag, end_tag, comment = kinds.TEXT, kinds.START_TAG, kinds.END_TAG, kinds.COMMENT
+        pending: tuple[str, int] | None = None
+        token: Any  # turbohtml says that each of its fields may be None, which depends on the kind
+        for token in turbohtml.tokenize(self.plain):
+            kind = token.type
+            offset = starts[token.line - 1] + token.col
+            if pending is not None:
+                self.runs.append(Run(*pending, offset))
+                pending = None
+            if kind == start_tag:
+                self.tags.append(RawTag(token.tag, False, offset, token.attrs))
+            elif kind == text:
+                pending = (token.data, offset)
+            elif kind == end_tag:
+                self.tags.append(RawTag(token.tag, True, offset, ()))
+            elif kind == comment:
+                self.comments.append((token.data, offset))
+            if len(self.tags) + len(self.runs) > MAX_NODES:
+                raise HtmlError(f"the document has more than {MAX_NODES} tags and texts", self.given(offset))
+        if pending is not None:
+            self.runs.append(Run(*pending, size))
+        if _copies(self.tags) > MAX_COPIES:
+            raise HtmlError(f"repairing unclosed elements would make more than {MAX_COPIES} copies")
+
+    # --- places
+
+    def given(self, offset: int) -> int:
+        """The offset in the text as given of one in `plain`."""
+        return offset + self._bom + (bisect_left(self._crlf, offset) if self._crlf else 0)
+
+    @cached_property
+    def _given_lines(self) -> list[int]:
+        return [0, *(found.end() for found in re.finditer(r"\r\n?|\n", self.text))]
+
+    def spot(self, offset: int) -> tuple[int, int]:
+        """Line and column of an offset in the text as given, both from 1; lines end at CRLF, CR or LF."""
+        line = bisect_right(self._given_lines, max(offset, 0))
+        return line, max(offset, 0) - self._given_lines[line - 1] + 1
+
+    @cached_property
+    def _stream(self) -> str:
+        """All text tokens, one after the other."""
+        return "".join(run.data for run in self.runs)
+
+    @cached_property
+    def _run_starts(self) -> list[int]:
+        starts, total = [], 0
+        for run in self.runs:
+            starts.append(total)
+            total += len(run.data)
+        return starts
+
+    def align(self, texts: Iterable[str]) -> list[int]:
+        """Where each text of the tree begins in the stream of text tokens; -1 where that cannot be said.
+
+        The tree leaves out white space here and there and moves text out of tables; nearly always the next text of the tree is
+        the next of the source.
+        """
+        stream = self._stream
+        found: list[int] = []
+        position = ahead = searches = 0
+        behind_blank: dict[int, int] = {}
+        for data in texts:
+            for start in (position, ahead):
+                place = start
+                if not stream.startswith(data, place):
+                    if start not in behind_blank:
+                        behind_blank[start] = _end_of_blank(stream, start)
+                    place = behind_blank[start]
+                if stream.startswith(data, place):
+                    position = place + len(data)
+                    break
+            else:
+                lead = _end_of_blank(data, 0)
+                place = position if lead == len(data) else -1
+                if place < 0 and searches < MAX_SEARCHES:
+                    searches += 1
+                    # Text that was moved out of a table stands further on, and may be put together from several tokens.
+                    key = data[lead : lead + 24]
+                    place = stream.find(key, position)
+                    place = max((stream.find(key) if place < 0 else place) - lead, -1)
+                    ahead = place + len(data)
+            found.append(place)
+        return found
+
+    def origin(self, place: int) -> int:
+        """The offset in the text as given of a character of the stream."""
+        number = max(bisect_right(self._run_starts, place) - 1, 0)
+        run = self.runs[number]
+        return self.given(run.start + self._in_run(run, place - self._run_starts[number]))
+
+    def _in_run(self, run: Run, position: int) -> int:
+        """Characters of source before a character of a text token: more where character references stand before it."""
+        if len(run.data) == run.end - run.start:
+            return position
+        source = self.plain[run.start : run.end]
+        made = used = 0
+        for found in _REFERENCE.finditer(source):
+            made += found.start() - used
+            if made >= position:
+                return found.start() - (made - position)
+            length = len(unescape(found[0]))
+            used = found.end()
+            if made + length > position:
+                return found.start()
+            if length > 1 and found[0][-1] != ";":  # a prefix was a reference: &notit is ¬it
+                used = found.end() - (length - 1)
+                length = 1
+            made += length
+        return min(used + position - made, len(source))
+
+
+def _end_of_blank(text: str, start: int) -> int:
+    found = _BLANK.match(text, start)
+    assert found is not None
+    return found.end()
+
+
+def _copies(tags: Sequence[RawTag]) -> int:
+    """A bound on the elements that the parser makes beyond those written.
+
+    Formatting elements left open are opened again in each block that follows (HTML section 13.2.4.3), up to three of a kind: 500
+    unclosed ones before 10,000 paragraphs would make five million.
+    """
+    open_by_name: dict[str, list[Any]] = {}
+    open_of_kind: dict[Any, int] = {}
+    total = open_now = 0
+    for name, is_end, _, attributes in tags:
+        if name in _FORMATTING:
+            stack = open_by_name.setdefault(name, [])
+            if not is_end:
+                kind = (name, *map(tuple, attributes))
+                open_of_kind[kind] = open_of_kind.get(kind, 0) + 1
+                open_now += open_of_kind[kind] <= 3
+                stack.append(kind)
+            elif stack:
+                kind = stack.pop()
+                open_now -= open_of_kind[kind] <= 3
+                open_of_kind[kind] -= 1
+        elif not is_end and open_now > 3:
+            total += min(open_now, MAX_DEPTH)
+    return total

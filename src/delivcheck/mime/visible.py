@@ -1,0 +1,94 @@
+"""Visible text of an HTML document: put together as a reader sees it, each character knowing where it came from."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import Protocol
+
+_COLLAPSIBLE = re.compile(r"[ \t\n\r\f]+")
+_BLOCKS = frozenset({
+    "address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd", "details", "dialog", "dir", "div",
+    "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup",
+    "hr", "html", "li", "main", "menu", "nav", "ol", "option", "p", "pre", "search", "section", "summary", "table", "tbody",
+    "td", "tfoot", "th", "thead", "tr", "ul",
+})  # fmt: skip
+
+
+class Around(Protocol):
+    """An element, as far as blocks are concerned."""
+
+    @property
+    def tag(self) -> str:
+        """Its name in lower case."""
+        ...
+
+    @property
+    def parent(self) -> "Around | None":
+        """The element around."""
+        ...
+
+
+class Run(Protocol):
+    """A text of the tree."""
+
+    @property
+    def data(self) -> str:
+        """Its characters."""
+        ...
+
+    @property
+    def parent(self) -> Around:
+        """The element around."""
+        ...
+
+    def offset_of(self, position: int) -> int:
+        """Where a character stands in the source."""
+        ...
+
+
+class Shown:
+    """Texts put together: white space collapsed (CSS Text section 4.1), a line for each block."""
+
+    def __init__(self, texts: Iterable[Run]) -> None:
+        """Put together."""
+        pieces: list[str] = []
+        self._starts: list[int] = []
+        self._origins: list[tuple[Run, int]] = []
+        size = 0
+        ends = "\n"  # what the text ends with: no blank begins it
+        block: Around | None = None
+        for text in texts:
+            around = _block(text.parent)
+            if around is not block and pieces and ends != "\n":
+                pieces.append("\n")
+                size, ends = size + 1, "\n"
+            block = around
+            position = 0
+            for found in [*_COLLAPSIBLE.finditer(text.data), None]:
+                stop = found.start() if found else len(text.data)
+                if stop > position:
+                    self._starts.append(size)
+                    self._origins.append((text, position))
+                    piece = text.data[position:stop]
+                    pieces.append(piece)
+                    size, ends = size + len(piece), "x"
+                if found:
+                    position = found.end()
+                    if ends == "x":
+                        pieces.append(" ")
+                        size, ends = size + 1, " "
+        self.text = "".join(pieces).rstrip()
+
+    def offset(self, position: int) -> int:
+        """Where a character came from."""
+        number = bisect_right(self._starts, position) - 1
+        if number < 0:
+            return 0
+        text, first = self._origins[number]
+        return text.offset_of(min(first + position - self._starts[number], max(len(text.data) - 1, 0)))
+
+
+def _block(element: Around | None) -> Around | None:
+    while element is not None and element.tag not in _BLOCKS:
+        element = element.parent
+    return element

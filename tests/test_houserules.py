@@ -1,0 +1,98 @@
+"""House rules ask for a header, a link or an attachment, in a policy file and without Python."""
+
+import pytest
+
+from delivcheck import check_message
+from delivcheck.model import Level, Outcome
+from delivcheck.policy import PolicyError, fold
+
+MESSAGE = b"""\
+From: a@example.org\r
+X-Campaign-ID: weekly-0047\r
+X-Debug: yes\r
+MIME-Version: 1.0\r
+Content-Type: multipart/mixed; boundary=b\r
+\r
+--b\r
+Content-Type: text/html\r
+\r
+<a href="https://example.org/imprint">Imprint</a>\r
+--b\r
+Content-Type: application/pdf; name=terms.pdf\r
+Content-Disposition: attachment; filename=terms.pdf\r
+\r
+x\r
+--b--\r
+"""
+
+
+def result(word, **table):
+    house = fold("ours", {"extends": "bulk", word: [{"id": "acme/rule", **table}]}, "ours.toml")
+    report = check_message(MESSAGE, policy=house, dns="offline")
+    return next(one for one in report.targets[0].results if one.rule == "acme/rule")
+
+
+@pytest.mark.parametrize(
+    ("word", "table", "told"),
+    [
+        ("require", {"header": "X-Campaign-ID"}, None),
+        ("require", {"header": "x-campaign-id", "matches": "[a-z0-9-]{8,}"}, None),
+        ("require", {"header": "X-Campaign-ID", "matches": "[0-9]+"}, "no X-Campaign-ID field is of the form [0-9]+"),
+        ("require", {"header": "X-Stream"}, "there is no X-Stream field"),
+        ("forbid", {"header": "X-Debug"}, "there is a X-Debug field"),
+        ("forbid", {"header": "X-Debug", "matches": "no"}, None),
+        ("require", {"link": r"https://example\.org/imprint.*"}, None),
+        ("require", {"link": r"https://example\.net/.*"}, r"no link matches https://example\.net/.*"),
+        ("forbid", {"link": r"https://example\.org/.*"}, "the link https://example.org/imprint is there"),
+        ("forbid", {"link": r"http://.*"}, None),
+        ("require", {"attachment": r"terms\.pdf"}, None),
+        ("require", {"attachment": r"invoice\.pdf"}, r"no attachment is named invoice\.pdf"),
+        ("forbid", {"attachment": r".*\.pdf"}, "the attachment terms.pdf is there"),
+        ("forbid", {"attachment": r".*\.docx"}, None),
+    ],
+)
+def test_what_must_or_must_not_be_there(word, table, told):
+    got = result(word, **table)
+
+    assert got.outcome is (Outcome.PASS if told is None else Outcome.FAIL)
+    assert told is None or got.problems[0].message == told
+    assert got.level is Level.ERROR
+
+
+def test_a_house_rule_has_the_level_it_is_given():
+    assert result("require", header="X-Stream", level="note").level is Level.NOTE
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ({"header": "X"}, "require 1: id: a name like acme/campaign-id is expected, not ''"),
+        ({"id": "acme", "header": "X"}, "not 'acme'"),
+        ({"id": "acme/x"}, "name one of header, link, attachment"),
+        ({"id": "acme/x", "header": "X", "link": "y"}, "name one of header, link, attachment"),
+        ({"id": "acme/x", "header": 3}, "header: text is expected, not 3"),
+        ({"id": "acme/x", "header": "X", "level": "bad"}, "level: 'bad' is none of error, warning, note, off"),
+        ({"id": "acme/x", "header": "X", "when": "always"}, "when: no such key"),
+        ({"id": "acme/x", "link": "("}, "not a regular expression"),
+    ],
+)
+def test_a_mistake_is_told_by_file_and_key(table, complaint):
+    with pytest.raises(PolicyError) as error:
+        fold("ours", {"require": [table]}, "ours.toml")
+    assert str(error.value).startswith("ours.toml: require 1: ")
+    assert complaint in str(error.value)
+
+
+def test_house_rules_are_tables():
+    with pytest.raises(PolicyError, match=r"write \[\[forbid\]\]"):
+        fold("ours", {"forbid": {"id": "acme/x"}}, "ours.toml")
+
+
+def test_a_policy_inherits_house_rules_and_may_turn_them_off(tmp_path):
+    base = tmp_path / "base.toml"
+    base.write_text('extends = "bulk"\n[[require]]\nid = "acme/x"\nheader = "X-Stream"\n')
+
+    over = fold("over", {"extends": str(base), "rules": {"acme/x": "off"}}, "over.toml")
+
+    report = check_message(MESSAGE, policy=over, dns="offline")
+    assert "acme/x" not in {one.rule for one in report.targets[0].results}
