@@ -1,16 +1,18 @@
 """Finds the folder `rules/` and reads it, from its compiled index where that is current.
 
 Parsing some two hundred TOML pages costs 100 ms, the index 3 ms. A wheel brings the index along; in a checkout it is kept
-beside the pages (git-ignored) and made anew whenever a page's name, size or time has changed. Standard library only: the
-build hook loads this file by path, before the package's dependencies are there.
+beside the pages (git-ignored) and made anew whenever a page's name, size or time has changed. The build hook loads this
+file by path, when of the package's dependencies only msgspec is there.
 """
 
 import hashlib
-import json
 import tomllib
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 FOLDERS_OF_DATA = frozenset({"policies", "providers", "data"})  # the rest of rules/ are families of pages
 INDEX_IN_WHEEL = "index.json"
@@ -50,7 +52,7 @@ def compiled(root: Path) -> dict[str, Any]:
             book[family][path.stem] = parse(path)
         else:
             book["pages"][f"{family}/{path.stem}"] = parse(path)
-    return json.loads(json.dumps(book, default=str))  # type: ignore[no-any-return]
+    return msgspec.json.decode(msgspec.json.encode(book), type=dict[str, Any])
 
 
 def digest(root: Path) -> str:
@@ -63,21 +65,29 @@ def digest(root: Path) -> str:
 
 
 def load(root: Path | None = None) -> dict[str, Any]:
-    """Everything below a rules folder, as `compiled` gives it. Raises RuleFileError."""
-    root = root or folder()
+    """Everything below a rules folder, as `compiled` gives it; our own is read once. Raises RuleFileError."""
+    return _own() if root is None else _read(root)
+
+
+@lru_cache(maxsize=1)
+def _own() -> dict[str, Any]:
+    return _read(folder())
+
+
+def _read(root: Path) -> dict[str, Any]:
     if not root.is_dir():
         raise RuleFileError(f"{root}: no such folder of rules")
     shipped = root / INDEX_IN_WHEEL
     if shipped.is_file():
-        return json.loads(shipped.read_bytes())  # type: ignore[no-any-return]
+        return msgspec.json.decode(shipped.read_bytes(), type=dict[str, Any])
     kept, now = root / INDEX_IN_CHECKOUT, digest(root)
     with suppress(OSError, ValueError):
-        index = json.loads(kept.read_bytes())
+        index = msgspec.json.decode(kept.read_bytes(), type=dict[str, Any])
         if index.get("digest") == now and index.get("format") == INDEX_FORMAT:
-            return index  # type: ignore[no-any-return]
+            return index
     index = {**compiled(root), "digest": now}
     with suppress(OSError):  # a read-only checkout is slower, not broken
         temporary = kept.with_suffix(".tmp")
-        temporary.write_text(json.dumps(index), encoding="utf-8")
+        temporary.write_bytes(msgspec.json.encode(index))
         temporary.replace(kept)
     return index

@@ -82,7 +82,7 @@ def test_a_compressed_file_is_called_as_its_archive_without_the_ending(name, ins
 def test_archives_in_archives_are_listed_two_levels_deep():
     third = zipped({"deep.txt": b"x"})
     inner = zipped({"run.exe": b"x", "third.zip": third})
-    outer = zipped({"inner.zip": inner, "plain.txt": b"x"})
+    outer = zipped({"folder/": b"", "inner.zip": inner, "plain.txt": b"x"})
     found = look_into("a.zip", outer)
     assert Member(("run.exe", "inner.zip", "a.zip")) in found.members
     assert found.troubles == ((("third.zip", "inner.zip", "a.zip"), Trouble.NESTED),)

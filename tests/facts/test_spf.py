@@ -296,12 +296,12 @@ def twice(name, kind):
 
 def test_a_record_included_a_million_times_is_counted_and_not_visited():
     world = Counting(twice)
-    began = time.perf_counter()
+    began = time.process_time()
     found = asyncio.run(tree("0.example", world))
     assert found.lookups == 2**20 - 2 + 2**19
     assert (world.questions, len(list(found.walk()))) == (20 + 2, 19 * 3 + 2)
     assert repr(found)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_a_chain_without_end_ends():

@@ -217,9 +217,9 @@ def test_a_bad_address_raises_in_pyspfs_constructor_and_cannot_be_given_here():
 def test_a_long_label_costs_no_quadratic_time():
     """pyspf's pattern for the top label goes back over every label it looks at: 4,000 octets take it a second."""
     zone = {"example.org TXT": f"v=spf1 a:x.{'a' * 60_000}.example ip4:{HOST} -all"}
-    began = time.perf_counter()
+    began = time.process_time()
     assert ours(zone).result == "pass"
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_no_warning_reaches_users():

@@ -356,7 +356,7 @@ def test_which_names_can_be_asked(name, can):
         ([("v=spf1 mx\xa0-all".encode(),)], "v=spf1 mx -all"),
         ([(b"v=spf1\tmx\t-all",)], "v=spf1 mx -all"),
         ([(b"v=spf1;mx",)], "v=spf1 mx"),
-        ([("v=spf1 mx “-all”".encode(),)], None),
+        ([("v=spf1 mx “-all”".encode(),)], "v=spf1 mx -all"),
         ([(b"V = SPF1 mx",)], "v=spf1 mx"),
         ([(b'v=spf1 mx "-all"',)], "v=spf1 mx -all"),
         ([(b"v=spf1 moo\tmx",)], None),
@@ -477,8 +477,8 @@ def test_damage_never_raises(txt, tail):
     ],
 )
 def test_the_largest_record_takes_no_time(strings):
-    began = time.perf_counter()
+    began = time.process_time()  # neighbours must not count
     text = decode(strings)
     damage([strings])
     corrected(read(text))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

@@ -181,6 +181,11 @@ def _unread():
     return api.unreadable("gone.eml", TargetKind.MESSAGE, "no such file")
 
 
+def test_a_command_line_of_a_hundred_files_is_not_repeated():
+    text = TextReport(made.RULES, "bulk", command=("delivcheck", "message", *(f"{n}.eml" for n in range(100))))
+    assert "Next: the same with --class bulk\n" in text.closing(made.report(made.receipt()), Exit.PASS)
+
+
 def test_what_could_not_be_read_has_no_report_of_its_own():
     assert TextReport(made.RULES, "bulk").target(_unread()) == ""
 

@@ -159,9 +159,8 @@ class _Reader:
             return
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-            office = any(
-                entry.filename == "[Content_Types].xml" for entry in entries
-            )  # a document, and no archive to its reader
+            # An Office document (ECMA-376 part 2) is no archive to its reader: what is in it is not opened.
+            office = any(entry.filename == "[Content_Types].xml" for entry in entries)
             for entry in entries:
                 member = Member((entry.filename[:MAX_NAME], *path), bool(entry.flag_bits & 0x1))
                 if entry.is_dir():

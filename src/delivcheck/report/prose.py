@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .paint import cells, visible, wrapped
 
 CODE_INDENT = "  "
-LEAST_INDENT = "    "  # of code that would not fit otherwise: a broken line cannot be copied
+LEAST_INDENT = "    "  # of code that fits only so: what the terminal breaks is copied broken
 
 
 def prose(text: str, width: int, first: str, rest: str | None = None, *, airy: bool = False) -> list[str]:
@@ -20,10 +20,10 @@ def prose(text: str, width: int, first: str, rest: str | None = None, *, airy: b
             if airy and lines and lines[-1]:
                 lines.append("")
         elif kind == "code":
-            indent = f"{hang}{CODE_INDENT}"
-            if any(cells(indent) + cells(line) > width for line in block):
-                indent = LEAST_INDENT
-            lines += [f"{indent}{visible(line)}" for line in block]
+            longest = max(cells(line) for line in block)
+            hanging = f"{hang}{CODE_INDENT}"
+            fits_only_there = cells(hanging) + longest > width >= cells(LEAST_INDENT) + longest
+            lines += [f"{LEAST_INDENT if fits_only_there else hanging}{visible(line)}" for line in block]
         else:
             lines += wrapped(visible(" ".join(block)), width, hang, hang)
     while lines and not lines[-1]:

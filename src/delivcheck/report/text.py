@@ -18,6 +18,7 @@ CLASS_RULE = "class/undeclared"
 WAY_OUT = "its class was not declared: add --class bulk or --class transactional"
 
 MAX_AUTHOR = 120  # characters of From that the head shows
+MAX_COMMAND = 200  # characters of a command line that is worth repeating
 MOST_FAILED = 5  # rules named in the closing of a run over many targets
 
 _VERDICTS = {Verdict.PASS: "pass", Verdict.FAIL: "error", Verdict.UNKNOWN: "unknown"}
@@ -161,7 +162,8 @@ class TextReport:
         return max(failed, key=lambda result: result.level.rank, default=None)
 
     def _again(self, *more: str) -> str:
-        return shlex.join([*self.command, *more])
+        said = shlex.join([*self.command, *more])
+        return said if len(said) <= MAX_COMMAND else f"the same with {shlex.join(more)}"
 
 
 def _block(lines: list[str]) -> list[str]:

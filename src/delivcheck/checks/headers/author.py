@@ -8,6 +8,7 @@ from ...engine import rule
 from ...facts.dkim import DkimSignatures
 from ...facts.headers import Addressed, AddressFields, Recipients, host_of, is_no_reply
 from ...facts.identity import FromDomain
+from ...facts.message import Links
 from ...facts.roots import Declared, Envelope
 from ...mime.headers import Group, Mailbox, Obsolete
 from ...mime.message import Message
@@ -167,9 +168,16 @@ def _name_at(author: Addressed, box: Mailbox) -> Where:
 
 @rule("headers/mixed-script-domain")
 def mixed_script_domain(
-    fields: AddressFields, signatures: DkimSignatures | NotApplicable | Unavailable, envelope: Envelope | NotApplicable
+    fields: AddressFields,
+    signatures: DkimSignatures | NotApplicable | Unavailable,
+    envelope: Envelope | NotApplicable,
+    links: Links | NotApplicable | Unavailable,
 ) -> Findings:
-    for what, name, where in _named_domains(fields, signatures, envelope):
+    told = set()
+    for what, name, where in (*_named_domains(fields, signatures, envelope), *_link_hosts(links)):
+        if (what, name) in told:
+            continue
+        told.add((what, name))
         found = mixed_scripts(name)
         if found is not None:
             label, scripts = found
@@ -188,3 +196,11 @@ def _named_domains(
     if isinstance(signatures, DkimSignatures):
         for field, signature in signatures.readable:
             yield "d= of a DKIM signature", signature.domain, field.where("d")
+
+
+def _link_hosts(links: Links | NotApplicable | Unavailable) -> Iterator[tuple[str, str, Where | None]]:
+    if isinstance(links, Links):
+        for link in links.each:
+            name = link.host_ascii or ""
+            if "xn--" in name:
+                yield "the host of a link", name, link.at
