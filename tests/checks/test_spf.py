@@ -49,6 +49,7 @@ def record(text):
         ("malformed-txt", record('"v=spf1 mx -all"'), None, "v=spf1 mx -all"),
         ("ends-neutral", record("v=spf1 mx"), None, "v=spf1 mx ~all"),
         ("ends-neutral", record("v=spf1 mx ?all a exp=a.example"), None, "v=spf1 mx a exp=a.example ~all"),
+        ("ends-neutral", record("v=spf1 mx moo ?all"), None, None),
         ("ends-neutral", record("v=spf1 all=x mx"), None, "v=spf1 all=x mx ~all"),
         ("terms-after-all", record("v=spf1 mx -all include:a.example ~all"), None, "v=spf1 mx include:a.example -all"),
         ("terms-after-all", record("v=spf1 redirect=a.example mx -all"), None, None),
@@ -75,7 +76,7 @@ def test_the_fix_is_the_record_that_would_be_right(name, zone, ip, fix):
 @pytest.mark.parametrize("result", ["permerror", "fail", "none"])
 def test_the_place_of_a_refusal_is_the_record_that_made_it(result):
     zone, name, text, mark = {
-        "permerror": (record("v=spf1 mx moo -all"), "example.org", "v=spf1 mx moo -all", None),
+        "permerror": (record("v=spf1 mx moo -all"), "example.org", "v=spf1 mx moo -all", (10, 13)),
         "fail": (record("v=spf1 redirect=a.example") | {"a.example TXT": "v=spf1 -all"}, "a.example", None, None),
         "none": ({}, "example.org", None, None),
     }[result]

@@ -1,5 +1,6 @@
 """The command line as a whole: what it imports, what it offers, how it ends."""
 
+import contextlib
 import json
 import os
 import re
@@ -246,3 +247,37 @@ def test_json_is_utf_8_whatever_the_terminal_is(process, tmp_path):
     (tmp_path / "bücher.eml").write_bytes(MESSAGE)
     ran = process("message", "bücher.eml", "--offline", "-f", "json", env={"PYTHONIOENCODING": "ascii"})
     assert json.loads(ran.out)["targets"][0]["target"] == "bücher.eml"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
+def test_progress_is_drawn_on_a_terminal_after_half_a_second_and_taken_away(silent_server):
+    import pty
+
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "delivcheck",
+            "domain",
+            "example.com",
+            "--nameserver",
+            silent_server,
+            "--timeout",
+            "2",
+            "-f",
+            "json",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env=environment(TERM="xterm"),
+    ) as running:
+        os.close(theirs)
+        drawn = b""
+        with contextlib.suppress(OSError):  # the other side is closed
+            while part := os.read(ours, 4096):
+                drawn += part
+        json.loads(running.stdout.read())
+    os.close(ours)
+    assert b"\r\x1b[K0 checked, 1 s, example.com" in drawn or b"\r\x1b[K0 checked, 0 s, example.com" in drawn
+    assert drawn.endswith(b"\r\x1b[K")

@@ -58,6 +58,27 @@ def test_the_list_can_be_filtered(run, more, holds):
     assert some == [rule for rule in every if holds(rule)]
 
 
+HOUSE = """\
+extends = "bulk"
+[[require]]
+id = "acme/campaign"
+header = "X-Campaign"
+title = "A campaign has a name"
+"""
+
+
+def test_house_rules_are_shown_with_their_policy(run, tmp_path, message):
+    (tmp_path / "house.toml").write_text(HOUSE)
+    assert "A campaign has a name" in run("rules", "--policy", "house.toml", "--family", "acme").out
+    assert run("explain", "acme/campaign").code == 2
+    shown = run("explain", "acme/campaign", "--policy", "house.toml")
+    assert shown.out.startswith("acme/campaign: A campaign has a name\n")
+    assert "read 0001" not in shown.out
+    ran = run("message", message, "--offline", "--policy", "house.toml", "--class", "bulk")
+    assert ran.code == 1
+    assert "  rule  acme/campaign (policy house)\n" in ran.out
+
+
 def test_a_policy_file_sets_the_levels(run, tmp_path):
     (tmp_path / "house.toml").write_text('extends = "bulk"\n[rules]\n"class/undeclared" = "error"\n')
     assert "error    class/undeclared" in run("rules", "--policy", "house.toml", "--family", "class").out

@@ -165,7 +165,9 @@ def test_an_encrypted_table_of_contents_is_told_without_reading_it(name, data, h
 MAGIC = [b"PK\x03\x04", b"Rar!\x1a\x07\x01\x00", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b\x08", b"BZh9", b"\xfd7zXZ\x00", b""]
 
 
-@given(st.sampled_from(MAGIC), st.binary(max_size=600), st.sampled_from(["a.zip", "a.tar", "a.tgz", "a.gz", "a.xz", "a.7z", "a"]))
+@given(
+    st.sampled_from(MAGIC), st.binary(max_size=600), st.sampled_from(["a.zip", "a.tar", "a.tgz", "a.gz", "a.xz", "a.7z", "a"])
+)
 def test_it_returns_whatever_the_octets(magic, rest, name):
     look_into(name, magic + rest)
 

@@ -191,7 +191,27 @@ SEARCHES = [
     lambda text: nobody_in(text, subject=True),
     lambda text: (found for found, _ in drafts_in(text)),
 ]
-HOSTILE = ["{{", "{{a", "{%a", "*|a", "%%a", "%A", "%a.b", "${a", "[[a", "<%a", "`", "```", "Hi ", "Hi None A", "None ", "X", "a@", "\n>", ", "]
+HOSTILE = [
+    "{{",
+    "{{a",
+    "{%a",
+    "*|a",
+    "%%a",
+    "%A",
+    "%a.b",
+    "${a",
+    "[[a",
+    "<%a",
+    "`",
+    "```",
+    "Hi ",
+    "Hi None A",
+    "None ",
+    "X",
+    "a@",
+    "\n>",
+    ", ",
+]
 
 
 @pytest.mark.parametrize("piece", HOSTILE)

@@ -23,7 +23,7 @@ from delivcheck.net.snapshot import from_mapping
         ("192.168.1.1", True),
         ("169.254.169.254", True),
         ("100.64.0.1", True),
-        ("0.0.0.0", True),  # noqa: S104 -- an address in a link
+        ("0.0.0.0", True),
         ("::1", True),
         ("fd00::1", True),
         ("fe80::1", True),
@@ -80,7 +80,9 @@ def test_what_dns_says_of_a_host(zone, state):
 
 
 def test_a_failure_hides_only_its_own_host():
-    found = states("https://shop.com/ https://b.com/", {"shop.com A": "TIMEOUT", "shop.com AAAA": "TIMEOUT", "b.com A": "192.0.2.7"})
+    found = states(
+        "https://shop.com/ https://b.com/", {"shop.com A": "TIMEOUT", "shop.com AAAA": "TIMEOUT", "b.com A": "192.0.2.7"}
+    )
     assert isinstance(found.each["shop.com"], Unavailable)
     assert found.each["b.com"] is Host.REACHABLE
 

@@ -11,6 +11,7 @@ from delivcheck import api
 from delivcheck.model import TargetKind
 from delivcheck.report import schema
 from tests.report import made
+from tests.report.test_text import PUBLISHED
 
 SHIPPED = Path(schema.__file__).with_name(schema.FILE)
 
@@ -38,6 +39,13 @@ def valid_line(value):
 def test_reports_and_lines_keep_to_it(target, every):
     assert valid(json.loads(api.to_json(made.report(target()), every_result=every)))
     assert valid_line(json.loads(api.to_json(target(), every_result=every)))
+
+
+def test_what_a_domain_publishes_keeps_to_it():
+    line = json.loads(api.to_json(msgspec.structs.replace(made.silent_domain(), facts=PUBLISHED)))
+    assert valid_line(line)
+    line["facts"]["spf"]["result"] = "pass"
+    assert not valid_line(line), "a verdict has no record"
 
 
 def test_what_could_not_be_read_keeps_to_it():

@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivcheck import api
-from delivcheck.model import DnsUse, Level, MessageClass, Outcome, Outlook, Problem, Report, Result, TargetKind, Verdict, Where
+from delivcheck.model import (
+    DnsUse,
+    Level,
+    MessageClass,
+    Outcome,
+    Outlook,
+    Problem,
+    Report,
+    Result,
+    Source,
+    TargetKind,
+    Verdict,
+    Where,
+)
 from delivcheck.report.paint import Paint, cells
 from delivcheck.report.text import Given, TextReport
 from delivcheck.report.words import Exit, exit_code
@@ -188,6 +202,58 @@ def test_a_command_line_of_a_hundred_files_is_not_repeated():
 
 def test_what_could_not_be_read_has_no_report_of_its_own():
     assert TextReport(made.RULES, "bulk").target(_unread()) == ""
+
+
+PUBLISHED = {
+    "spf": {
+        "result": None,
+        "domain": "a.example",
+        "identity": "mailfrom",
+        "lookups": 3,
+        "voids": 1,
+        "record": "v=spf1 " + "a " * 99,
+    },
+    "dkim": [
+        {"result": None, "domain": "a.example", "selector": "s1", "algorithm": "rsa", "bits": 2048, "reason": None},
+        {"result": None, "domain": "a.example", "selector": "s2", "algorithm": "rsa", "bits": None, "reason": "revoked"},
+    ],
+    "dmarc": {
+        "result": None,
+        "domain": "a.example",
+        "policy": "none",
+        "organizational_domain": "example",
+        "record": "v=DMARC1; p=none",
+        "record_at": "example",
+    },
+}
+
+
+def test_a_domain_shows_what_it_publishes():
+    text = written(msgspec.structs.replace(made.silent_domain(), facts=PUBLISHED))
+    assert "SPF    v=spf1 a a a" in text
+    assert "… (3 of 10 look-ups, 1 void look-up)" in " ".join(text.split())
+    assert "DKIM   selector s1, rsa, 2048 bits\n       selector s2, rsa: revoked\n" in text
+    assert "DMARC  v=DMARC1; p=none (at example)\n" in text
+    bare = {"spf": {**PUBLISHED["spf"], "record": None}, "dkim": [], "dmarc": {**PUBLISHED["dmarc"], "record": None}}
+    text = written(msgspec.structs.replace(made.silent_domain(), facts=bare))
+    assert "SPF    no record" in text.replace("SPF    none  ", "SPF    ")
+    assert "no key under the selectors that were tried" in text
+    assert "no signature" in written(msgspec.structs.replace(made.newsletter(), facts={"dkim": []}))
+
+
+def test_dmarc_by_the_older_rfc_is_told_where_it_differs():
+    dmarc = {**made.newsletter().facts["dmarc"], "rfc7489_result": "fail", "policy": None, "spf_aligned": None}
+    text = written(msgspec.structs.replace(made.newsletter(), facts={"dmarc": dmarc}))
+    told = "no policy record, SPF not known, DKIM aligned, by RFC 7489 (Public Suffix List): fail"
+    assert told in " ".join(text.split())
+
+
+def test_a_house_rule_names_its_policy_instead_of_a_page():
+    page = msgspec.structs.replace(made.RULES["mime/latin-1"], id="acme/campaign", source=(Source("policy house", date.min),))
+    target = made.failing("acme/campaign", Problem("no X-Campaign"))
+    report = TextReport({"acme/campaign": page}, "house")
+    assert "  rule  acme/campaign (policy house)\n" in report.target(target)
+    assert "explain" not in report.closing(made.report(target), Exit.FAIL)
 
 
 def test_the_second_opinion_is_marked_where_it_differs():

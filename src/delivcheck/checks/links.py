@@ -14,8 +14,6 @@ from ..facts.roots import Declared
 from ..mime.links import Link, LinkKind, split_url
 from ..model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined
 from ..records.names import (
-    MAX_LABEL,
-    MAX_NAME,
     BadName,
     has_known_suffix,
     is_within,
@@ -188,18 +186,16 @@ def _faults(link: Link) -> Iterator[str]:
 
 def _host_faults(link: Link) -> Iterator[str]:
     url = link.url
-    host = (url.host_ascii or "").rstrip(".")
     if not url.host:
-        if url.text.rstrip("/\\:") not in {"http", "https"}:  # the scheme alone is links/placeholder's
+        if url.text.rstrip("/\\:").lower() not in {"http", "https"}:  # the scheme alone is links/placeholder's
             yield "has no host"
-    elif not host:
+    elif url.host_ascii is None:
         yield "has no valid host name"
-    elif not host.startswith("["):
-        longest = max(map(len, host.split(".")))
-        if longest > MAX_LABEL:  # RFC 1035 section 2.3.4
-            yield f"has a label of {longest} characters in its host name, {MAX_LABEL} are allowed"
-        elif len(host) > MAX_NAME:
-            yield f"has a host name of {len(host)} characters, {MAX_NAME} are allowed"
+    elif url.ip is None:
+        try:
+            to_ascii(url.host_ascii)  # RFC 1035 section 2.3.4: labels of 63 octets, names of 253 as text
+        except BadName as error:
+            yield f"has no valid host name: {error}"
 
 
 @rule("links/unresolvable-host")

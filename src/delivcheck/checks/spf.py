@@ -74,8 +74,10 @@ def _others(tree: SpfTree, node: SpfNode) -> Level | None:
     return None if psl_organizational_domain(node.name) == psl_organizational_domain(tree.domain) else Level.NOTE
 
 
-def _ended(record: SpfRecord, term: str) -> str:
-    """The record with this all at its end, in the place of any other."""
+def _ended(record: SpfRecord, term: str) -> str | None:
+    """The record with this all at its end, in the place of any other; None when a term was not understood and would be lost."""
+    if record.faults:
+        return None
     kept = [each.text for each in record.terms if each.name != "all" or not each.qualifier]
     return " ".join([VERSION, *kept, term])
 
@@ -323,7 +325,7 @@ def terms_after_all(tree: SpfTree) -> Findings:
 
 def _all_last(record: SpfRecord, end: Term) -> str | None:
     """The record with its first all at the end; None with redirect=: one of the two must go, and the owner knows which."""
-    if record.faults or any(term.name == "redirect" for term in record.ignored):
+    if any(term.name == "redirect" for term in record.ignored):
         return None
     return _ended(record, end.text)
 
@@ -354,13 +356,12 @@ def not_authorised(verdict: SpfVerdict, host: SendingHost, records: SpfRecords |
         "it has no SPF record" if verdict.result is SpfResult.NONE else verdict.mechanism or "nothing matches"
     )
     message = f"{host.ip} gets {verdict.result} for {verdict.domain}: {why}"
-    term = next((one for one in record.terms if one.text == verdict.mechanism), None) if record is not None else None
-    where = Where(
-        name=verdict.record_at or verdict.domain,
-        type="TXT",
-        record=None if record is None else record.text,
-        span=None if term is None else term.span,
-    )
+    place = None
+    if record is not None:
+        spans = [*(term.span for term in record.terms), *(fault.whole for fault in record.faults)]
+        place = next((span for span in spans if record.text[slice(*span)] == verdict.mechanism), None)
+    text = None if record is None else record.text
+    where = Where(name=verdict.record_at or verdict.domain, type="TXT", record=text, span=place)
     listable = record is not None and verdict.result in {SpfResult.FAIL, SpfResult.SOFTFAIL, SpfResult.NEUTRAL}
     yield Problem(
         message, where, fix=_with(record, f"ip{host.ip.version}:{host.ip}") if record is not None and listable else None

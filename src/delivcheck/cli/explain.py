@@ -23,17 +23,22 @@ def complete(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) 
 
 @click.command(name="explain")
 @click.argument("names", nargs=-1, required=True, metavar="RULE...", shell_complete=complete)
+@click.option("--policy", metavar="NAME|FILE", help="Show the house rules of this policy, too.")
 @options.COLOR
-def command(names: tuple[str, ...], color: str) -> int:
+def command(names: tuple[str, ...], policy: str | None, color: str) -> int:
     """Show the page of a rule: why it is asked, how to fix it, who says so, examples.
 
     RULE is an id (spf/too-many-lookups), its last part, a whole family (spf), or an id of the catalogue (SPF004).
     """
     from .. import catalog
+    from .. import policy as policies
     from ..report import page
     from . import output
 
-    book = catalog.pages()
+    house = policies.load(policy).house if policy else ()
+    book = {**catalog.pages(), **{rule.id: rule for rule, _ in house}}
+    if not all(_knows(book, name) for name in names):
+        book = {**catalog.standard().rules, **book}  # with those of installed packages, which takes longer to read
     style, titles = output.paint(color), output.titles()
     wanted = [found for name in names for found in find(name, book)]
     for position, (family, rules) in enumerate(wanted):
@@ -46,6 +51,10 @@ def command(names: tuple[str, ...], color: str) -> int:
         if family:
             output.write(f"\nNext: delivcheck explain {rules[0].id}\n")
     return 0
+
+
+def _knows(book: Mapping[str, Rule], name: str) -> bool:
+    return name in book or any(rule.family == name.rstrip("/") for rule in book.values())
 
 
 def find(name: str, book: Mapping[str, Rule]) -> list[tuple[bool, list[Rule]]]:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from .. import api, catalog, rulefiles
+from .. import api, rulefiles
 from ..model import Level, Report, Rule, TargetReport
 from ..report import concise
 from ..report.paint import MIN_COLUMNS, Paint
@@ -154,6 +154,7 @@ class Sink:
         self.policy = policy
         self.paint = paint(given["color"])
         self.single = True
+        self.rules: Mapping[str, Rule] = {}  # the book of this run, house rules included
         self.before_writing: Callable[[], None] = lambda: None  # takes the progress line off the terminal
         self._opened: list[BinaryIO] = []
 
@@ -185,7 +186,7 @@ class Sink:
         if name == "concise":
             return ConciseWriter(put, style)
         typed = ("delivcheck", *_typed(click.get_current_context()))
-        made = TextReport(pages(), self.policy, style, titles(), self.verbosity, self.single, self.fail_on, typed)
+        made = TextReport(self.rules, self.policy, style, titles(), self.verbosity, self.single, self.fail_on, typed)
         return TextWriter(made, put, self)
 
     def _to_stdout(self, text: str) -> None:
@@ -214,11 +215,6 @@ def _typed(context: click.Context) -> list[str]:
     """The words of the command line as they were typed."""
     words = context.find_root().obj
     return list(words) if words is not None else [context.info_name or ""]
-
-
-def pages() -> Mapping[str, Rule]:
-    """The rule pages, those of installed packages too."""
-    return catalog.standard().rules
 
 
 def titles() -> dict[str, str]:

@@ -36,7 +36,6 @@ def command(
 ) -> int:
     """List the rules with the level that a policy gives them."""
     import difflib
-    from dataclasses import replace
 
     from .. import catalog, config
     from .. import policy as policies
@@ -46,11 +45,11 @@ def command(
     from . import output
 
     chosen = policies.load(policy or config.DEFAULT_POLICY)
-    if any(setting.options for setting in chosen.settings):
-        book = catalog.standard()
-        policies.hold_against(chosen, book.rules, book.checks)
     pages = catalog.pages()
-    policies.hold_against(replace(chosen, settings=tuple(one for one in chosen.settings if not one.options)), pages, {})
+    if chosen.settings or chosen.house:  # what a policy names may be of an installed package
+        book = catalog.standard().with_rules(chosen.house)
+        policies.hold_against(chosen, book.rules, book.checks)
+        pages = book.rules
     known = dict.fromkeys(rule.family for rule in pages.values())
     for family in families:
         if family not in known:

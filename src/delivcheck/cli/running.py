@@ -41,6 +41,7 @@ def check(jobs: Iterable[Job], run: Run, at_once: int) -> int:
     sink = run.sink
     sink.single = len(first) < 2
     checker = api.Checker(run.options)
+    sink.rules = checker.book.rules
     done: list[tuple[int, TargetReport]] = []
     with contextlib.ExitStack() as stack:
         stack.callback(sink.close)

@@ -26,9 +26,10 @@ MAX_HOPS = 100  # Received fields looked at; MTAs give a message up after 25 to 
 
 # Where no border host's client can be: loopback, link-local, private (RFC 1918, RFC 4193) and shared (RFC 6598) addresses.
 _INTERNAL = tuple(
-    map(
-        ipaddress.ip_network,
-        "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16 ::/127 fc00::/7 fe80::/10".split(),
+    ipaddress.ip_network(network)
+    for network in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"),
+        *("::/127", "fc00::/7", "fe80::/10"),
     )
 )
 

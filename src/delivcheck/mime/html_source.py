@@ -1,7 +1,7 @@
-"""The source of an HTML document: line ends normalised for the parser, its tokens, and the way back to the text as given.
+"""The source of an HTML document: line ends normalised for the parser, its tokens, the way back to the text as given.
 
-turbohtml's own offsets are wrong where there is a CR (1.15.4 counts CRLF once for elements and twice for attributes), so it never
-sees one. Every offset that leaves this module counts characters of the text that was given.
+turbohtml's own offsets are wrong where there is a CR (1.15.4 counts CRLF once for elements, twice for attributes), so it
+never sees one. Every offset that leaves this module counts characters of the text that was given.
 """
 
 import re

@@ -25,7 +25,7 @@ _CONTROLS_AND_SPACE = "".join(map(chr, range(0x21)))
 _HAS_AUTHORITY = frozenset({"http", "https", "ftp", "ws", "wss"})
 _AUTHORITY = re.compile(r"[/\\]*([^/\\?#]*)")
 _NUMBER = re.compile(r"0[xX][0-9A-Fa-f]*\Z|[0-9]+\Z")
-_CSS_URL = re.compile(r"url\(\s*(?:\"([^\"]*)\"|'([^']*)'|([^)\"'\s]*))\s*\)", re.IGNORECASE)
+_CSS_URL = re.compile(r"url\(\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^()\"'\s]*+))\s*+\)", re.IGNORECASE)
 _IN_TEXT = re.compile(
     r"(?<![A-Za-z0-9+.@/-])(?:(?:https?|ftp)://|mailto:|www\.(?=[^\s.]))[^\s<>\"\u00ab\u00bb\u201c\u201d\u2039\u203a\u3001\u3002\uff0c]+",
     re.IGNORECASE,

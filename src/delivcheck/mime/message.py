@@ -102,12 +102,18 @@ class Message:
         spot = self.source.spot(offset)
         last = None if end is None else spot.column + max(0, min(end, self.source.line_end(spot.offset)) - spot.offset)
         part = self.part_at(spot.offset)
-        fields = self.fields if spot.offset < self.header.end else part.fields if part else ()
+        fields: tuple[Field, ...] = ()
+        if part is None:
+            fields = self.fields
+        elif spot.offset < part.header.end:
+            fields = part.fields
         header = next((field.name for field in reversed(fields) if field.offset <= spot.offset), None)
-        if part is None or (fields and fields is not self.fields and spot.offset >= part.header.end):
-            header = header if part is None else None
         return Where(
-            line=spot.line, column=spot.column, end_column=last, header=header, part=part.path if part is not None else None
+            line=spot.line,
+            column=spot.column,
+            end_column=last,
+            header=header,
+            part=None if part is None else part.path,
         )
 
     # --- the MIME tree

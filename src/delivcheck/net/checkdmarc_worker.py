@@ -93,7 +93,7 @@ def main() -> None:
     checks = {
         "spf": checkdmarc.spf.check_spf,
         "dmarc": checkdmarc.dmarc.check_dmarc,
-        "mx": functools.partial(checkdmarc.smtp.check_mx, skip_tls=True),
+        "mx": checkdmarc.smtp.check_mx,
         "soa": checkdmarc.soa.check_soa,
         "tls-rpt": checkdmarc.smtp_tls_reporting.check_smtp_tls_reporting,
     }

@@ -1,6 +1,7 @@
 """A rule's page as text: what `explain` and `rules` print."""
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 from ..model import Example, Level, Refusal, Rule
@@ -23,7 +24,8 @@ def page(rule: Rule, levels: Mapping[str, Level], titles: Mapping[str, str], pai
             lines += wrapped(_refusal(refusal, titles), paint.width, "  ", "    ")
     lines += ["", paint("strong", "Sources")]
     for source in rule.source:
-        lines += wrapped(f"{visible(source.name)} (read {source.checked})", paint.width, "  ", "    ")
+        read = "" if source.checked == date.min else f" (read {source.checked})"  # a policy's house rule was not read anywhere
+        lines += wrapped(f"{visible(source.name)}{read}", paint.width, "  ", "    ")
         if source.url:
             lines.append(f"    {visible(source.url)}")
     for example in rule.example:
@@ -56,7 +58,7 @@ def _facts(rule: Rule, levels: Mapping[str, Level]) -> list[tuple[str, str]]:
         rows.append(("rspamd", ", ".join(rule.rspamd)))
     if rule.covers:
         rows.append(("covers", ", ".join(rule.covers)))
-    return [*rows, ("since", rule.since)]
+    return [*rows, ("since", rule.since)] if rule.since else rows
 
 
 _BASIS = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from ..model import Problem, Result, Rule, Where
 from . import frame
@@ -70,7 +71,7 @@ class Problems:
             lines += prose(page.fix, self.paint.width, LABEL)
         if result.reason is not None:
             lines += wrapped(f"and undecided: {visible(result.reason)}", self.paint.width, HANG, HANG)
-        lines.append(f"{HANG}rule  {self.paint('dim', f'delivcheck explain {result.rule}')}")
+        lines.append(f"{HANG}rule  {self.paint('dim', how_to_read(page, result.rule))}")
         return lines
 
     def short(self, result: Result) -> list[str]:
@@ -127,6 +128,12 @@ class Problems:
         """The exact record, header or line to put there: never broken, so that it can be copied."""
         first, *rest = fix.replace("\r\n", "\n").rstrip("\n").split("\n")
         return [f"{LABEL}{visible(first)}", *(f"{' ' * len(LABEL)}{visible(line)}" for line in rest)]
+
+
+def how_to_read(page: Rule | None, name: str) -> str:
+    """The command that shows a rule's page; a house rule's is shown with its policy."""
+    house = page is not None and page.source and page.source[0].checked == date.min
+    return f"{name} ({page.source[0].name})" if house and page is not None else f"delivcheck explain {name}"
 
 
 def of_the_whole(where: Where) -> bool:

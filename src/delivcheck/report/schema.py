@@ -59,42 +59,33 @@ def packaged() -> dict[str, Any]:
 
 
 def _facts() -> dict[str, Any]:
+    """Verdicts for a message; for a domain without one, what it publishes (`result` null)."""
+    text, maybe, count = {"type": "string"}, {"type": ["string", "null"]}, {"type": "integer", "minimum": 0}
+    spf = {"domain": text, "identity": {"enum": ["mailfrom", "helo"]}, "lookups": count, "voids": count}
+    dkim = {
+        "result": {"enum": [*DkimResult, None]},
+        **dict.fromkeys(("domain", "selector", "algorithm", "reason"), maybe),
+        "bits": {"type": ["integer", "null"], "minimum": 0},
+    }
+    dmarc = {"domain": text, "policy": {"enum": ["none", "quarantine", "reject", None]}, "organizational_domain": maybe}
+    aligned = {"type": ["boolean", "null"]}
     return {
         "type": "object",
         "properties": {
-            "spf": _or_unknown(
-                {
-                    "result": {"enum": list(SpfResult)},
-                    "domain": {"type": "string"},
-                    "identity": {"enum": ["mailfrom", "helo"]},
-                    "lookups": {"type": "integer", "minimum": 0},
-                    "voids": {"type": "integer", "minimum": 0},
-                }
+            "spf": _any_of(
+                {"result": {"enum": list(SpfResult)}, **spf},
+                {"result": {"type": "null"}, "record": maybe, **spf},
             ),
-            "dkim": {
-                "anyOf": [
-                    _unknown(),
-                    {
-                        "type": "array",
-                        "items": _all_of(
-                            {
-                                "result": {"enum": list(DkimResult)},
-                                **{key: {"type": ["string", "null"]} for key in ("domain", "selector", "algorithm", "reason")},
-                                "bits": {"type": ["integer", "null"], "minimum": 0},
-                            }
-                        ),
-                    },
-                ]
-            },
-            "dmarc": _or_unknown(
+            "dkim": {"anyOf": [_unknown(), {"type": "array", "items": _all_of(dkim)}]},
+            "dmarc": _any_of(
                 {
                     "result": {"enum": list(DmarcResult)},
-                    "domain": {"type": "string"},
-                    "policy": {"enum": ["none", "quarantine", "reject", None]},
-                    "organizational_domain": {"type": ["string", "null"]},
-                    **{key: {"type": ["boolean", "null"]} for key in ("spf_aligned", "dkim_aligned")},
+                    **dmarc,
+                    "spf_aligned": aligned,
+                    "dkim_aligned": aligned,
                     "rfc7489_result": {"enum": list(DmarcResult)},
-                }
+                },
+                {"result": {"type": "null"}, **dmarc, "record": maybe, "record_at": maybe},
             ),
             "second_opinion": {"anyOf": [_unknown(), _opinions()]},
         },
@@ -129,5 +120,5 @@ def _unknown() -> dict[str, Any]:
     return _all_of({"unknown": {"type": "string"}})
 
 
-def _or_unknown(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [_all_of(properties), _unknown()]}
+def _any_of(*shapes: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [_unknown(), *map(_all_of, shapes)]}

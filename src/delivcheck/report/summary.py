@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ..model import Outcome, Outlook, Result, TargetReport
+from ..model import Outcome, Outlook, Result, TargetKind, TargetReport
 from .paint import Paint, cells, visible, wrapped
 from .words import number
 
@@ -16,38 +16,49 @@ _ROLES = {"pass": "pass", "fail": "error", "permerror": "error", "unknown": "unk
 _OUTLOOKS = {"would-reject": "error", "unknown": "unknown", "no-known-blocker": "pass"}
 
 
-def facts(shown: Mapping[str, Any], paint: Paint) -> list[str]:
-    """SPF, DKIM and DMARC, one line each; a signature each for DKIM."""
-    rows: list[tuple[str, str, str]] = []
+def facts(target: TargetReport, paint: Paint) -> list[str]:
+    """SPF, DKIM and DMARC, one line each, a signature or key each for DKIM: verdicts, or for a domain what it publishes."""
+    rows: list[tuple[str, str | None, str]] = []
     for name, key, say in (("SPF", "spf", _spf), ("DKIM", "dkim", _dkim), ("DMARC", "dmarc", _dmarc)):
-        value = shown.get(key)
+        value = target.facts.get(key)
         if value is None:
             continue
         several = value if isinstance(value, list) else [value]
         if not several:
-            rows.append((name, "none", "no signature"))
+            rows.append((name, "none", _NO_KEY if target.kind is TargetKind.DOMAIN else "no signature"))
         for position, one in enumerate(several):
             label = name if position == 0 else ""
-            rows.append((label, "unknown", one["unknown"]) if "unknown" in one else (label, str(one["result"]), say(one)))
-    if not rows:
-        return []
-    wide = max(len(result) for _, result, _ in rows)
+            if "unknown" in one:
+                rows.append((label, "unknown", one["unknown"]))
+            else:
+                rows.append((label, one["result"], say(one)))
+    wide = max((len(result) for _, result, _ in rows if result is not None), default=0)
     lines: list[str] = []
     for label, result, text in rows:
-        said = wrapped(visible(text), paint.width, f"{label:<7}{result:<{wide}}  ")
-        said[0] = said[0][:7] + paint(_ROLES.get(result, "warning"), result) + said[0][7 + len(result) :]
+        head = f"{label:<7}" if result is None else f"{label:<7}{result:<{wide}}  "
+        said = wrapped(visible(text), paint.width, head)
+        if result is not None:
+            said[0] = said[0][:7] + paint(_ROLES.get(result, "warning"), result) + said[0][7 + len(result) :]
         lines += said
     return lines
 
 
+_NO_KEY = "no key under the selectors that were tried; --selector names yours"
+
+
 def _spf(spf: Mapping[str, Any]) -> str:
-    identity = {"mailfrom": "MAIL FROM", "helo": "EHLO name"}.get(str(spf["identity"]), spf["identity"])
     voids = f", {number(spf['voids'], 'void look-up')}" if spf["voids"] else ""
-    return f"{spf['domain']} ({identity}), {spf['lookups']} of {SPF_LOOKUPS} look-ups{voids}"
+    spent = f"{spf['lookups']} of {SPF_LOOKUPS} look-ups{voids}"
+    if spf["result"] is None:
+        return f"{_clipped(spf['record'])} ({spent})" if spf["record"] else "no record"
+    identity = {"mailfrom": "MAIL FROM", "helo": "EHLO name"}.get(str(spf["identity"]), spf["identity"])
+    return f"{spf['domain']} ({identity}), {spent}"
 
 
 def _dkim(dkim: Mapping[str, Any]) -> str:
-    parts = [dkim["domain"] or "no domain", f"selector {dkim['selector']}" if dkim["selector"] else "no selector"]
+    parts = [f"selector {dkim['selector']}" if dkim["selector"] else "no selector"]
+    if dkim["result"] is not None:
+        parts.insert(0, dkim["domain"] or "no domain")
     if dkim["algorithm"]:
         parts.append(str(dkim["algorithm"]))
     if dkim["bits"]:
@@ -59,11 +70,23 @@ _ALIGNED = {True: "aligned", False: "not aligned", None: "not known"}
 
 
 def _dmarc(dmarc: Mapping[str, Any]) -> str:
+    if dmarc["result"] is None:
+        if not dmarc["record"]:
+            return "no record"
+        elsewhere = dmarc["record_at"] not in {None, dmarc["domain"]}
+        return _clipped(dmarc["record"]) + (f" (at {dmarc['record_at']})" if elsewhere else "")
     policy = f"p={dmarc['policy']}" if dmarc["policy"] else "no policy record"
     parts = [dmarc["domain"], policy, f"SPF {_ALIGNED[dmarc['spf_aligned']]}", f"DKIM {_ALIGNED[dmarc['dkim_aligned']]}"]
     if dmarc["rfc7489_result"] != dmarc["result"]:
         parts.append(f"by RFC 7489 (Public Suffix List): {dmarc['rfc7489_result']}")
     return ", ".join(parts)
+
+
+MAX_RECORD = 160  # characters of a published record; two lines of a narrow terminal
+
+
+def _clipped(record: str) -> str:
+    return record if len(record) <= MAX_RECORD else record[: MAX_RECORD - 1] + "…"
 
 
 def second_opinion(shown: Mapping[str, Any], paint: Paint) -> list[str]:

@@ -11,7 +11,7 @@ from ..model import Level, Outcome, Report, Result, Rule, TargetKind, TargetRepo
 from ..records.names import BadName, to_ascii
 from . import summary
 from .paint import Paint, flowed, visible, wrapped
-from .problems import Problems, Source
+from .problems import Problems, Source, how_to_read
 from .words import Exit, number, run_totals, verdict_sentence
 
 CLASS_RULE = "class/undeclared"
@@ -64,7 +64,7 @@ class TextReport:
             if self.verbosity > 0:
                 lines += _block(summary.every(target, self.paint))
             if self.single or self.verbosity > 0:
-                lines += _block(summary.facts(target.facts, self.paint))
+                lines += _block(summary.facts(target, self.paint))
                 lines += _block(summary.second_opinion(target.facts, self.paint))
                 lines += _block(summary.outlook(target.providers, self.titles, self.paint))
                 lines += _block(summary.not_judged(target, self.paint))
@@ -148,7 +148,9 @@ class TextReport:
         steps: list[str] = []
         worst = self._worst(judged)
         if worst is not None and worst.rule != CLASS_RULE:
-            steps.append(f"delivcheck explain {worst.rule}")
+            told = how_to_read(self.rules.get(worst.rule), worst.rule)
+            if told.startswith("delivcheck "):
+                steps.append(told)
         if any(_undeclared(one) for one in judged):
             steps.append(self._again("--class", "bulk"))
         elif any(one.kind is TargetKind.MESSAGE for one in judged) and "--mail-from" not in self.command and not steps:

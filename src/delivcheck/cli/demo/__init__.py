@@ -80,7 +80,7 @@ def _one(name: str, style: Any, verbosity: int) -> tuple[str, str]:
     checker = api.Checker(options)
     started = time.monotonic()
     target, given = asyncio.run(_examine(checker, name, sent))
-    made = TextReport(output.pages(), "bulk", style, output.titles(), verbosity)
+    made = TextReport(checker.book.rules, "bulk", style, output.titles(), verbosity)
     return made.target(target, given, api.report([target], options, started)), str(target.verdict)
 
 
