@@ -16,7 +16,7 @@ BOOK = catalog.assemble(strict=False)
 RULES = pytest.mark.parametrize("rule", BOOK.rules.values(), ids=list(BOOK.rules))
 
 
-def _reads_dns(rule):
+def reads_dns(rule):
     """Whether a fact this rule needs is made with DNS, from a message or from a domain."""
     check = BOOK.checks[rule.id]
     given = [
@@ -43,7 +43,7 @@ def test_a_page_shows_failing_then_passing_then_unknown_where_dns_is_involved(ru
     outcomes = [example.is_ for example in rule.example]
     assert outcomes[0] == "fail"
     assert "pass" in outcomes
-    if _reads_dns(rule):
+    if reads_dns(rule):
         assert "unknown" in outcomes
 
 

@@ -1,7 +1,7 @@
 """`poe bench`: what we cost beside the packages we stand on, as ratios within one run.
 
-Two commands that do the same work take turns, A B A B …, so that a machine whose speed drifts slows both. Figures are medians of
-the pairwise ratios A/B with their least and greatest; never a test, since times on a shared machine prove nothing alone.
+Two commands that do the same work take turns, A B A B …, so that a machine whose speed drifts slows both. Figures are medians
+of the pairwise ratios A/B with their least and greatest; never a test, since times on a shared machine prove nothing alone.
 """
 
 import asyncio

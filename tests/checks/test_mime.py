@@ -273,12 +273,13 @@ def test_the_providers_that_refuse_a_size_are_named(monkeypatch):
     monkeypatch.setattr(
         size, "_BOOK", {"limit": {"a": {"title": "Ours", "octets": 10}, "b": {"title": "Theirs", "octets": 10**9}}}
     )
-    assert "more than Ours take" in said("size/too-large", text("x"), warn_octets=20, max_octets=30)[0]
+    assert "more than Ours take" in said("size/too-large", text("x"), max_octets=30)[0]
 
 
 def test_limits_come_from_the_dated_file():
     options = BOOK.checks["size/too-large"].options
-    assert options == {"warn-octets": 20_000_000, "max-octets": 25_000_000}
+    assert options == {"max-octets": 25_000_000}
+    assert BOOK.checks["size/too-large-for-icloud"].options == {"max-octets": 20_000_000}
 
 
 def test_a_message_with_nothing_but_a_text_has_nothing_to_tell_of():
@@ -299,6 +300,6 @@ def test_an_opaque_archive_is_no_blocked_one():
 
 def test_a_part_that_declares_nothing_is_placed_by_itself():
     data = mixed("\n" + "x" * 400)
-    (problem,) = judge("size/too-large", data, warn_octets=20, max_octets=30).problems
+    (problem,) = judge("size/too-large", data, max_octets=30).problems
     assert problem.where.part == "1"
     assert problem.where.line == 6

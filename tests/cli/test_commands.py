@@ -9,12 +9,15 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from delivcheck import __version__
 from delivcheck.cli import COMMANDS
 from tests.cli.conftest import MESSAGE, environment
+
+FULL = Path("/dev/full")
 
 HEAVY = (
     "dns",
@@ -194,6 +197,62 @@ def test_control_c_ends_quietly_with_130(silence, silent_server):
     assert running.returncode == 130
     assert out == b""
     assert errors.strip() == b"delivcheck: interrupted"
+
+
+def test_control_c_does_not_wait_for_standard_input():
+    with subprocess.Popen(
+        [sys.executable, "-m", "delivcheck", "message", "-", "--offline"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as running:
+        running.stdin.write(MESSAGE)
+        running.stdin.flush()
+        time.sleep(5)
+        running.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        errors = running.stderr.read()
+        code = running.wait(30)
+    assert (code, errors.strip()) == (130, b"delivcheck: interrupted")
+    assert time.monotonic() - started < 10
+
+
+def test_json_lines_come_while_standard_input_is_still_open(tmp_path):
+    (tmp_path / "z").write_text("$ORIGIN example.com.\n@ IN SOA a b 1 2 3 4 5\n")
+    with subprocess.Popen(
+        [sys.executable, "-m", "delivcheck", "domain", "-", "--zone", "z", "--zone-only", "-f", "jsonl"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+        env=environment(),
+    ) as running:
+        for name in ("one.example", "two.example"):
+            running.stdin.write(f"{name}\n".encode())
+            running.stdin.flush()
+            assert json.loads(running.stdout.readline())["target"] == name
+        running.stdin.close()
+        assert running.wait(30) in {0, 1, 4}
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no full device there")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_full_disk_is_no_fault_of_ours(message, form):
+    with FULL.open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "delivcheck", "message", str(message), "--offline", "-f", form],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (2, b"delivcheck: standard output: No space left on device\n")
+
+
+def test_without_standard_streams_nothing_breaks(message):
+    command = f"exec {sys.executable} -m delivcheck message {message} --offline <&- >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, env=environment(), check=False)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_a_silent_name_server_is_unknown_inside_the_timeout(process, silent_server):

@@ -8,7 +8,7 @@ import re
 from ipaddress import IPv4Address, ip_network
 
 from ..engine import rule
-from ..facts.answers import proves_name
+from ..facts.answers import no_answer, proves_name
 from ..facts.hosts import Ehlo, MailHosts, MxHost, ReverseDns, is_bogus
 from ..facts.identity import FromDomain, SendingHost
 from ..facts.roots import Declared
@@ -21,6 +21,7 @@ from ..model import (
     NoSuchName,
     NotApplicable,
     Problem,
+    Question,
     Unavailable,
     Undetermined,
     Where,
@@ -89,6 +90,10 @@ def no_soa(hosts: MailHosts) -> Findings:
 @rule("dns/bad-mx")
 def bad_mx(hosts: MailHosts) -> Findings:
     for _, one in hosts.domains:
+        mx = one.answers["MX"]
+        if isinstance(mx, Failed):
+            unanswered = no_answer(Question(one.domain, "MX"), mx)
+            yield Undetermined(unanswered.reason, unanswered.where)
         for host in one.mx:
             record = f"{host.preference} {host.name or '.'}"
             where = Where(name=one.domain, type="MX", record=record, span=(len(record) - len(host.name or "."), len(record)))

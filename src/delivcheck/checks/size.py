@@ -3,27 +3,32 @@
 from ..engine import rule
 from ..facts.content import data, place
 from ..mime.message import Message, Part
-from ..model import Findings, Level, Problem
+from ..model import Findings, Problem
 
 _BOOK = data("size-limits")
-WARN_OCTETS: int = _BOOK["warn"]
 MAX_OCTETS: int = _BOOK["error"]
+ICLOUD_OCTETS: int = _BOOK["limit"]["icloud"]["octets"]
 
 
 @rule("size/too-large")
-def too_large(message: Message, *, warn_octets: int = WARN_OCTETS, max_octets: int = MAX_OCTETS) -> Findings:
+def too_large(message: Message, *, max_octets: int = MAX_OCTETS) -> Findings:
+    if message.size > max_octets:
+        yield _problem(message, max_octets)
+
+
+@rule("size/too-large-for-icloud")
+def too_large_for_icloud(message: Message, *, max_octets: int = ICLOUD_OCTETS) -> Findings:
+    if max_octets < message.size <= MAX_OCTETS:  # above that the other rule tells
+        yield _problem(message, max_octets)
+
+
+def _problem(message: Message, limit: int) -> Problem:
     # Catalogue T080: limits apply to the message as encoded. RFC 1870 section 3 counts so too, before dots are doubled.
-    size = message.size
-    if size <= warn_octets:
-        return
-    level, limit = (None, max_octets) if size > max_octets else (Level.WARNING, warn_octets)
-    takers = [one["title"] for one in _BOOK["limit"].values() if one["octets"] < size]
+    takers = [one["title"] for one in _BOOK["limit"].values() if one["octets"] < message.size]
     whose = f", more than {' and '.join(takers)} take" if takers else ""
     largest = max(message.leaves, key=lambda part: len(part.body), default=message.root)
-    what = f"{size} octets on the wire, the limit is {limit}{whose}; {len(largest.body)} of them are {_name(largest)}"
-    yield Problem(
-        what, place(largest, "content-type", "content-disposition") if largest is not message.root else largest.at, level
-    )
+    what = f"{message.size} octets on the wire, the limit is {limit}{whose}; {len(largest.body)} of them are {_name(largest)}"
+    return Problem(what, largest.at if largest is message.root else place(largest, "content-type", "content-disposition"))
 
 
 def _name(part: Part) -> str:

@@ -81,5 +81,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     with faults.gathered(arguments) as ending:
         result: Any = root.main(args=arguments, prog_name="delivcheck", standalone_mode=False, obj=arguments)
         ending.code = result if isinstance(result, int) else 0
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     return ending.code

@@ -52,7 +52,7 @@ def command(domains: tuple[str, ...], **given: Any) -> int:
 def _jobs(domains: tuple[str, ...], from_file: str | None, settings: dict[str, Any]) -> Iterator[Job]:
     for name in domains:
         if name == "-":
-            yield from _listed("standard input", sys.stdin.buffer, settings)
+            yield from _listed("standard input", _stdin_lines(), settings)
         else:
             yield _job(name, settings)
     if from_file is not None:
@@ -66,6 +66,17 @@ def _jobs(domains: tuple[str, ...], from_file: str | None, settings: dict[str, A
         except OSError as error:
             text = error.strerror or str(error)
             yield Job(printable(from_file), TargetKind.DOMAIN, error=text[:1].lower() + text[1:])
+
+
+def _stdin_lines() -> Iterator[bytes]:
+    """The lines of standard input, each as soon as it is there."""
+    from .inputs import stdin_chunks
+
+    rest = b""
+    for chunk in stdin_chunks() if sys.stdin is not None else ():
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    yield rest
 
 
 def _listed(name: str, lines: Iterable[bytes], settings: dict[str, Any]) -> Iterator[Job]:

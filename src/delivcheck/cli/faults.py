@@ -26,6 +26,10 @@ _USERS_OWN = {  # errors that say in one line what the user gave wrongly; looked
 _LOGGER = "delivcheck"
 
 
+class OutputError(Exception):
+    """Standard output or a file of --output takes no more: a full disk, say."""
+
+
 class ReaderGone(Exception):  # noqa: N818 -- reads well in an except clause
     """Who reads our standard output has closed it. No BrokenPipeError: click would make its own end of that."""
 
@@ -76,6 +80,10 @@ def gathered(arguments: Sequence[str]) -> Iterator[Ending]:
     except (ReaderGone, BrokenPipeError):
         ending.code = PIPE
         _let_go_of_stdout()
+    except OutputError as error:
+        say(str(error))
+        ending.code = USAGE
+        _let_go_of_stdout()
     except Exception as error:  # noqa: BLE001 -- the outermost one: nothing may reach the user as a bare traceback
         if isinstance(error, _users_own()):
             say(str(error))
@@ -95,6 +103,8 @@ def say(line: str) -> None:
     """One line on stderr, in our name; what a file name or a record put into it cannot act on the terminal."""
     from ..report.paint import visible
 
+    if sys.stderr is None:
+        return
     text = f"delivcheck: {visible(line)}\n"
     encoding = sys.stderr.encoding or "ascii"
     with contextlib.suppress(OSError):
@@ -132,6 +142,8 @@ def _users_own() -> tuple[type[BaseException], ...]:
 
 def _let_go_of_stdout() -> None:
     """Who reads us has gone: what is still buffered goes nowhere, and the interpreter's own flush at exit stays silent."""
+    if sys.stdout is None:
+        return
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

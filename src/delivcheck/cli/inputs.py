@@ -6,16 +6,16 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from ..mime import storage
 
 MAX_MESSAGE = 157_286_400  # octets, 150 MB: the largest message that Exchange Online lets an administrator allow
 MAX_MBOX = 2**31 - 1  # octets of a whole mbox; they are read in one piece
 
+CHUNK = 65_536  # octets read at a time: what a Linux pipe holds
 HEAD = 65_536  # octets in which a header has to begin to show
 
 STDIN = "-"
@@ -58,7 +58,20 @@ def _from_stdin() -> Iterator[Input]:
     if sys.stdin is None:
         yield Input(STDIN, error="there is no standard input")
         return
-    yield from _from_stream(STDIN, sys.stdin.buffer)
+    yield from _from_stream(STDIN, _read_stdin)
+
+
+def stdin_chunks() -> Iterator[bytes]:
+    """Standard input as it comes, past Python's own buffer: a thread that waits in that one breaks the interpreter's exit."""
+    while chunk := os.read(sys.stdin.fileno(), CHUNK):
+        yield chunk
+
+
+def _read_stdin(wanted: int) -> bytes:
+    got = bytearray()
+    while len(got) < wanted and (chunk := os.read(sys.stdin.fileno(), min(CHUNK, wanted - len(got)))):
+        got += chunk
+    return bytes(got)
 
 
 def _from_path(path: Path) -> Iterator[Input]:
@@ -69,7 +82,7 @@ def _from_path(path: Path) -> Iterator[Input]:
             yield from _from_folder(path)
             return
         with path.open("rb") as file:
-            yield from _from_stream(name, file)
+            yield from _from_stream(name, file.read)
     except OSError as error:
         yield Input(name, error=_why(error))
     except ValueError as error:  # a NUL in the path
@@ -96,10 +109,10 @@ def _below(folder: Path) -> Iterator[Path]:
                 yield here / name
 
 
-def _from_stream(name: str, stream: BinaryIO) -> Iterator[Input]:
-    head = stream.read(HEAD)
+def _from_stream(name: str, read: Callable[[int], bytes]) -> Iterator[Input]:
+    head = read(HEAD)
     if storage.is_mbox(head):
-        octets = head + stream.read(MAX_MBOX - len(head) + 1)
+        octets = head + read(MAX_MBOX - len(head) + 1)
         if len(octets) > MAX_MBOX:
             yield Input(name, error=f"an mbox larger than {MAX_MBOX:,} octets: split it")
             return
@@ -110,7 +123,7 @@ def _from_stream(name: str, stream: BinaryIO) -> Iterator[Input]:
     if why is not None:
         yield Input(name, error=why)
         return
-    octets = head + stream.read(MAX_MESSAGE - len(head) + 1)
+    octets = head + read(MAX_MESSAGE - len(head) + 1)
     if len(octets) > MAX_MESSAGE:
         yield Input(name, error=f"larger than {MAX_MESSAGE:,} octets, more than any large provider takes")
         return

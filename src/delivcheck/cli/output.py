@@ -19,7 +19,7 @@ from ..report import concise
 from ..report.paint import MIN_COLUMNS, Paint
 from ..report.text import Given, TextReport
 from ..report.words import Exit
-from .faults import ReaderGone
+from .faults import OutputError, ReaderGone
 from .options import output_target
 
 
@@ -40,11 +40,11 @@ def paint(color: str, stream: Any = None) -> Paint:
 def write(text: str, colour: bool = False) -> None:
     """Put text on stdout; coloured text goes by rich, which knows the terminals that do not take escape sequences.
 
-    Raises ReaderGone.
+    Raises ReaderGone, OutputError.
     """
     if not text:
         return
-    with _reader():
+    with _taken():
         if colour:
             from rich.console import Console
             from rich.text import Text
@@ -59,19 +59,24 @@ def write(text: str, colour: bool = False) -> None:
 
 
 def write_octets(octets: bytes) -> None:
-    """Put octets on stdout. Raises ReaderGone."""
-    with _reader():
+    """Put octets on stdout. Raises ReaderGone, OutputError."""
+    with _taken():
         sys.stdout.flush()
         sys.stdout.buffer.write(octets)
         sys.stdout.buffer.flush()
 
 
 @contextlib.contextmanager
-def _reader() -> Iterator[None]:
+def _taken() -> Iterator[None]:
+    """What can go wrong with standard output that is no fault of ours."""
+    if sys.stdout is None:
+        raise ReaderGone
     try:
         yield
     except BrokenPipeError:
         raise ReaderGone from None
+    except OSError as error:
+        raise OutputError(f"standard output: {error.strerror or error}") from None
 
 
 class Writer:
@@ -159,6 +164,11 @@ class Sink:
         self._opened: list[BinaryIO] = []
 
     @property
+    def wants_the_number(self) -> bool:
+        """Whether it matters if there is one target or several: to text alone, which then waits for a second one."""
+        return "text" in {self.format, *(name for name, _ in self.files)}
+
+    @property
     def keeps_every_result(self) -> bool:
         """Whether the end of the run needs what passed, too: only JSON with -v does."""
         return self.verbosity > 0 and "json" in {self.format, *(name for name, _ in self.files)}
@@ -205,8 +215,11 @@ class Sink:
         self._opened.append(file)
 
         def put(octets: bytes) -> None:
-            file.write(octets)
-            file.flush()
+            try:
+                file.write(octets)
+                file.flush()
+            except OSError as error:
+                raise OutputError(f"{path}: {error.strerror or error}") from None
 
         return put
 

@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from typing import Any
 
 from .. import api
 from ..model import TargetKind, TargetReport
@@ -37,8 +40,8 @@ def check(jobs: Iterable[Job], run: Run, at_once: int) -> int:
     """Examine every job, `at_once` of them side by side, and print. Returns the exit code."""
     started = time.monotonic()
     waiting = iter(jobs)
-    first = list(itertools.islice(waiting, 2))
     sink = run.sink
+    first = list(itertools.islice(waiting, 2)) if sink.wants_the_number else []
     sink.single = len(first) < 2
     checker = api.Checker(run.options)
     sink.rules = checker.book.rules
@@ -65,9 +68,10 @@ def check(jobs: Iterable[Job], run: Run, at_once: int) -> int:
             in_order.take(number, job, target)
             done.append((number, target if sink.keeps_every_result else slim(target)))
 
-        _run(_all(itertools.chain(first, waiting), checker, at_once, known, progress))
+        pool = _Pool(checker, known, progress)
+        _unwrapped(pool.run(itertools.chain(first, waiting), at_once))
         report = api.report([target for _, target in sorted(done, key=lambda one: one[0])], run.options, started)
-        code = exit_code(report.targets, exit_zero=sink.exit_zero)
+        code = exit_code(report.targets, bug=pool.bug, exit_zero=sink.exit_zero)
         progress.clear()
         for writer in writers:
             writer.end(report, code)
@@ -76,14 +80,10 @@ def check(jobs: Iterable[Job], run: Run, at_once: int) -> int:
     return int(code)
 
 
-def _run(work: Awaitable[None]) -> None:
+def _unwrapped(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end; of several errors in the group of workers the first is the one to tell."""
-
-    async def main() -> None:
-        await work
-
     try:
-        asyncio.run(main())
+        asyncio.run(work)
     except BaseExceptionGroup as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
@@ -91,41 +91,86 @@ def _run(work: Awaitable[None]) -> None:
         raise error from None
 
 
-async def _all(
-    jobs: Iterator[Job],
-    checker: api.Checker,
-    at_once: int,
-    known: Callable[[int, Job, TargetReport], None],
-    progress: Progress,
-) -> None:
-    """A few workers over one iterator: the next input is read when somebody is free for it."""
-    numbered = enumerate(jobs)
+class _Pool:
+    """A few workers over one feed of jobs: the next input is read when somebody is free for it."""
 
-    async def work() -> None:
-        for number, job in numbered:
-            progress.name = job.name
-            known(number, job, await _examine(job, checker))
+    def __init__(self, checker: api.Checker, known: Callable[[int, Job, TargetReport], None], progress: Progress) -> None:
+        self.bug = False  # whether examining a target failed through a fault of our own
+        self._checker, self._known, self._progress = checker, known, progress
 
-    ticking = asyncio.create_task(progress.tick())
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(at_once):
-                group.create_task(work())
-    finally:
-        ticking.cancel()
+    async def run(self, jobs: Iterator[Job], at_once: int) -> None:
+        """Examine all of them."""
+        feed = _Feed(jobs)
+        ticking = asyncio.create_task(self._progress.tick())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(at_once):
+                    group.create_task(self._work(feed))
+        finally:
+            ticking.cancel()
+
+    async def _work(self, feed: _Feed) -> None:
+        async for number, job in feed:
+            self._progress.name = job.name
+            self._known(number, job, await self._examine(job))
+
+    async def _examine(self, job: Job) -> TargetReport:
+        """The report of one job, whatever happens: an input that cannot be examined does not stop the others."""
+        if job.examine is None:
+            return api.unreadable(job.name, job.kind, job.error or "unreadable")
+        try:
+            return await job.examine(self._checker)
+        except api.InputError as error:
+            return api.unreadable(job.name, job.kind, str(error))
+        except Exception as error:
+            self.bug = True
+            log.exception("examining %s failed", job.name)
+            return api.unreadable(job.name, job.kind, f"delivcheck failed here: {type(error).__name__}: {error}")
 
 
-async def _examine(job: Job, checker: api.Checker) -> TargetReport:
-    """The report of one job, whatever happens: an input that cannot be examined does not stop the others."""
-    if job.examine is None:
-        return api.unreadable(job.name, job.kind, job.error or "unreadable")
-    try:
-        return await job.examine(checker)
-    except api.InputError as error:
-        return api.unreadable(job.name, job.kind, str(error))
-    except Exception as error:
-        log.exception("examining %s failed", job.name)  # the run exits 70 for it
-        return api.unreadable(job.name, job.kind, f"delivcheck failed here: {type(error).__name__}: {error}")
+class _Feed:
+    """Numbered jobs out of an iterator that may block, on a slow pipe for one, while other targets wait for DNS.
+
+    A thread reads it, one job ahead of the workers. It is a daemon, so that Ctrl-C need not wait for the pipe.
+    """
+
+    def __init__(self, jobs: Iterator[Job]) -> None:
+        self._jobs = jobs
+        self._ready: asyncio.Queue[tuple[int, Job] | BaseException | None] = asyncio.Queue(1)
+        self._loop = asyncio.get_running_loop()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            for numbered in enumerate(self._jobs):
+                if not self._put(numbered):
+                    return
+        except BaseException as error:  # noqa: BLE001 -- whatever reading raises belongs to the run, not to this thread
+            self._put(error)
+        else:
+            self._put(None)
+
+    def _put(self, item: tuple[int, Job] | BaseException | None) -> bool:
+        """Wait until somebody wants it; False when the run is over."""
+        putting = self._ready.put(item)
+        try:
+            asyncio.run_coroutine_threadsafe(putting, self._loop).result()
+        except (RuntimeError, CancelledError):  # the loop is closed, or closing
+            putting.close()
+            return False
+        return True
+
+    def __aiter__(self) -> _Feed:
+        return self
+
+    async def __anext__(self) -> tuple[int, Job]:
+        item = await self._ready.get()
+        if isinstance(item, tuple):
+            return item
+        self._ready.put_nowait(item)  # for the other workers
+        if item is None:
+            raise StopAsyncIteration
+        raise item
 
 
 class _InOrder:

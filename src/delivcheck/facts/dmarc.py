@@ -175,14 +175,14 @@ def wrong_places(domain: str) -> tuple[str, ...]:
 @fact
 async def misplaced_records(walk: DmarcWalk, dns: Dns) -> MisplacedRecords:
     """Look at the usual wrong places, only for domains that have no record at the right one."""
-    lacking = [
-        visit
-        for domain in dict.fromkeys((walk.domain, psl_organizational_domain(walk.domain)))
-        if not (visit := walk.visit(domain)).records and visit.failure is None
-    ]
+    visits = [walk.visit(domain) for domain in dict.fromkeys((walk.domain, psl_organizational_domain(walk.domain)))]
+    lacking = [visit for visit in visits if not visit.records and visit.failure is None]
     places = [(visit.domain, name) for visit in lacking for name in wrong_places(visit.domain) if len(name) <= MAX_NAME]
     answers = await asyncio.gather(*(dns.ask(name, "TXT") for _, name in places))
-    found, unknown = [], []
+    found = []
+    unknown = [
+        no_answer(Question(f"_dmarc.{visit.domain}", "TXT"), visit.failure) for visit in visits if visit.failure is not None
+    ]
     wildcard: dict[str, str] = {}
     at_dmarc = {visit.domain: visit.texts for visit in lacking}
     for (domain, name), answer in zip(places, answers, strict=True):

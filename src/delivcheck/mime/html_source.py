@@ -196,8 +196,8 @@ def _end_of_blank(text: str, start: int) -> int:
 def _copies(tags: Sequence[RawTag]) -> int:
     """A bound on the elements that the parser makes beyond those written.
 
-    Formatting elements left open are opened again in each block that follows (HTML section 13.2.4.3), up to three of a kind: 500
-    unclosed ones before 10,000 paragraphs would make five million.
+    Formatting elements left open are opened again in each block that follows (HTML section 13.2.4.3), up to three of a kind:
+    500 unclosed ones before 10,000 paragraphs would make five million.
     """
     open_by_name: dict[str, list[Any]] = {}
     open_of_kind: dict[Any, int] = {}

@@ -18,6 +18,7 @@ CLASS_RULE = "class/undeclared"
 WAY_OUT = "its class was not declared: add --class bulk or --class transactional"
 
 MAX_AUTHOR = 120  # characters of From that the head shows
+LONGER = "60"  # seconds to suggest where DNS was too slow
 MAX_COMMAND = 200  # characters of a command line that is worth repeating
 MOST_FAILED = 5  # rules named in the closing of a run over many targets
 
@@ -153,6 +154,8 @@ class TextReport:
                 steps.append(told)
         if any(_undeclared(one) for one in judged):
             steps.append(self._again("--class", "bulk"))
+        elif any(one.verdict is Verdict.UNKNOWN for one in judged) and "--timeout" not in self.command:
+            steps.append(self._again("--timeout", LONGER))
         elif any(one.kind is TargetKind.MESSAGE for one in judged) and "--mail-from" not in self.command and not steps:
             steps.append(self._again("--mail-from", "ADDRESS", "--ip", "ADDRESS"))
         elif judged and not steps and all(one.kind is TargetKind.DOMAIN for one in judged):

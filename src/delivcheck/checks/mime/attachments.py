@@ -10,7 +10,7 @@ from ...facts.content import Attachment, Attachments, data
 from ...mime.fields import Field
 from ...mime.headers import Flagged, Parameter, ParameterFault, Parametrized
 from ...mime.message import Message, Part
-from ...model import Findings, Level, Problem, Undetermined
+from ...model import Findings, Problem, Undetermined
 
 _BOOK = data("attachments")
 BLOCKED_BY_GMAIL = frozenset(_BOOK["blocked"]["gmail"]["extensions"])
@@ -106,12 +106,18 @@ def blocked_attachment(attachments: Attachments) -> Findings:
             last = extension(member.name)
             if last in BLOCKED_BY_GMAIL:
                 yield Problem(f"{_within(member)} is of a type that Gmail refuses (.{last})", attachment.at)
-            elif last in BLOCKED_BY_OUTLOOK:
-                message = f"{_within(member)} is of a type that Outlook does not let its reader open (.{last})"
-                yield Problem(message, attachment.at, level=Level.WARNING)
         for path, trouble in attachment.contents.troubles if attachment.contents else ():
             if trouble is Trouble.LIMIT:
                 yield Undetermined(f"{' in '.join(map(_shown, path))} {trouble}", attachment.at)
+
+
+@rule("mime/withheld-attachment")
+def withheld_attachment(attachments: Attachments) -> Findings:
+    for attachment in attachments.each:
+        # Outlook looks at the name of the attachment itself, not into archives.
+        if attachment.extension in BLOCKED_BY_OUTLOOK - BLOCKED_BY_GMAIL:
+            what = f"{_shown(attachment.name or '')} is of a type that Outlook does not let its reader open (.{attachment.extension})"
+            yield Problem(what, attachment.at)
 
 
 @rule("mime/opaque-archive")

@@ -31,14 +31,15 @@ def _problems(part: Part, kinds: frozenset[DefectKind], fix: str | None = None) 
 
 
 def _long_lines(part: Part) -> Iterator[Problem]:
-    """One problem for all encoded lines that are too long, at the worst of the first."""
+    """One problem for all encoded lines that are too long, at the first that is not tolerated."""
+    if not any(defect.kind is DefectKind.ENCODED_LINE_TOO_LONG for defect in part.decoding_defects):
+        return
     lines = [line for line in part.source.lines(part.body.start, part.body.end) if line.length > MAX_ENCODED]
-    if lines:
-        first = next((line for line in lines if line.length > TOLERATED_ENCODED), lines[0])
-        level = Level.NOTE if first.length <= TOLERATED_ENCODED else None
-        more = f", and {len(lines) - 1} more lines are too long" if len(lines) > 1 else ""
-        what = f"an encoded line has {first.length} characters, {MAX_ENCODED} are allowed{more}"
-        yield Problem(what, Where(line=first.number, column=1, part=part.path), level)
+    first = next((line for line in lines if line.length > TOLERATED_ENCODED), lines[0])
+    level = Level.NOTE if first.length <= TOLERATED_ENCODED else None
+    more = f", and {len(lines) - 1} more lines are too long" if len(lines) > 1 else ""
+    what = f"an encoded line has {first.length} characters, {MAX_ENCODED} are allowed{more}"
+    yield Problem(what, Where(line=first.number, column=1, part=part.path), level)
 
 
 @rule("mime/encoded-composite")
