@@ -1,11 +1,13 @@
 """What the header rules do beside the examples on their pages: cases too large or too dull for a page, fixes, hostile input."""
 
+import asyncio
 import time
 
 import pytest
 
-from delivcheck import catalog
-from delivcheck.model import Example
+from delivcheck import catalog, policy
+from delivcheck.api import Checker, Options
+from delivcheck.model import Example, MessageClass
 from tests import examples
 
 BOOK = catalog.assemble(strict=False)
@@ -32,7 +34,7 @@ NULL = {"mail-from": "", "rcpt": ["joe@example.net"]}
     ("name", "message", "more", "outcome", "says"),
     [
         ("from-invalid", FROM.replace("news@example.org", "(x)<@a.example:n@example.org>"), {}, "fail", "a route before"),
-        ("from-invalid", "From: news @ example.org", {}, "fail", "white space or a comment inside"),
+        ("from-invalid", "From: news@ example.org", {}, "fail", "white space or a comment inside"),
         ("from-invalid", 'From: "a".b@example.org', {}, "fail", "quoted in pieces"),
         ("from-invalid", "From: news@example.org,", {}, "fail", "a comma with nothing beside it"),
         ("from-invalid", "From: John Q. Public <john@example.org>", {}, "pass", ""),
@@ -47,7 +49,7 @@ NULL = {"mail-from": "", "rcpt": ["joe@example.net"]}
         ("display-name-imitates", "From: n@example.org", {}, "pass", ""),
         ("misleading-display-name", "From: Joe <n@example.org>\nTo: ann@example.net", {}, "pass", ""),
         ("misleading-display-name", "From: Joe <n@example.org>\nTo: ann@example.net", {"envelope": NULL}, "pass", ""),
-        ("misleading-display-name", "From: joe@example.net <n@example.org>", {"envelope": NULL}, "fail", "the recipient's"),
+        ("misleading-display-name", 'From: "joe@example.net" <n@example.org>', {"envelope": NULL}, "fail", "the recipient's"),
         (
             "mixed-script-domain",
             FROM,
@@ -108,7 +110,7 @@ NULL = {"mail-from": "", "rcpt": ["joe@example.net"]}
         ("malformed-field", ": a@example.org\nFrom: a@example.org", {}, "fail", "begins with a colon"),
         (
             "malformed-field",
-            "From: a@example.org\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nX Y: 1\n\nx\n--b--\n",
+            f"Content-Type: multipart/mixed; boundary=b\n{FROM}\n--b\nContent-Type: message/rfc822\n\nX Y: 1\n\nx\n--b--\n",
             {},
             "pass",
             "",
@@ -126,7 +128,7 @@ def test_cases_that_no_page_has_room_for(name, message, more, outcome, says):
     [
         ("fake-reply", "Subject: Re: your order", "Subject: your order"),
         ("fake-reply", "Subject: =?utf-8?q?Re=3A_=C3=BC?=", None),
-        ("raw-8bit", "Subject: Año nuevo", "Subject: =?utf-8?b?QcOxbyBudWV2bw==?="),
+        ("raw-8bit", "Subject: Año nuevo", "Subject: =?utf-8?q?A=C3=B1o_nuevo?="),
         ("raw-8bit", "X-Año: 1\nTo: Jörg <j@example.org>", None),
     ],
 )
@@ -161,8 +163,9 @@ def test_one_problem_for_each_field_however_often_it_is_wrong():
 )
 def test_hostile_headers_take_linear_time(header):
     rules = {name: rule for name, rule in BOOK.rules.items() if rule.family in {"headers", "unsubscribe"}}
-    example = Example(name="", is_="", message=f"{header}\n\nText.\n")
+    options = Options(policy.load("bulk"), dns="offline", message_class=MessageClass.BULK)
+    checker = Checker(options, catalog.Catalog(rules, BOOK.checks, BOOK.providers), shown={})
     started = time.perf_counter()
-    for rule in rules.values():
-        examples.run(BOOK, rule, example)
-    assert time.perf_counter() - started < 60  # seventy rules, each with a parse of its own
+    report = asyncio.run(checker.message(f"{header}\n\nText.\n".encode()))
+    assert time.perf_counter() - started < 5
+    assert not any(result.bug is True for result in report.results)

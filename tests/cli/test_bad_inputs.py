@@ -257,6 +257,17 @@ def test_words_that_do_not_fit_are_2(run, arguments, says):
     assert one_line(ran).startswith(says)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["--mail-from", "\udce9@example.com"], ["--ip", "192.0.2.1", "--ehlo", "\udce9"], ["--selector", "\udce9"]],
+    ids=ascii,
+)
+def test_octets_that_are_not_utf_8_are_no_words(run, message, arguments):
+    ran = run("message", message, "--offline", *arguments)
+    assert ran.code == 2
+    assert one_line(ran).startswith(f"{arguments[-2]}: ")
+
+
 def test_an_output_file_that_cannot_be_written_is_2(run, message, tmp_path):
     ran = run("message", message, "--offline", "--output", "json=/dev/full/x")
     assert ran.code == 2

@@ -50,7 +50,7 @@ def test_the_list_as_json_has_pages_without_their_examples(run):
         (["--target", "domain"], lambda rule: "domain" in rule["targets"]),
         (["--target", "template", "--family", "class"], lambda rule: rule["id"] == "class/undeclared"),
     ],
-    ids=str,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "holds",
 )
 def test_the_list_can_be_filtered(run, more, holds):
     every = run("rules", "-f", "json").json["rules"]

@@ -94,6 +94,15 @@ def test_json_keeps_to_the_schema(run, message, more):
     assert value["targets"][0]["kind"] == "message"
 
 
+def test_json_brings_no_control_character_to_the_terminal(run, tmp_path):
+    acting = "\x7f\x9b31m\u202e\u2066"
+    (tmp_path / f"{acting}.eml").write_bytes(MESSAGE.replace(b"lunch", f"{{{{ {acting} }}}}".encode()))
+    for form in ("json", "jsonl"):
+        ran = run("message", tmp_path, "--offline", "-f", form, "-v")
+        assert all(character == "\n" or character.isprintable() for character in ran.out)
+        assert acting in json.loads(ran.out.splitlines()[0]).get("target", "") or acting in ran.json["targets"][0]["target"]
+
+
 def test_jsonl_has_a_line_a_target_and_nothing_else(run, message, tmp_path):
     (tmp_path / "two.eml").write_bytes(MESSAGE)
     ran = run("message", message, "two.eml", "gone.eml", "--offline", "-f", "jsonl")

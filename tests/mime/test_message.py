@@ -327,7 +327,7 @@ QP, B64 = "Content-Transfer-Encoding: quoted-printable\n", "Content-Transfer-Enc
         ("Content-Transfer-Encoding: 8bit\nContent-Type: text/plain; charset=iso-8859-1", b"\x93a\x94", "“a”", []),
         (QP + "Content-Type: text/plain; charset=iso-8859-1", b"f=FCr =\r\nx \r\ny", "für x\r\ny", [K.QP_SPACE]),
         (QP, b"=G1 100% =\r\n=", "=G1 100% ", [K.QP_ESCAPE]),
-        (QP + "Content-Type: text/plain; charset=utf-8", "ü".encode(), "ü", [K.QP_OCTET]),
+        (QP + "Content-Type: text/plain; charset=utf-8", "ü".encode(), "ü", [K.QP_OCTET, K.QP_OCTET]),
         (QP, b"x" * 77, "x" * 77, [K.ENCODED_LINE_TOO_LONG]),
         (B64, b"YWJj\r\nZGVm", "abcdef", []),
         (B64, b"YWJj!ZGVm", "abcdef", [K.BASE64_CHARACTER]),

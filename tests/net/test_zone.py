@@ -38,6 +38,7 @@ def ask(client, question):
             {"o.test SOA": ("n", "h", 1, 2, 3, 4, 5), "m.o.test MX": (5, "x.o.test")},
         ),
         ("www.o.test. A 192.0.2.1\n", "changes", "", {"www.o.test A": "192.0.2.1"}),
+        ('a.test. TXT "relative\\000name" ""\n', "z", "", {"a.test TXT": (b"relative\0name", b"")}),
         ("a.test. A 192.0.2.1\nb.test. CNAME a.test.\n", "z", "", {"a.test A": "192.0.2.1", "b.test CNAME": "a.test"}),
         ('$ORIGIN o.test.\na 60 IN TXT (\n "x"\n y ) ; z\n', "f", "o.test", {"a.o.test TXT": (b"x", b"y")}),
         ("$ORIGIN o.test.\n$ORIGIN sub\na TXT x", "f", "o.test", {"a.sub.o.test TXT": (b"x",)}),

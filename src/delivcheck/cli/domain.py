@@ -45,7 +45,7 @@ def command(domains: tuple[str, ...], **given: Any) -> int:
 
     from . import running
 
-    settings["selectors"] = (*given["selectors"], *run.config.selectors)
+    settings["selectors"] = (*options.words("--selector", given["selectors"]), *run.config.selectors)
     return running.check(_jobs(domains, given["from_file"], settings), run, given["jobs"])
 
 

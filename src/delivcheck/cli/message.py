@@ -49,7 +49,7 @@ def command(files: tuple[str, ...], **given: Any) -> int:
     settings = {
         "envelope": envelope,
         "session": session,
-        "selectors": (*given["selectors"], *run.config.selectors),
+        "selectors": (*options.words("--selector", given["selectors"]), *run.config.selectors),
         "stage": Stage.PRE_SIGN if given["pre_sign"] else Stage.POST_SIGN,
         "origin": Origin.AS_RECEIVED if given["received"] else Origin.AS_SENT,
     }

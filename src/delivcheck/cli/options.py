@@ -197,6 +197,7 @@ def session(ip: str | None, ehlo: str | None) -> Session | None:
 
     from ..facts.roots import Session
 
+    words("--ehlo", [ehlo] if ehlo is not None else [])
     if ip is None:
         if ehlo is not None:
             raise click.UsageError("--ehlo says nothing without --ip, the address it is said from", click.get_current_context())
@@ -211,17 +212,26 @@ def envelope(mail_from: str | None, rcpt: Iterable[str] = ()) -> Envelope | None
     """The envelope that --mail-from and --rcpt describe; <> and the empty string are the null sender. Raises UsageError."""
     from ..facts.roots import Envelope
 
-    to = tuple(_bare(address) for address in rcpt)
+    to = words("--rcpt", [_bare(address) for address in rcpt])
     if mail_from is None:
         if to:
             raise click.UsageError("--rcpt needs --mail-from (the null sender is '<>')", click.get_current_context())
         return None
-    sender = _bare(mail_from)
+    (sender,) = words("--mail-from", [_bare(mail_from)])
     for option, address in (("--mail-from", sender), *(("--rcpt", one) for one in to)):
         if (address or option == "--rcpt") and (not address.rpartition("@")[0] or not address.rpartition("@")[2]):
             raise click.UsageError(f"{option}: {address!r} is no address", click.get_current_context())
     ascii_only = all(address.isascii() for address in (sender, *to))
     return Envelope(sender, to, smtputf8=not ascii_only)  # RFC 6531 section 3.4
+
+
+def words(option: str, given: Iterable[str]) -> tuple[str, ...]:
+    """What was given for an option, if it is text: it goes into reports. Raises UsageError for octets that are not UTF-8."""
+    kept = tuple(given)
+    for word in kept:
+        if any("\ud800" <= character <= "\udfff" for character in word):
+            raise click.UsageError(f"{option}: {word!r} is not UTF-8", click.get_current_context())
+    return kept
 
 
 def _bare(address: str) -> str:

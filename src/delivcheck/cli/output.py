@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -64,6 +65,15 @@ def write_octets(octets: bytes) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(octets)
         sys.stdout.buffer.flush()
+
+
+# DEL, the C1 controls (which some terminals obey in UTF-8, too) and bidirectional controls; JSON leaves them as they are.
+_ACTING = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
+
+
+def inert(octets: bytes) -> bytes:
+    """The same JSON with nothing in it that a terminal obeys: such characters stand in strings alone, as their escapes."""
+    return _ACTING.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), octets)
 
 
 @contextlib.contextmanager
@@ -132,7 +142,7 @@ class JsonWriter(Writer):
 
     def end(self, report: Report, code: Exit) -> None:  # noqa: ARG002 -- the exit code is the shell's
         """Print the object."""
-        self.put(api.to_json(report, every_result=self.every) + b"\n")
+        self.put(inert(api.to_json(report, every_result=self.every)) + b"\n")
 
 
 class LinesWriter(Writer):
@@ -143,7 +153,7 @@ class LinesWriter(Writer):
 
     def known(self, target: TargetReport) -> None:
         """Print the line."""
-        self.put(api.to_json(target, every_result=self.every) + b"\n")
+        self.put(inert(api.to_json(target, every_result=self.every)) + b"\n")
 
 
 class Sink:

@@ -76,7 +76,7 @@ def command(domain: str, **given: Any) -> int:
     if given["format"] == "json":
         import msgspec
 
-        output.write_octets(msgspec.json.encode(spftree.plain(tree, verdict, evaluated)) + b"\n")
+        output.write_octets(output.inert(msgspec.json.encode(spftree.plain(tree, verdict, evaluated))) + b"\n")
     else:
         style = output.paint(given["color"])
         output.write(spftree.text(tree, verdict, evaluated, style), style.colour)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from .. import rulefiles
@@ -24,14 +23,9 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # [MS-CFB] section 2.2
 _VBA_STORAGE = "_VBA_PROJECT".encode("utf-16-le")  # [MS-OVBA] section 2.2.1; directory entries are UTF-16
 
 
-@lru_cache(maxsize=1)
-def _book() -> Mapping[str, Any]:
-    return rulefiles.load()["data"]  # type: ignore[no-any-return]
-
-
 def data(name: str) -> Mapping[str, Any]:
-    """One dated file of `rules/data`, by name without suffix; read once."""
-    return _book()[name]  # type: ignore[no-any-return]
+    """One dated file of `rules/data`, by name without suffix."""
+    return rulefiles.load()["data"][name]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)

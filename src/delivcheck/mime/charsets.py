@@ -76,6 +76,7 @@ def codec_of(name: str) -> str | None:
     return found.name
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _C1 = re.compile(rb"[\x80-\x9f]")
 
 
@@ -94,13 +95,15 @@ def decode(data: bytes, name: str | None) -> Decoded:
     if codec == "iso8859-1" and _C1.search(data):
         return Decoded(data.decode("cp1252", "replace"), "cp1252")
     try:
-        return Decoded(data.decode(codec), codec)
+        text = data.decode(codec)
+        # UTF-7 can spell half a surrogate pair, which no output encoding takes.
+        return Decoded(_SURROGATE.sub("\ufffd", text) if codec == "utf-7" else text, codec)
     except UnicodeDecodeError as error:
         fault = error.start
     except (UnicodeError, ValueError):  # some codecs raise without a place
         fault = 0
     try:
-        return Decoded(data.decode(codec, "replace"), codec, fault)
+        return Decoded(_SURROGATE.sub("\ufffd", data.decode(codec, "replace")), codec, fault)
     except (UnicodeError, ValueError):
         return Decoded(data.decode("latin-1"), "latin-1", fault)
 

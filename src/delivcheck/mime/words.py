@@ -1,6 +1,5 @@
 """Encoded-words (RFC 2047): found as written, decoded one by one, with every fault named."""
 
-import binascii
 import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -10,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .charsets import codec_of, decode
+from .encodings import decode_base64, is_base64
 
 MAX_WORD = 75  # characters with all delimiters, RFC 2047 section 2
 
@@ -17,7 +17,6 @@ MAX_WORD = 75  # characters with all delimiters, RFC 2047 section 2
 _WORD = re.compile(r"=\?([^?\s]+)\?([^?\s]*)\?([^?\r\n]*)\?=|=\?([^?\s]{1,75})\?([bBqQ])\?([^ \t\r\n]*)")
 _BAD_Q = re.compile(r"=(?![0-9A-Fa-f]{2})|[^\x20-\x7e]|\?")
 _Q_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
-_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=]")
 _TOKEN = re.compile(r"[^\x00-\x20()<>@,;:\"/\[\]?.=\x7f-\U0010ffff]+\Z")  # RFC 2047 section 2: no especials
 _OPENERS, _CLOSERS = " \t\r\n(", " \t\r\n)"
 
@@ -159,12 +158,8 @@ def _word(found: re.Match[str], value: str) -> EncodedWord:
 
 def _base64(payload: str) -> tuple[bytes, bool]:
     """Decode as far as it goes; tell whether all of it was right."""
-    try:
-        return binascii.a2b_base64(payload.encode("ascii", "replace"), strict_mode=True), True
-    except binascii.Error:
-        digits = _NOT_BASE64.sub("", payload).partition("=")[0]
-    digits = digits[: len(digits) - (len(digits) % 4 == 1)]  # six bits are no octet
-    return binascii.a2b_base64(digits + "=" * (-len(digits) % 4)), False
+    octets = payload.encode("ascii", "replace")
+    return decode_base64(octets), is_base64(octets)
 
 
 def _q(payload: str) -> bytes:

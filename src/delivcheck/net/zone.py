@@ -28,7 +28,6 @@ TTL = (
 
 _DIRECTIVES = ("$ORIGIN", "$TTL")  # not $INCLUDE, which reads other files, nor BIND's $GENERATE, which has no bound
 _NOWHERE = dns.name.Name((b"relative\0name", b""))  # stands for an origin that is not known
-_NOWHERE_OCTETS = b"\x0drelative\0name\0"
 _SUFFIXES = (".zone", ".db", ".dns", ".txt")  # what people append to a zone's name
 _PREFIXES = ("db.", "pri.")  # and put before it: Debian, SUSE
 
@@ -140,8 +139,8 @@ class _Collector:
         """Take one record."""
         line = self._tokenizer.began
         nowhere = name.is_subdomain(_NOWHERE)
-        if self.relative is None and (nowhere or _NOWHERE_OCTETS in (rdata.to_wire() or b"")):
-            self.relative = line
+        if self.relative is None and self._origin == _NOWHERE and (nowhere or rdata.to_text(_NOWHERE) != rdata.to_text()):
+            self.relative = line  # the record is written differently when names below nowhere are written relatively
         if rdata.rdtype == dns.rdatatype.SOA and self.apex is None and not nowhere:
             self.apex = name
         key = (wire.name_text(name), dns.rdatatype.to_text(rdata.rdtype))

@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from ...engine import rule
 from ...facts.dkim import DkimSignatures
@@ -15,7 +16,7 @@ from ...mime.message import Message
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Where
 from ...records.names import BadName, has_public_suffix, psl_organizational_domain, to_ascii
 from ...records.scripts import mixed_scripts
-from . import TOP
+from . import TOP, Places
 
 MAX_NAME = 60  # characters of a display name; ours (catalogue HDR028)
 
@@ -62,17 +63,18 @@ def from_invalid(fields: AddressFields) -> Findings:
     if author.found is None:
         yield Problem(f"From cannot be read: {author.fault}", author.fault_at)
         return
+    place = Places()
     for item in author.found:
         if isinstance(item, Group):
             # RFC 6854 allows a group; it names no author, so there is no domain for DMARC
             what = "a group" if item.mailboxes else "a group without a mailbox"
-            yield Problem(f"From is {what}", author.field.where(*item.span))
+            yield Problem(f"From is {what}", place(author.field, item.span))
     for box in author.mailboxes:
         if fault := domain_fault(box):
-            yield Problem(f"{fault} in From", author.field.where(*box.domain_span))
+            yield Problem(f"{fault} in From", place(author.field, box.domain_span))
     for flag in author.found.obsolete:
         if flag.form in _OBSOLETE:
-            yield Problem(f"From has {_OBSOLETE[flag.form]}", author.field.where(*flag.span))
+            yield Problem(f"From has {_OBSOLETE[flag.form]}", place(author.field, flag.span))
 
 
 def domain_fault(box: Mailbox) -> str | None:
@@ -174,33 +176,37 @@ def mixed_script_domain(
     links: Links | NotApplicable | Unavailable,
 ) -> Findings:
     told = set()
-    for what, name, where in (*_named_domains(fields, signatures, envelope), *_link_hosts(links)):
-        if (what, name) in told:
-            continue
-        told.add((what, name))
-        found = mixed_scripts(name)
-        if found is not None:
-            label, scripts = found
-            yield Problem(f"{what}: “{label}” mixes {' and '.join(scripts)}", where)
+    for what, name, place in (*_named_domains(fields, envelope), *_signing_domains(signatures), *_link_hosts(links)):
+        if (what, name) not in told:
+            told.add((what, name))
+            found = mixed_scripts(name)
+            if found is not None:
+                label, scripts = found
+                yield Problem(f"{what}: “{label}” mixes {' and '.join(scripts)}", place())
 
 
-def _named_domains(
-    fields: AddressFields, signatures: DkimSignatures | NotApplicable | Unavailable, envelope: Envelope | NotApplicable
-) -> Iterator[tuple[str, str, Where | None]]:
-    """Every domain that Gmail's guidelines name: what it is, the name, the place."""
+_Named = Iterator[tuple[str, str, Callable[[], Where | None]]]  # what the domain is, the domain, how to find its place
+
+
+def _named_domains(fields: AddressFields, envelope: Envelope | NotApplicable) -> _Named:
+    """The domains that Gmail's guidelines name: of the sender, of Reply-To, of the envelope."""
     for one in fields.of("from", "sender", "reply-to"):
         for box in one.mailboxes:
-            yield f"the domain in {one.field.name}", box.domain, one.field.where(*box.domain_span)
+            yield f"the domain in {one.field.name}", box.domain, partial(one.field.where, *box.domain_span)
     if isinstance(envelope, Envelope):
-        yield "the domain in MAIL FROM", envelope.mail_from.rpartition("@")[2], None
+        yield "the domain in MAIL FROM", envelope.mail_from.rpartition("@")[2], lambda: None
+
+
+def _signing_domains(signatures: DkimSignatures | NotApplicable | Unavailable) -> _Named:
+    """The authenticating domains."""
     if isinstance(signatures, DkimSignatures):
         for field, signature in signatures.readable:
-            yield "d= of a DKIM signature", signature.domain, field.where("d")
+            yield "d= of a DKIM signature", signature.domain, partial(field.where, "d")
 
 
-def _link_hosts(links: Links | NotApplicable | Unavailable) -> Iterator[tuple[str, str, Where | None]]:
+def _link_hosts(links: Links | NotApplicable | Unavailable) -> _Named:
+    """The payload domains."""
     if isinstance(links, Links):
         for link in links.each:
-            name = link.host_ascii or ""
-            if "xn--" in name:
-                yield "the host of a link", name, link.at
+            if "xn--" in (link.host_ascii or ""):
+                yield "the host of a link", link.host_ascii or "", partial(getattr, link, "at")

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 
 from ...engine import rule
-from ...facts.headers import ADDRESS_FIELDS, AddressFields
+from ...facts.headers import ADDRESS_FIELDS, Addressed, AddressFields
 from ...facts.roots import Declared, Envelope
-from ...mime.message import Message
-from ...model import Findings, MessageClass, NotApplicable, Problem, Undetermined, Where
-from . import TOP
+from ...mime.headers import Mailbox
+from ...mime.message import Field, Message
+from ...model import Findings, MessageClass, NotApplicable, Problem, Undetermined
+from . import TOP, Places
 
 MAX_RECIPIENTS = 100  # RFC 5321 section 4.5.3.1.8: every server takes that many
 MAX_LOCAL = 64  # octets, section 4.5.3.1.1
@@ -38,12 +39,13 @@ def no_recipient(fields: AddressFields, declared: Declared) -> Findings:
 
 @rule("headers/recipients-shown")
 def recipients_shown(fields: AddressFields) -> Findings:
-    shown: dict[str, Where] = {}
+    shown: dict[str, tuple[Addressed, Mailbox]] = {}
     for one in fields.of("to", "cc"):
         for box in one.mailboxes:
-            shown.setdefault(box.address.casefold(), one.where(box))
+            shown.setdefault(box.address.casefold(), (one, box))
     if len(shown) > 1:
-        yield Problem(f"To and Cc show {len(shown)} addresses", list(shown.values())[1])
+        field, second = list(shown.values())[1]
+        yield Problem(f"To and Cc show {len(shown)} addresses", field.where(second))
 
 
 @rule("headers/too-many-recipients")
@@ -88,28 +90,37 @@ def null_sender(message: Message, envelope: Envelope) -> Findings:
 
 @rule("headers/address-too-long")
 def address_too_long(fields: AddressFields, envelope: Envelope | NotApplicable) -> Findings:
-    for what, local, domain, where in _addresses(fields, envelope):
+    place = Places()
+    for what, local, domain, at in _addresses(fields, envelope):
         octets, domain_octets = len(local.encode("utf-8", "replace")), len(domain.encode("utf-8", "replace"))
+        path = octets + domain_octets + 3
         if octets > MAX_LOCAL:
-            yield Problem(f"{what} has {octets} octets before the @, SMTP allows {MAX_LOCAL}", where)
+            fault = f"{octets} octets before the @, SMTP allows {MAX_LOCAL}"
         elif domain_octets > MAX_DOMAIN:
-            yield Problem(f"{what} has {domain_octets} octets after the @, SMTP allows {MAX_DOMAIN}", where)
-        elif octets + domain_octets + 3 > MAX_PATH:
-            yield Problem(f"{what} has {octets + domain_octets + 3} octets with its brackets, SMTP allows {MAX_PATH}", where)
+            fault = f"{domain_octets} octets after the @, SMTP allows {MAX_DOMAIN}"
+        elif path > MAX_PATH:
+            fault = f"{path} octets with its brackets, SMTP allows {MAX_PATH}"
+        else:
+            continue
+        yield Problem(f"{what} has {fault}", place(*at) if at else None)
 
 
 @rule("headers/yahoo-characters")
 def yahoo_characters(fields: AddressFields, envelope: Envelope | NotApplicable) -> Findings:
-    for what, local, domain, where in _addresses(fields, envelope):
+    place = Places()
+    for what, local, domain, at in _addresses(fields, envelope):
         if found := _EXOTIC.search(local):
-            yield Problem(f"{what} has {found[0]!r} in {local[:100]}@{domain[:100]}", where)
+            yield Problem(f"{what} has {found[0]!r} in {local[:100]}@{domain[:100]}", place(*at) if at else None)
 
 
-def _addresses(fields: AddressFields, envelope: Envelope | NotApplicable) -> Iterator[tuple[str, str, str, Where | None]]:
-    """Every address of header and envelope: where it stands in words, both sides of the @, the place."""
+_Spelled = tuple[str, str, str, tuple[Field, tuple[int, int]] | None]
+
+
+def _addresses(fields: AddressFields, envelope: Envelope | NotApplicable) -> Iterator[_Spelled]:
+    """Every address of header and envelope: where it stands in words, both sides of the @, field and span."""
     for one in fields.of(*ADDRESS_FIELDS):
         for box in one.mailboxes:
-            yield f"the address in {one.field.name}", box.local, box.domain, one.where(box)
+            yield f"the address in {one.field.name}", box.local, box.domain, (one.field, box.address_span)
     if isinstance(envelope, Envelope):
         named = [("MAIL FROM", envelope.mail_from), *(("RCPT TO", address) for address in envelope.rcpt_to)]
         for what, address in named:

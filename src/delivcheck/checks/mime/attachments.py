@@ -115,8 +115,9 @@ def blocked_attachment(attachments: Attachments) -> Findings:
 def withheld_attachment(attachments: Attachments) -> Findings:
     for attachment in attachments.each:
         # Outlook looks at the name of the attachment itself, not into archives.
-        if attachment.extension in BLOCKED_BY_OUTLOOK - BLOCKED_BY_GMAIL:
-            what = f"{_shown(attachment.name or '')} is of a type that Outlook does not let its reader open (.{attachment.extension})"
+        last = attachment.extension
+        if last in BLOCKED_BY_OUTLOOK - BLOCKED_BY_GMAIL:
+            what = f"{_shown(attachment.name or '')} is of a type that Outlook does not let its reader open (.{last})"
             yield Problem(what, attachment.at)
 
 
