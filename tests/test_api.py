@@ -8,6 +8,7 @@ import pytest
 
 import delivcheck
 from delivcheck.api import Checker, Options, to_json, unreadable
+from delivcheck.catalog import pages
 from delivcheck.engine import Check
 from delivcheck.facts.roots import Octets
 from delivcheck.model import DnsUse, Found, MessageClass, NoSuchName, Outcome, Problem, TargetKind, Verdict
@@ -127,7 +128,7 @@ def test_json_holds_what_failed_and_is_unknown_or_everything():
 def test_results_come_in_the_order_of_the_book():
     rules = [result.rule for result in check().targets[0].results]
 
-    assert rules == sorted(rules)
+    assert rules == [name for name in pages() if name in rules]
 
 
 def test_a_target_that_cannot_be_read_keeps_its_place():

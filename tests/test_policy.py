@@ -70,6 +70,10 @@ def test_a_policy_extends_another_and_later_settings_win():
     assert mine.options("spf/other") == {}
 
 
+def test_a_toml_list_reaches_the_check_as_a_tuple():
+    assert made(rules={"spf/no-record": {"words": ["a", "b"]}}).options("spf/no-record") == {"words": ("a", "b")}
+
+
 def test_command_line_settings_lie_over_the_policy():
     assert BULK.with_settings([policy.parse_setting("spf/* = off")]).level(SPF, Declared()) is Level.OFF
 
@@ -148,6 +152,9 @@ def test_a_setting_needs_a_level():
         ({"spf/no-record": {"octets": 9}}, "spf/no-record has no option 'octets'; its options: max-octets, words, anything"),
         ({"unsubscribe/missing": {"octets": 9}}, "it has none"),
         ({"spf/no-record": {"max-octets": "9"}}, "max-octets must be int, not '9'"),
+        ({"spf/no-record": {"max-octets": True}}, "max-octets must be int, not True"),
+        ({"spf/no-record": {"words": "a"}}, "words must be a list of texts, not 'a'"),
+        ({"spf/no-record": {"words": [1]}}, "words must be a list of texts, not [1]"),
     ],
 )
 def test_settings_are_held_against_the_rule_book(rules, complaint):
@@ -157,7 +164,9 @@ def test_settings_are_held_against_the_rule_book(rules, complaint):
 
 
 def test_settings_that_fit_are_taken():
-    policy.hold_against(made(rules={"spf/*": "off", "spf/no-record": {"max-octets": 9, "anything": "x"}}), RULES, CHECKS)
+    policy.hold_against(
+        made(rules={"spf/*": "off", "spf/no-record": {"max-octets": 9, "anything": "x", "words": ["a", "b"]}}), RULES, CHECKS
+    )
 
 
 # --- what runs -----------------------------------------------------------------------------------------------------

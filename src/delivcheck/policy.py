@@ -73,7 +73,7 @@ class Policy:
         for setting in self.settings:
             if setting.options and fnmatch.fnmatchcase(rule_id, setting.pattern):
                 options.update(setting.options)
-        return options
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
 
     def with_settings(self, more: Iterable[Setting]) -> "Policy":
         """The same policy with settings laid over it, such as those of `--rule`."""
@@ -185,10 +185,16 @@ def hold_against(policy: Policy, rules: Mapping[str, Rule], checks: Mapping[str,
                 if option not in known:
                     offers = f"its options: {', '.join(known)}" if known else "it has none"
                     raise PolicyError(f"{setting.source}: {name} has no option {option!r}; {offers}")
-                if known[option] is not None and not isinstance(value, type(known[option])):
-                    raise PolicyError(
-                        f"{setting.source}: {name}: {option} must be {type(known[option]).__name__}, not {value!r}"
-                    )
+                if not _fits(value, known[option]):
+                    kind = "a list of texts" if isinstance(known[option], tuple) else type(known[option]).__name__
+                    raise PolicyError(f"{setting.source}: {name}: {option} must be {kind}, not {value!r}")
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether an option's value is of the kind its default shows: a tuple stands for a TOML list of texts."""
+    if isinstance(default, tuple):
+        return isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
+    return default is None or type(value) is type(default)
 
 
 def suggestion(name: str, rules: Iterable[str]) -> str:

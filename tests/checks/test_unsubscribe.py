@@ -1,5 +1,8 @@
 """What the unsubscribe rules do beside the examples on their pages."""
 
+import email.policy
+from email.message import EmailMessage
+
 import pytest
 
 from delivcheck import catalog
@@ -140,3 +143,18 @@ def test_the_exact_field_is_offered(name, message):
 def test_an_unread_part_makes_the_link_unknown():
     result = judged("no-visible-link", HTML + "<b>" * 40_000 + "<p>x</p>" * 40_000)
     assert result.outcome == "unknown"
+
+
+def test_the_cure_on_the_page_cures_this_python():
+    """The page tells Python's users what to write: what it tells must work, and be needed."""
+    address = f"<https://example.com/unsubscribe/{'a1b2c3d4e5' * 9}>, <mailto:unsub@example.com>"
+    scope = {"EmailMessage": EmailMessage}
+    code = BOOK.rules["unsubscribe/encoded-word"].fix.split("```")[1]
+    exec(compile(code, "the page's fix", "exec"), scope)
+    for made, outcome in ((EmailMessage(policy=email.policy.SMTP), "fail"), (scope["message"], "pass")):
+        made["From"] = "news@example.com"
+        made["Subject"] = "Angebote für schöne Tage"
+        made["List-Unsubscribe"] = address
+        made.set_content("Buy now.\n")
+        result = judged("encoded-word", made.as_bytes().decode().replace("\r\n", "\n"))
+        assert result.outcome == outcome, told(result)

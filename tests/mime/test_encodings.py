@@ -18,7 +18,9 @@ from delivcheck.mime.encodings import (
 )
 
 QP_LIKE = st.lists(
-    st.sampled_from([b"=", b"=\r\n", b"=\n", b"=3D", b"=3d", b"=XY", b" ", b"\t", b"\r\n", b"\n", b"\r", b"a", b"=\r", b"\xfc", b"3", b"D"])
+    st.sampled_from(
+        [b"=", b"=\r\n", b"=\n", b"=3D", b"=3d", b"=XY", b" ", b"\t", b"\r\n", b"\n", b"\r", b"a", b"=\r", b"\xfc", b"3", b"D"]
+    )
 ).map(b"".join)
 BASE64_LIKE = st.lists(st.sampled_from([b"QUJD", b"=", b"\r\n", b" ", b"!", b"A", b"+/", b"\xfc"])).map(b"".join)
 
@@ -39,7 +41,12 @@ def test_quoted_printable_text_comes_back(data: bytes) -> None:
 @given(QP_LIKE)
 def test_quoted_printable_decodes_as_the_standard_library_but_for_space_at_line_ends(raw: bytes) -> None:
     stripped = raw
-    while (shorter := stripped.replace(b" \n", b"\n").replace(b"\t\n", b"\n").replace(b" \r\n", b"\r\n").replace(b"\t\r\n", b"\r\n")) != stripped:
+    while (
+        shorter := stripped.replace(b" \n", b"\n")
+        .replace(b"\t\n", b"\n")
+        .replace(b" \r\n", b"\r\n")
+        .replace(b"\t\r\n", b"\r\n")
+    ) != stripped:
         stripped = shorter
     assert decode_quoted_printable(raw) == quopri.decodestring(stripped)
 
@@ -115,14 +122,23 @@ def test_charsets_of_mail_are_known_and_codecs_that_are_none_are_not(name: str, 
     assert (codec_of(name) is not None) is known
 
 
-@given(st.binary(), st.one_of(st.none(), st.sampled_from(["utf-8", "gbk", "iso-2022-jp", "utf-7", "utf-16", "hz", "big5", "shift_jis", "x"]), st.text()))
+@given(
+    st.binary(),
+    st.one_of(
+        st.none(),
+        st.sampled_from(["utf-8", "gbk", "iso-2022-jp", "utf-7", "utf-16", "hz", "big5", "shift_jis", "x"]),
+        st.text(),
+    ),
+)
 def test_decoding_never_raises_and_leaves_no_lone_surrogate(data: bytes, name: str | None) -> None:
     decoded = decode(data, name)
     decoded.text.encode()
     assert decoded.fault is None or 0 <= decoded.fault <= len(data)
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "gbk", "big5", "shift_jis", "euc-jp", "iso-2022-jp", "utf-16", "gb18030"])
+@pytest.mark.parametrize(
+    "charset", ["utf-8", "iso-8859-1", "gbk", "big5", "shift_jis", "euc-jp", "iso-2022-jp", "utf-16", "gb18030"]
+)
 @given(text=st.text(st.sampled_from("aé漢字か\n,."), max_size=40), repeat=st.sampled_from([1, 700]))
 def test_each_character_is_found_where_its_octets_are(charset: str, text: str, repeat: int) -> None:
     data = (text * repeat).encode(charset, "ignore")

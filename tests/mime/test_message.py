@@ -99,7 +99,9 @@ def test_eight_bit_values_are_read_as_utf_8_or_latin_1_and_places_count_octets(r
         (">From x@y Mon Jan  1 00:00:00 2026\nA: 1\n", K.MBOX_LINE, 1, ["A"]),
     ],
 )
-def test_every_fault_of_a_header_line_is_a_defect_and_the_rest_is_read(header: str, kind: K, line: int, names: list[str]) -> None:
+def test_every_fault_of_a_header_line_is_a_defect_and_the_rest_is_read(
+    header: str, kind: K, line: int, names: list[str]
+) -> None:
     found = message(header + "\nbody\n")
     assert [(defect.kind, defect.where.line) for defect in found.defects] == [(kind, line)]
     assert [field.name for field in found.fields] == names
@@ -158,10 +160,14 @@ def paths(found: Message) -> list[tuple[str, str]]:
 
 
 def test_parts_are_numbered_as_in_imap() -> None:
-    inner = "Content-Type: message/rfc822\n\nSubject: in\n" + mixed("\none", "\ntwo").replace("b\n", "c\n").replace("b--", "c--")
+    inner = "Content-Type: message/rfc822\n\nSubject: in\n" + mixed("\none", "\ntwo").replace("b\n", "c\n").replace(
+        "b--", "c--"
+    )
     inner = inner.replace("boundary=b", "boundary=c")
     single = "Content-Type: message/rfc822\n\nSubject: in\n\nhello"
-    nested = mixed("\nx", "\ny", kind="alternative").replace("b\n", "d\n").replace("b--", "d--").replace("boundary=b", "boundary=d")
+    nested = (
+        mixed("\nx", "\ny", kind="alternative").replace("b\n", "d\n").replace("b--", "d--").replace("boundary=b", "boundary=d")
+    )
     assert paths(message(mixed("\nfirst", inner, single, nested))) == [
         ("", "multipart/mixed"),
         ("1", "text/plain"),
@@ -191,7 +197,9 @@ def test_every_octet_of_the_body_belongs_to_what_it_stands_in() -> None:
     assert one.first("b").at == Where(line=6, column=1, header="B", part="1")
     assert one.at.line == 6
     assert found.where(data.index(b"two")) == Where(line=13, column=1, part="2")
-    assert found.where(data.index(b"C: 3"), data.index(b"C: 3") + 99) == Where(line=11, column=1, end_column=5, header="C", part="2")
+    assert found.where(data.index(b"C: 3"), data.index(b"C: 3") + 99) == Where(
+        line=11, column=1, end_column=5, header="C", part="2"
+    )
     assert found.where(0) == Where(line=1, column=1, header="A")
     assert found.part("2") is two
     assert found.part("9") is None
@@ -234,7 +242,12 @@ def test_every_fault_of_structure_is_a_defect(text: str, kinds: list[K]) -> None
 def test_an_outer_delimiter_ends_everything_inside() -> None:
     inner = "Content-Type: multipart/alternative; boundary=c\n\n--c\n\none\n--c\n\ntwo"
     found = message(mixed(inner, "\nlast"))
-    assert paths(found)[1:] == [("1", "multipart/alternative"), ("1.1", "text/plain"), ("1.2", "text/plain"), ("2", "text/plain")]
+    assert paths(found)[1:] == [
+        ("1", "multipart/alternative"),
+        ("1.1", "text/plain"),
+        ("1.2", "text/plain"),
+        ("2", "text/plain"),
+    ]
     assert [(d.kind, d.where.part) for d in found.defects] == [(K.BOUNDARY_NOT_CLOSED, "1")]
     assert found.part("1.2").raw == b"two"
 
@@ -289,10 +302,10 @@ def part(header: str, body: str | bytes = "") -> Part:
         ('Content-Disposition: Attachment; filename="a b.pdf"', "text/plain", None, "7bit", "attachment", "a b.pdf"),
         ("Content-Disposition: ; filename=x.exe", "text/plain", None, "7bit", None, "x.exe"),
         ("Content-Type: a/b; name=n\nContent-Disposition: inline; filename=f", "a/b", None, "7bit", "inline", "f"),
-        ("Content-Disposition: inline; filename=\"=?utf-8?B?w7w=?=.txt\"", "text/plain", None, "7bit", "inline", "ü.txt"),
+        ('Content-Disposition: inline; filename="=?utf-8?B?w7w=?=.txt"', "text/plain", None, "7bit", "inline", "ü.txt"),
         ("Content-Disposition: inline; filename=p; filename*=utf-8''%c3%bc", "text/plain", None, "7bit", "inline", "ü"),
         ("Content-Disposition: inline; filename*0*=utf-8''%c3; filename*1*=%bc", "text/plain", None, "7bit", "inline", "ü"),
-        ("Content-Disposition: inline; filename*0=\"a;\"; filename*1=b", "text/plain", None, "7bit", "inline", "a;b"),
+        ('Content-Disposition: inline; filename*0="a;"; filename*1=b', "text/plain", None, "7bit", "inline", "a;b"),
     ],
 )
 def test_a_part_says_what_it_declares(
@@ -370,13 +383,34 @@ def test_multiparts_have_nothing_to_decode() -> None:
     ("header", "body", "needle", "line", "column", "end"),
     [
         ("A: b", b"one\r\ntwo needle", "needle", 4, 5, 11),
-        ("Content-Transfer-Encoding: 8bit\nContent-Type: text/plain; charset=utf-8", "ü\r\nöä needle".encode(), "needle", 5, 6, 12),
+        (
+            "Content-Transfer-Encoding: 8bit\nContent-Type: text/plain; charset=utf-8",
+            "ü\r\nöä needle".encode(),
+            "needle",
+            5,
+            6,
+            12,
+        ),
         (QP + "Content-Type: text/plain; charset=utf-8", b"=C3=BC soft=\r\n=20needle", "needle", 5, 4, 10),
         (QP, b"a \r\nb=20needle", "needle", 4, 5, 11),
         (B64, b"YWFhYWFh\r\nYm5lZWRsZQ==", "needle", 4, None, None),
-        ("Content-Transfer-Encoding: 8bit\nContent-Type: text/plain; charset=utf-8", b"a\xfc\r\n\xc3\xbc needle", "needle", 5, None, None),
-        ("Content-Type: text/plain; charset=iso-2022-jp", b"\x1b$B$\"\x1b(B\r\nneedle", "needle", 4, None, None),
-        ("Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: 8bit", b"\xfc\xfc needle", "needle", 4, 4, 10),
+        (
+            "Content-Transfer-Encoding: 8bit\nContent-Type: text/plain; charset=utf-8",
+            b"a\xfc\r\n\xc3\xbc needle",
+            "needle",
+            5,
+            None,
+            None,
+        ),
+        ("Content-Type: text/plain; charset=iso-2022-jp", b'\x1b$B$"\x1b(B\r\nneedle', "needle", 4, None, None),
+        (
+            "Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: 8bit",
+            b"\xfc\xfc needle",
+            "needle",
+            4,
+            4,
+            10,
+        ),
     ],
 )
 def test_a_place_in_a_text_leads_back_to_the_line_of_the_message(
@@ -414,7 +448,9 @@ def test_a_body_with_a_name_is_still_a_body() -> None:
     assert len(alternative.html_parts) == 1
 
 
-RELATED = "Content-Type: multipart/related; boundary=r\n\n--r\nContent-Type: text/html\n\nx\n--r\nContent-Type: image/png\n\nx\n--r--"
+RELATED = (
+    "Content-Type: multipart/related; boundary=r\n\n--r\nContent-Type: text/html\n\nx\n--r\nContent-Type: image/png\n\nx\n--r--"
+)
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,9 @@ def _among(host: str | None, domains: Iterable[str]) -> bool:
 
 
 @rule("links/text-shows-another-site")
-def text_shows_another_site(links: Links, declared: Declared, *, tracking_domains: list[str] | None = None) -> Findings:
+def text_shows_another_site(links: Links, declared: Declared, *, tracking_domains: tuple[str, ...] = ()) -> Findings:
     yield from unread(links)
-    allowed = (*declared.owned_domains, *(tracking_domains or ()))
+    allowed = (*declared.owned_domains, *tracking_domains)
     for link in _web(links):
         if (
             link.kind is not LinkKind.LINK
@@ -155,9 +155,9 @@ def plain_http(links: Links) -> Findings:
 
 
 @rule("links/dangerous-url")
-def dangerous_url(links: Links, *, schemes: list[str] | None = None) -> Findings:
+def dangerous_url(links: Links, *, schemes: tuple[str, ...] = ()) -> Findings:
     yield from unread(links)
-    followed = FOLLOWED | {scheme.lower().rstrip(":/") for scheme in schemes or ()}
+    followed = FOLLOWED | {scheme.lower().rstrip(":/") for scheme in schemes}
     for link, shown in distinct(links.each):
         if link.kind not in {LinkKind.LINK, LinkKind.FORM} or link.scheme is None or link.scheme in RUN or is_unrendered(link):
             continue
@@ -225,7 +225,7 @@ def unresolvable_host(
 
 
 @rule("links/placeholder")
-def placeholder(links: Links, declared: Declared, sender: MaybeDomain, *, staging: list[str] | None = None) -> Findings:
+def placeholder(links: Links, declared: Declared, sender: MaybeDomain, *, staging: tuple[str, ...] = ()) -> Findings:
     yield from unread(links)
     own = _own(declared, sender)
     for link, shown in distinct(links.each):
@@ -236,7 +236,7 @@ def placeholder(links: Links, declared: Declared, sender: MaybeDomain, *, stagin
             yield Problem(f"the link {_called(link)} leads nowhere: its address is {shown or 'empty'}", link.at)
         elif _among(host, PLACEHOLDERS) and not _among(host, own):
             yield Problem(f"{shown} leads to {host}, a name kept for examples", link.at)
-        elif any(fnmatchcase(host, pattern.lower()) for pattern in staging or ()):
+        elif any(fnmatchcase(host, pattern.lower()) for pattern in staging):
             yield Problem(f"{shown} leads to {host}, a staging host", link.at)
 
 

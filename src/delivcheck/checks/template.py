@@ -68,9 +68,9 @@ def _seen(texts: TextParts, html: HtmlParts) -> Iterator[Passage]:
         yield Passage(document.visible_text, "the HTML", part.where_visible)
 
 
-def _allowed(found: Iterable[Found], allow: Collection[str] | None) -> Iterator[Found]:
+def _allowed(found: Iterable[Found], allow: Collection[str]) -> Iterator[Found]:
     """Each text once, without those that the policy allows."""
-    told = set(allow or ())
+    told = set(allow)
     for one in found:
         if one.text not in told:
             told.add(one.text)
@@ -89,12 +89,12 @@ def unrendered_code(  # noqa: PLR0917 -- the engine passes facts by position
     addresses: AddressFields,
     subject: MaybeSubject,
     *,
-    allow: list[str] | None = None,
-    fields: list[str] | None = None,
+    allow: tuple[str, ...] = (),
+    fields: tuple[str, ...] = (),
 ) -> Findings:
     yield from unread(html)
     for passage in (*_headers(message), *_written(texts, html)):
-        found = list(code_in(passage.text, fields or ()))
+        found = list(code_in(passage.text, fields))
         if not found and "%7b" in passage.text.lower():
             yield from _told(code_in(unquote(passage.text)), passage._replace(place=_at(passage.place(0, 0))), allow)
         yield from _told(found, passage, allow)
@@ -102,11 +102,11 @@ def unrendered_code(  # noqa: PLR0917 -- the engine passes facts by position
         yield from _told(nothing_in(passage.text, subject=True), passage, allow)
     for passage in _seen(texts, html):
         yield from _told(nothing_in(passage.text), passage, allow)
-    yield from _nobody(addresses, allow or ())
+    yield from _nobody(addresses, allow)
     yield from _in_links(links, allow)
 
 
-def _told(found: Iterable[Found], passage: Passage, allow: Collection[str] | None) -> Iterator[Problem]:
+def _told(found: Iterable[Found], passage: Passage, allow: Collection[str]) -> Iterator[Problem]:
     for one in _allowed(found, allow):
         yield Problem(f"{one.text[:120]} in {passage.name}: {one.what}", passage.place(one.start, one.end))
 
@@ -148,8 +148,8 @@ def _nobody(addresses: AddressFields, allow: Collection[str]) -> Iterator[Proble
                 yield Problem(f"{box.display_name} in {one.field.name}: a missing value", one.where(box))
 
 
-def _in_links(links: Links, allow: Collection[str] | None) -> Iterator[Problem]:
-    told: set[str] = set(allow or ())
+def _in_links(links: Links, allow: Collection[str]) -> Iterator[Problem]:
+    told: set[str] = set(allow)
     for link in links.each:
         if link.raw in told:
             continue
@@ -186,7 +186,7 @@ def test_content_left(  # noqa: PLR0917 -- the engine passes facts by position
     declared: Declared,
     sender: FromDomain | NotApplicable | Unavailable,
     *,
-    allow: list[str] | None = None,  # noqa: PT028 -- no test, whatever its name says
+    allow: tuple[str, ...] = (),  # noqa: PT028 -- no test, whatever its name says
 ) -> Findings:
     yield from unread(html)
     own = (*declared.owned_domains, *((psl_organizational_domain(sender.name),) if isinstance(sender, FromDomain) else ()))

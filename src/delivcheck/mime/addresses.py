@@ -288,15 +288,13 @@ class _Parser:
         lexer.cfws()
         if lexer.next == "@":
             route = lexer.pos
-            colon = lexer.text.find(":", route)
-            if colon < 0:
-                lexer.fail("a route is not followed by a colon", route)
-            while lexer.next in {"@", ","}:
-                comma = lexer.next == ","
+            while lexer.next == "@":
                 lexer.pos += 1
                 lexer.cfws()
-                if not comma:
-                    self.domain()
+                self.domain()
+                lexer.cfws()
+                while lexer.next == ",":
+                    lexer.pos += 1
                     lexer.cfws()
             lexer.expect(":", "a route is not followed by a colon")
             self.flag(Obsolete.ROUTE, route, lexer.pos)

@@ -78,7 +78,7 @@ def decode_words(value: str) -> str:
     previous = False  # whether a decoded word stands just before
     for run in _runs(words, value):
         between = value[done : run[0].span[0]]
-        if not (previous and not between.strip()):
+        if between.strip() or not previous or run[0].decoded is None:
             pieces.append(between)
         pieces.append(_run_text(run))
         previous = run[-1].decoded is not None

@@ -13,7 +13,7 @@ from ...facts.message import Links
 from ...facts.roots import Declared, Envelope
 from ...mime.headers import Group, Mailbox, Obsolete
 from ...mime.message import Message
-from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Where
+from ...model import Findings, Level, NotApplicable, Problem, Where
 from ...records.names import BadName, has_public_suffix, psl_organizational_domain, to_ascii
 from ...records.scripts import mixed_scripts
 from . import TOP, Places
@@ -170,10 +170,7 @@ def _name_at(author: Addressed, box: Mailbox) -> Where:
 
 @rule("headers/mixed-script-domain")
 def mixed_script_domain(
-    fields: AddressFields,
-    signatures: DkimSignatures | NotApplicable | Unavailable,
-    envelope: Envelope | NotApplicable,
-    links: Links | NotApplicable | Unavailable,
+    fields: AddressFields, signatures: DkimSignatures, links: Links, envelope: Envelope | NotApplicable
 ) -> Findings:
     told = set()
     for what, name, place in (*_named_domains(fields, envelope), *_signing_domains(signatures), *_link_hosts(links)):
@@ -197,16 +194,14 @@ def _named_domains(fields: AddressFields, envelope: Envelope | NotApplicable) ->
         yield "the domain in MAIL FROM", envelope.mail_from.rpartition("@")[2], lambda: None
 
 
-def _signing_domains(signatures: DkimSignatures | NotApplicable | Unavailable) -> _Named:
+def _signing_domains(signatures: DkimSignatures) -> _Named:
     """The authenticating domains."""
-    if isinstance(signatures, DkimSignatures):
-        for field, signature in signatures.readable:
-            yield "d= of a DKIM signature", signature.domain, partial(field.where, "d")
+    for field, signature in signatures.readable:
+        yield "d= of a DKIM signature", signature.domain, partial(field.where, "d")
 
 
-def _link_hosts(links: Links | NotApplicable | Unavailable) -> _Named:
+def _link_hosts(links: Links) -> _Named:
     """The payload domains."""
-    if isinstance(links, Links):
-        for link in links.each:
-            if "xn--" in (link.host_ascii or ""):
-                yield "the host of a link", link.host_ascii or "", partial(getattr, link, "at")
+    for link in links.each:
+        if "xn--" in (link.host_ascii or ""):
+            yield "the host of a link", link.host_ascii or "", partial(getattr, link, "at")

@@ -11,11 +11,11 @@ GMAIL_CLIP: int = data("gmail-clip")["octets"]
 
 
 @rule("unsubscribe/no-visible-link")
-def no_visible_link(found: UnsubscribeLinks, links: Links, *, url_patterns: list[str] | None = None) -> Findings:
+def no_visible_link(found: UnsubscribeLinks, links: Links, *, url_patterns: tuple[str, ...] = ()) -> Findings:
     if found.each:
         return
     followed = [link.url.text for link in links.each if link.kind is LinkKind.LINK]
-    if any(pattern in url for pattern in url_patterns or () for url in followed):
+    if any(pattern in url for pattern in url_patterns for url in followed):
         return
     if found.unknown is not None:
         yield Undetermined(found.unknown)
