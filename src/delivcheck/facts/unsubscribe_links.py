@@ -99,9 +99,12 @@ def unsubscribe_links(
     if not html.each and not texts.each:
         raise NotApplicable("the message has no text")
     addresses = _Addresses(offered)
+    by_part: dict[Part | None, list[Link]] = {}
+    for link in links.each:
+        if link.kind is LinkKind.LINK and link.url.text:
+            by_part.setdefault(link.part, []).append(link)
     found: list[Link] = []
-    for part in dict.fromkeys(link.part for link in links.each):
-        here = [link for link in links.each if link.part is part and link.kind is LinkKind.LINK and link.url.text]
+    for here in by_part.values():
         found += [link for link in here if addresses.include(link) or _says_so(link)] or [
             link for link in here if says_leave(_around(link))
         ]

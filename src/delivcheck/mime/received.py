@@ -9,12 +9,12 @@ from ..model import IPAddress
 from .dates import DateTime, parse_date
 from .lexer import HeaderError, Lexer
 
-_ITEM = re.compile(r'"(?:[^"\\]|\\.)*+"?|<[^<>]*>|\[[^\[\]]*\]|[^\s()<>\[\]";]+|[<>\[\]"]')
+_ITEM = re.compile(r'"(?:[^"\\]|\\.)*+"?|<[^<>]*>|\[[^\[\]]*\]|[^ \t\r\n()<>\[\]";]+|[<>\[\]"]')
 _CLAUSES = frozenset({"from", "by", "via", "with", "id", "for"})
 _BRACKETED = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f.:%]+)\]", re.IGNORECASE)
 _BARE_ADDRESS = re.compile(r"(?<![\w.:-])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w.:-])")
 _HELO = re.compile(r"\b(?:helo|ehlo)[= ]([^\s()\]]+)", re.IGNORECASE)
-_HOST = re.compile(r"(?:[\w-]+\.)+[\w-]+\.?\Z")
+_LABEL = re.compile(r"[\w-]+\Z")
 
 
 class Received(Struct, frozen=True):
@@ -116,8 +116,11 @@ def _address(text: str) -> IPAddress | None:
 def _reverse_name(from_name: str | None, comment: str, greeted: bool) -> str | None:
     """Postfix and RFC 5321 put the name from DNS first in the comment; qmail and Exim put it after `from`."""
     first = comment.split(maxsplit=1)[0] if comment.split() else ""
-    if not first.startswith("[") and _HOST.match(first) and _address(first) is None:
+    if _is_name(first):
         return first.rstrip(".")
-    if greeted and from_name and _HOST.match(from_name) and _address(from_name) is None:
-        return from_name.rstrip(".")
-    return None
+    return from_name.rstrip(".") if greeted and from_name and _is_name(from_name) else None
+
+
+def _is_name(text: str) -> bool:
+    labels = text.removesuffix(".").split(".")
+    return len(labels) > 1 and not labels[-1].isdecimal() and all(map(_LABEL.match, labels))
