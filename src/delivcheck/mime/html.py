@@ -68,7 +68,8 @@ class Tag(NamedTuple):
 class Element(Struct, frozen=True, eq=False):
     """An element of the tree, in document order by `index`. `offset` is that of its start tag, -1 if the parser supplied it.
 
-    `attributes` are as written, in order, names in lower case, character references resolved, duplicates kept.
+    `attributes` are in the order written, names in lower case, character references resolved; of a duplicate the first is kept
+    (HTML section 13.2.5.33), the others are among the document's `faults`.
     """
 
     document: "HtmlDocument"
@@ -80,7 +81,7 @@ class Element(Struct, frozen=True, eq=False):
     node: Any  # turbohtml's own, for what is rarely asked for
 
     def get(self, name: str) -> str | None:
-        """The value of an attribute, None if it is missing; of a duplicate the first counts (HTML section 13.2.5.33)."""
+        """The value of an attribute, None if it is missing."""
         for each, value in self.attributes:
             if each == name:
                 return value
@@ -91,7 +92,7 @@ class Element(Struct, frozen=True, eq=False):
         value = self.get(name)
         if value is None or self.offset < 0:
             return None
-        location = self.node.source_location
+        location = self.document.written_at[self.offset].node.source_location  # a copy made in repair has none of its own
         span = location.attrs.get(name) if location else None
         if span is None:
             return None
@@ -172,12 +173,13 @@ class Element(Struct, frozen=True, eq=False):
 
 
 class Text(Struct, frozen=True, eq=False):
-    """A run of text, character references resolved."""
+    """A run of text, character references resolved. `before` is how many elements begin before it."""
 
     document: "HtmlDocument"
     index: int
     data: str
     parent: Element
+    before: int
 
     @property
     def hidden(self) -> Hidden | None:
@@ -216,6 +218,7 @@ class HtmlDocument:
         texts: list[Text] = []
         self.elements: Sequence[Element] = elements
         self.texts: Sequence[Text] = texts
+        self.written_at: dict[int, Element] = {}  # by offset; an element copied in repair stands here once
         self.first_text: list[int] = []
         self.ends: list[tuple[int, int]] = []  # of each element: the index after its last descendant, and after its last text
         given = self.places.given
@@ -238,12 +241,13 @@ class HtmlDocument:
                     offset, attributes = given(place), tuple(attributes_at.get(place, ()))
                 element = Element(self, len(elements), node.tag, attributes, parent, offset, node)
                 elements.append(element)
+                self.written_at.setdefault(offset, element)
                 self.first_text.append(len(texts))
                 self.ends.append((0, 0))
                 waiting.append((None, element))
                 waiting.extend((child, element) for child in reversed(node.children))
             elif kind is turbohtml.Text and parent is not None:
-                texts.append(Text(self, len(texts), node.data, parent))
+                texts.append(Text(self, len(texts), node.data, parent, len(elements)))
 
     # --- places
 

@@ -156,7 +156,7 @@ class HtmlSource:
                     key = data[lead : lead + 24]
                     place = stream.find(key, position)
                     place = max((stream.find(key) if place < 0 else place) - lead, -1)
-                    ahead = place + len(data)
+                    ahead = place + len(data) if place >= 0 else ahead
             found.append(place)
         return found
 

@@ -3,7 +3,10 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .html import Element, Text
 
 _COLLAPSIBLE = re.compile(r"[ \t\n\r\f]+")
 _BLOCKS = frozenset({
@@ -14,55 +17,25 @@ _BLOCKS = frozenset({
 })  # fmt: skip
 
 
-class Around(Protocol):
-    """An element, as far as blocks are concerned."""
-
-    @property
-    def tag(self) -> str:
-        """Its name in lower case."""
-        ...
-
-    @property
-    def parent(self) -> "Around | None":
-        """The element around."""
-        ...
-
-
-class Run(Protocol):
-    """A text of the tree."""
-
-    @property
-    def data(self) -> str:
-        """Its characters."""
-        ...
-
-    @property
-    def parent(self) -> Around:
-        """The element around."""
-        ...
-
-    def offset_of(self, position: int) -> int:
-        """Where a character stands in the source."""
-        ...
-
-
 class Shown:
     """Texts put together: white space collapsed (CSS Text section 4.1), a line for each block."""
 
-    def __init__(self, texts: Iterable[Run]) -> None:
+    def __init__(self, texts: Iterable["Text"]) -> None:
         """Put together."""
         pieces: list[str] = []
         self._starts: list[int] = []
-        self._origins: list[tuple[Run, int]] = []
+        self._origins: list[tuple[Text, int]] = []
         size = 0
         ends = "\n"  # what the text ends with: no blank begins it
-        block: Around | None = None
+        block: Element | None = None
+        seen = 0  # elements before the text before
         for text in texts:
             around = _block(text.parent)
-            if around is not block and pieces and ends != "\n":
+            between = text.document.elements[seen : text.before]
+            if pieces and ends != "\n" and (around is not block or any(element.tag in _BLOCKS for element in between)):
                 pieces.append("\n")
                 size, ends = size + 1, "\n"
-            block = around
+            block, seen = around, text.before
             position = 0
             for found in [*_COLLAPSIBLE.finditer(text.data), None]:
                 stop = found.start() if found else len(text.data)
@@ -88,7 +61,7 @@ class Shown:
         return text.offset_of(min(first + position - self._starts[number], max(len(text.data) - 1, 0)))
 
 
-def _block(element: Around | None) -> Around | None:
+def _block(element: "Element | None") -> "Element | None":
     while element is not None and element.tag not in _BLOCKS:
         element = element.parent
     return element
