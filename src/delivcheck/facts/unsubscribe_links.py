@@ -1,5 +1,6 @@
 """The links in the text by which a reader leaves the list, and whether the language is one that delivcheck knows."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
@@ -78,8 +79,18 @@ def _known_scripts() -> frozenset[str]:
 
 def says_leave(text: str) -> bool:
     """Whether a text has one of the words for leaving a list, in any language."""
-    plain = _plain(text[:MAX_TEXT])
-    return bool(plain) and any(word in plain for word in _all_words())
+    return _leaves(text[:MAX_TEXT])
+
+
+@lru_cache(maxsize=1024)
+def _leaves(text: str) -> bool:
+    # Newsletters say "Read more" beside every picture: most texts come again, in a message and in the next one.
+    return _any_word().search(_plain(text)) is not None
+
+
+@lru_cache(maxsize=1)
+def _any_word() -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, _all_words())))
 
 
 def _plain(text: str) -> str:

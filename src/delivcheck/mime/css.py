@@ -18,7 +18,7 @@ PROPERTIES = frozenset({
 })  # fmt: skip
 
 _RELEVANT = re.compile(
-    r"display|visibility|opacity|font|color|background|height|width|overflow|position|indent|margin|clip", re.IGNORECASE
+    r"display|visibility|opacity|font|color|background|height|width|overflow|position|indent|margin|clip|\\\\", re.IGNORECASE
 )
 _PLAIN = re.compile(r"[^{}()\[\]\"'/\\@]*\Z")  # neither strings, nor functions, comments or escapes: split at ; and : and done
 _ALWAYS = frozenset({"", "all", "screen", "only screen", "only all"})  # media that every mail client with a screen is

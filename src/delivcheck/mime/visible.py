@@ -29,12 +29,14 @@ class Shown:
         ends = "\n"  # what the text ends with: no blank begins it
         block: Element | None = None
         seen = 0  # elements before the text before
+        blocks: dict[int, Element | None] = {}
         for text in texts:
-            around = _block(text.parent)
-            between = text.document.elements[seen : text.before]
-            if pieces and ends != "\n" and (around is not block or any(element.tag in _BLOCKS for element in between)):
-                pieces.append("\n")
-                size, ends = size + 1, "\n"
+            around = _block(text.parent, blocks)
+            if pieces and ends != "\n":
+                between = text.document.elements[seen : text.before]
+                if around is not block or any(element.tag in _BLOCKS for element in between):
+                    pieces.append("\n")
+                    size, ends = size + 1, "\n"
             block, seen = around, text.before
             position = 0
             for found in [*_COLLAPSIBLE.finditer(text.data), None]:
@@ -61,7 +63,15 @@ class Shown:
         return text.offset_of(min(first + position - self._starts[number], max(len(text.data) - 1, 0)))
 
 
-def _block(element: "Element | None") -> "Element | None":
-    while element is not None and element.tag not in _BLOCKS:
-        element = element.parent
-    return element
+def _block(element: "Element", known: "dict[int, Element | None]") -> "Element | None":
+    """The nearest element around a text that makes lines of its own; `known` keeps this from climbing any way twice."""
+    passed = []
+    found: Element | None = element
+    while found is not None and found.tag not in _BLOCKS:
+        if found.index in known:
+            found = known[found.index]
+            break
+        passed.append(found.index)
+        found = found.parent
+    known.update(dict.fromkeys(passed, found))
+    return found

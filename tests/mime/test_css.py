@@ -1,0 +1,233 @@
+"""The cascade: what hides a text, what does not, and what leaves it undecided."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from delivcheck.mime import cascade
+from delivcheck.mime.cascade import Hidden as H
+from delivcheck.mime.cascade import colour, contrast, length
+from delivcheck.mime.css import parse_selectors, parse_sheet, parse_style
+from delivcheck.mime.html import parse_html
+
+
+def hidden(source: str) -> H | None:
+    """Why the text "x" is hidden."""
+    return next(text.hidden for text in parse_html(source).texts if text.data.strip() == "x")
+
+
+@pytest.mark.parametrize(
+    ("style", "why"),
+    [
+        ("display:none", H.DISPLAY),
+        ("DISPLAY : NONE !important", H.DISPLAY),
+        ("display:none;display:block", None),
+        ("display:none!important;display:block", H.DISPLAY),
+        ("display:none !ie", None),
+        ("visibility:hidden", H.VISIBILITY),
+        ("visibility:collapse", H.VISIBILITY),
+        ("opacity:0", H.OPACITY),
+        ("opacity:0.0", H.OPACITY),
+        ("opacity:.5", None),
+        ("opacity:0%", H.OPACITY),
+        ("font-size:0", H.FONT_SIZE),
+        ("font-size:1px", H.FONT_SIZE),
+        ("font-size:0.05em", H.FONT_SIZE),
+        ("font-size:2px", None),
+        ("font:0/0 a", H.FONT_SIZE),
+        ("font:bold 1px/1 'A B'", H.FONT_SIZE),
+        ("font:bold 12px/1 'A B'", None),
+        ("max-height:0;overflow:hidden", H.COLLAPSED),
+        ("max-height:0px;overflow:hidden;mso-hide:all", H.COLLAPSED),
+        ("height:0;overflow-y:hidden", H.COLLAPSED),
+        ("width:0;overflow:hidden", H.COLLAPSED),
+        ("max-height:0", None),
+        ("height:1px;overflow:hidden", None),
+        ("color:#fff", H.COLOUR),
+        ("color:white;background:#fff", H.COLOUR),
+        ("color:rgb(255,255,255)", H.COLOUR),
+        ("color:#fff;background:#000", None),
+        ("color:#fff;background:url(a.png)", None),
+        ("color:#fff;background-image:linear-gradient(red,blue)", None),
+        ("color:#fff;background:#fff url('a;b.png') no-repeat", None),
+        ("color:transparent", H.COLOUR),
+        ("color:rgba(0,0,0,0)", H.COLOUR),
+        ("color:#fefefe", H.COLOUR),
+        ("color:#777", None),
+        ("color:var(--x)", None),
+        ("color:inherit", None),
+        ("background:rgba(0,0,0,0.999)", H.COLOUR),
+        ("background:rgba(0,0,0,0.5)", None),
+        ("position:absolute;left:-9999px", H.OFF_SCREEN),
+        ("position:absolute;left:-20px", None),
+        ("left:-9999px", None),
+        ("text-indent:-9999px", H.OFF_SCREEN),
+        ("margin-left:-9999px", H.OFF_SCREEN),
+        ("margin:0 0 0 -9999px", H.OFF_SCREEN),
+        ("margin:-9999px", H.OFF_SCREEN),
+        ("margin:0 auto", None),
+        ("position:absolute;clip:rect(0 0 0 0)", H.CLIPPED),
+        ("position:absolute;clip:rect(1px, 1px, 1px, 1px)", H.CLIPPED),
+        ("clip-path:inset(50%)", H.CLIPPED),
+        ("mso-hide:all", None),
+        ("dis/**/play:none", None),
+        ("display/**/:none", H.DISPLAY),
+        ("disp\\6c ay:none", H.DISPLAY),
+        ("content:'}';display:none", H.DISPLAY),
+        ("(((display:none", None),
+        (":;:;;display", None),
+        ("", None),
+    ],
+)
+def test_inline_styles_hide_or_do_not(style: str, why: H | None) -> None:
+    assert hidden(f'<p style="{style}">x</p>') == why
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("<p>x", None),
+        ("<p hidden>x", H.DISPLAY),
+        ("<title>x</title>", H.NOT_RENDERED),
+        ("<style>x</style>", H.NOT_RENDERED),
+        ("<noscript>x</noscript>", None),
+        ("<div style=display:none><p style=display:block>x", H.DISPLAY),
+        ("<div style=visibility:hidden><p style=visibility:visible>x", None),
+        ("<div style=visibility:hidden><p style=visibility:inherit>x", H.VISIBILITY),
+        ("<div style=font-size:0><p>x", H.FONT_SIZE),
+        ("<div style=font-size:0><p style=font-size:12px>x", None),
+        ("<div style=font-size:0><p style=font-size:2em>x", H.FONT_SIZE),
+        ("<div style=opacity:0.05><p style=opacity:0.05>x", H.OPACITY),
+        ("<div style=opacity:0.5><p>x", None),
+        ("<table bgcolor=#000000><td style=color:#fff>x", None),
+        ("<table bgcolor=ffffff><td><font color=FFFFFF>x", H.COLOUR),
+        ("<body bgcolor=black text=black>x", H.COLOUR),
+        ("<table background=a.png><td style=color:#fff>x", None),
+        ("<font size=1>x", None),
+        ("<font size=x color=>x", None),
+        ("<style>p{display:none}</style><p>x", H.DISPLAY),
+        ("<style>.a{display:none}</style><p class='b a'>x", H.DISPLAY),
+        ("<style>.a.b{display:none}</style><p class=a>x", None),
+        ("<style>#i{display:none}</style><p id=i>x", H.DISPLAY),
+        ("<style>#i#j{display:none}</style><p id=i>x", None),
+        ("<style>*{display:none}</style><p>x", H.DISPLAY),
+        ("<style>p,.a{display:none}</style><i class=a>x", H.DISPLAY),
+        ("<style>div p{display:none}</style><div><b><p>x", H.DISPLAY),
+        ("<style>div>p{display:none}</style><div><b><p>x", None),
+        ("<style>div > p{display:none}</style><div><p>x", H.DISPLAY),
+        ("<style>section div>b p{display:none}</style><section><div><i><div><b><i><p>x", H.DISPLAY),
+        ("<style>section>div>b p{display:none}</style><section><div><i><div><b><i><p>x", None),
+        ("<style>[class~=a]{display:none}</style><p class='b a'>x", H.DISPLAY),
+        ("<style>p[title]{display:none}</style><p title=q>x", H.DISPLAY),
+        ("<style>p[title='q']{display:none}</style><p title=r>x", None),
+        ("<style>p[title^=q]{display:none}</style><p title=qr>x", H.DISPLAY),
+        ("<style>p[title$=r]{display:none}</style><p title=qr>x", H.DISPLAY),
+        ("<style>p[title*=r]{display:none}</style><p title=qrs>x", H.DISPLAY),
+        ("<style>p[title*='']{display:none}</style><p title=qrs>x", None),
+        ("<style>p[lang|=en]{display:none}</style><p lang=en-GB>x", H.DISPLAY),
+        ("<style>.a{display:none}</style><p class=a style=display:block>x", None),
+        ("<style>.a{display:none!important}</style><p class=a style=display:block>x", H.DISPLAY),
+        ("<style>#i{display:block}.a{display:none}</style><p id=i class=a>x", None),
+        ("<style>.a{display:none}.a{display:block}</style><p class=a>x", None),
+        ("<style>p:hover{display:none}</style><p>x", None),
+        ("<style>p::before{display:none}</style><p>x", None),
+        ("<style>p{display:none}p:hover{display:block}</style><p>x", H.RESPONSIVE),
+        ("<style>h1+p{display:none}</style><h1>a</h1><p>x", None),
+        ("<style>a:link{color:#fff}</style><a href=b>x", H.COLOUR),
+        ("<style>@media print{p{display:none}}</style><p>x", None),
+        ("<style>@media screen{p{display:none}}</style><p>x", H.DISPLAY),
+        ("<style>@media (max-width:600px){p{display:none}}</style><p>x", None),
+        ("<style>.m{display:none}@media (max-width:600px){.m{display:block!important}}</style><p class=m>x", H.RESPONSIVE),
+        ("<style>@media (max-width:600px){.m{max-height:none!important}}</style><p class=m style='max-height:0;overflow:hidden'>x", H.RESPONSIVE),
+        ("<style>@media (max-width:600px){.m{visibility:visible}}</style><p class=m style=visibility:hidden>x", H.RESPONSIVE),
+        ("<style>@media (max-width:600px){.m{font-size:14px}}</style><p class=m style=font-size:0>x", H.RESPONSIVE),
+        ("<style>@media (prefers-color-scheme:dark){.m{background:#000}}</style><p class=m style=color:#fff>x", H.RESPONSIVE),
+        ("<style>@media (max-width:600px){.m{color:red}}</style><p class=m style=display:none>x", H.DISPLAY),
+        ("<style media=print>p{display:none}</style><p>x", None),
+        ("<style type=text/x>p{display:none}</style><p>x", None),
+        ("<style>/* p{display:none} */</style><p>x", None),
+        ("<style><!-- p{display:none} --></style><p>x", H.DISPLAY),
+        ("<style>@import 'a.css';p{display:none}</style><p>x", H.DISPLAY),
+        ("<style>@font-face{src:url(display)}p{display:none}</style><p>x", H.DISPLAY),
+        ("<style>@keyframes k{from{opacity:0}}</style><p>x", None),
+        ("<style>a{content:'}'}p{display:none}</style><p>x", H.DISPLAY),
+        ("<style>p{color:#fff} q{</style><p>x", None),
+        ("<style>p{color:#fff} div{p{color:red}}</style><p>x", None),
+        ("<style>p{display:none} q{</style><p>x", H.DISPLAY),
+        ("<style>&{display:none} >p{display:none} p>{display:none} p..a{display:none} p[=]{display:none} p[a=]{display:none} p[1]{display:none} p:{display:none}</style><p>x", None),
+    ],
+)
+def test_documents_hide_or_do_not(source: str, why: H | None) -> None:
+    assert hidden(source) == why
+
+
+def test_styles_tell_size_colours_and_contrast() -> None:
+    document = parse_html("<body style='font-size:20px'><p style='font-size:150%;color:#777'>a</p><i style='background:url(x)'>b</i>")
+    paragraph, italic = (next(document.all(tag)) for tag in ("p", "i"))
+    assert paragraph.style.font_size == 30.0
+    assert paragraph.style.contrast == pytest.approx(4.48, abs=0.01)
+    assert italic.style.background is None
+    assert italic.style.contrast is None
+    assert italic.hidden is None
+    assert document.styles_complete
+
+
+def test_colours_and_lengths() -> None:
+    assert colour("#fff").rgb == (255, 255, 255)
+    assert colour("rgba(255,0,0,.5)").alpha == 0.5
+    assert colour("inherit") is None
+    assert colour("nonsense") is None
+    assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
+    assert length("12pt") == 16.0
+    assert length("2em", relative_to=10) == 20.0
+    assert length("50%", relative_to=10) == 5.0
+    assert length("1ex", relative_to=10) == 5.0
+    assert length("auto") is None
+    assert length("1e300px") == 1e9
+
+
+def test_keywords_of_font_size_are_read() -> None:
+    for value, size in (("xx-small", 9.0), ("smaller", 16 / 1.2), ("larger", 19.2), ("-3px", 16.0), ("calc(1px)", 16.0)):
+        assert next(parse_html(f"<p style='font-size:{value}'>x").all("p")).style.font_size == pytest.approx(size)
+    assert next(parse_html("<font size=7>x").all("font")).style.font_size == 48.0
+
+
+def test_over_a_limit_less_is_called_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    white = "<p style=color:#fff>x</p>"
+    assert hidden(white) is H.COLOUR
+    monkeypatch.setattr(cascade, "MAX_INLINE", 3)
+    assert hidden(white) is None
+    monkeypatch.undo()
+    monkeypatch.setattr(cascade, "MAX_SHEET", 10)
+    document = parse_html("<style>.aaaaaaaaaaaa{display:none}</style><p class=aaaaaaaaaaaa>x</p>" + white)
+    assert not document.styles_complete
+    assert [text.hidden for text in document.texts if text.data == "x"] == [None, None]
+    monkeypatch.undo()
+    monkeypatch.setattr(cascade, "MAX_WORK", 1)
+    assert not parse_html("<style>p{display:none}</style><p>x<p>y<p>z").styles_complete
+
+
+def test_specificity_counts_ids_then_classes_then_tags() -> None:
+    (selector,) = parse_selectors("a#b .c[d]:first-child > e")
+    assert selector.specificity == (1, 3, 2)
+    assert not selector.certain
+
+
+PIECES = st.sampled_from(
+    ["a", ".a", "#a", "{", "}", ";", ":", "display:none", "color:#fff", "@media screen", "@media (x)", "@import", '"', "'", "\\", "/*", "*/", "(", ")", "[", "]", ",", ">", "+", "~", "!important", " ", "\n", "é", "<!--", "-->", "url(", "*", "=", "0"]
+)
+
+
+@given(st.one_of(st.text(), st.lists(PIECES, max_size=40).map("".join)))
+def test_css_never_raises(text: str) -> None:
+    parse_style(text)
+    parse_sheet(text)
+    parse_selectors(text)
+    assert len(parse_html(f"<style>{text}</style><p class=a id=a style='{text}'>x").styles) > 0
+
+
+@given(st.text(st.sampled_from("0123456789.#rgbahsl(),% efpxdemt-+/")))
+def test_values_never_raise(value: str) -> None:
+    colour(value)
+    length(value)
+    parse_html(f'<p style="font-size:{value};color:{value};background:{value};margin:{value};opacity:{value};clip:{value}">x').styles
