@@ -14,6 +14,7 @@ from delivcheck.facts.roots import Octets
 from delivcheck.model import DnsUse, Found, MessageClass, NoSuchName, Outcome, Problem, TargetKind, Verdict
 from delivcheck.net.snapshot import from_mapping
 from delivcheck.policy import load
+from tests.keys import sign_example
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RECEIPT = b"From: shop@example.org\r\nTo: a@example.net\r\nSubject: Your receipt\r\n\r\nThank you.\r\n"
@@ -182,3 +183,16 @@ def test_a_deadline_ends_an_audit_whatever_dns_does():
     assert Outcome.FAIL not in {
         outcome for rule, outcome in outcomes(report).items() if rule.startswith(("spf/", "dmarc/", "dkim/"))
     }
+
+
+@pytest.mark.parametrize("silent", ["a", "b", "c"])
+def test_dmarc_passes_by_any_signature_whose_key_answers(silent):
+    """Three aligned signatures, one key times out: the other two are judged, and DMARC passes by either."""
+    each = [{"domain": "example.org", "selector": selector, "algorithm": "rsa-sha256"} for selector in "abc"]
+    octets, keys = sign_example(RECEIPT, {"each": each}, NOW)
+    zone = {**keys, "_dmarc.example.org TXT": "v=DMARC1; p=reject", f"{silent}._domainkey.example.org TXT": "TIMEOUT"}
+
+    facts = check(octets, dns=from_mapping(zone)).targets[0].facts
+
+    assert [one["result"] for one in facts["dkim"]] == ["unknown" if selector == silent else "pass" for selector in "abc"]
+    assert (facts["dmarc"]["result"], facts["dmarc"]["dkim_aligned"]) == ("pass", True)
