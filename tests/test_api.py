@@ -11,7 +11,7 @@ from delivcheck.api import Checker, Options, to_json, unreadable
 from delivcheck.catalog import pages
 from delivcheck.engine import Check
 from delivcheck.facts.roots import Octets
-from delivcheck.model import DnsUse, Found, MessageClass, NoSuchName, Outcome, Problem, TargetKind, Verdict
+from delivcheck.model import DnsUse, Found, MessageClass, NoSuchName, Outcome, Problem, TargetKind, Verdict, Where
 from delivcheck.net.snapshot import from_mapping
 from delivcheck.policy import load
 from tests.keys import sign_example
@@ -151,6 +151,38 @@ def test_one_run_serves_many_targets_side_by_side():
     assert "spf/passes-everyone" in failed[1]
 
 
+def test_one_live_client_serves_all_targets_of_a_checker():
+    checker = Checker(Options(load("bulk"), dns="live"))
+
+    assert checker.options.dns not in {"live", "offline"}
+    assert checker.options.dns.use() == DnsUse()
+
+
+def test_a_place_that_names_its_file_keeps_it():
+    def elsewhere(octets: Octets):
+        yield Problem("in a partial", Where(file="partials/footer.html", line=3))
+        yield Problem("here", Where(line=len(octets.data.splitlines())))
+        yield Problem("nowhere")
+
+    checker = Checker(Options(load("bulk"), dns="offline"))
+    book = checker.book
+    checker.book = type(book)(
+        book.rules, {**book.checks, "class/undeclared": Check("class/undeclared", elsewhere)}, book.providers
+    )
+
+    result = asyncio.run(checker.message(RECEIPT, name="a.eml")).results[0]
+
+    assert [problem.where and (problem.where.file, problem.where.line) for problem in result.problems] == [
+        ("partials/footer.html", 3),
+        ("a.eml", 5),
+        None,
+    ]
+
+
+def test_the_json_begins_with_the_schema_and_its_keys_stand_as_documented():
+    assert list(json.loads(to_json(check()))) == ["schema", "version", "policy", "verdict", "elapsed_ms", "dns", "targets"]
+
+
 def test_our_own_bug_is_unknown_and_marked(caplog):
     def broken(octets: Octets):
         yield Problem("never seen")
@@ -196,3 +228,14 @@ def test_dmarc_passes_by_any_signature_whose_key_answers(silent):
 
     assert [one["result"] for one in facts["dkim"]] == ["unknown" if selector == silent else "pass" for selector in "abc"]
     assert (facts["dmarc"]["result"], facts["dmarc"]["dkim_aligned"]) == ("pass", True)
+
+
+async def _from_inside_a_loop():
+    with pytest.raises(RuntimeError, match=r"await delivcheck\.check_message_async"):
+        delivcheck.check_message(RECEIPT)
+    with pytest.raises(RuntimeError, match=r"await delivcheck\.audit_domain_async"):
+        delivcheck.audit_domain("example.org")
+
+
+def test_inside_a_running_loop_the_twin_is_named():
+    asyncio.run(_from_inside_a_loop())

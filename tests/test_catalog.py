@@ -1,16 +1,20 @@
 """The rule book is whole: pages and checks are equal as sets, every page can be acted on, policies name real rules."""
 
+import asyncio
 import re
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from delivcheck import catalog, policy, rulefiles
+from delivcheck import api, catalog, policy, rulefiles
+from delivcheck.cli import main
 from delivcheck.engine import Roots
 from delivcheck.facts import roots
 from delivcheck.facts.roots import Declared
-from delivcheck.model import Dns, Level, Volume
+from delivcheck.model import Dns, Level, Outcome, Volume
+from tests import examples
 
 BOOK = catalog.assemble(strict=False)
 RULES = pytest.mark.parametrize("rule", BOOK.rules.values(), ids=list(BOOK.rules))
@@ -43,7 +47,7 @@ def test_a_page_shows_failing_then_passing_then_unknown_where_dns_is_involved(ru
     outcomes = [example.is_ for example in rule.example]
     assert outcomes[0] == "fail"
     assert "pass" in outcomes
-    if reads_dns(rule):
+    if rule.id in BOOK.checks and reads_dns(rule):
         assert "unknown" in outcomes
 
 
@@ -71,6 +75,38 @@ def test_refusals_name_a_known_provider_and_effect(rule):
     for refusal in rule.refusal:
         assert refusal.provider in rulefiles.load()["providers"]
         assert refusal.effect in {"reject", "defer", "junk"}
+
+
+PROVIDERS_ARE_CALLED = {"gmail": ("Gmail",), "yahoo": ("Yahoo",), "microsoft": ("Outlook", "Microsoft", "Exchange")}
+
+
+@RULES
+def test_nobody_is_said_to_refuse_without_a_source(rule):
+    sources = " ".join(source.name for source in rule.source)
+    for refusal in rule.refusal:
+        assert any(name in sources for name in PROVIDERS_ARE_CALLED[refusal.provider]), refusal
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (rule, words)
+        for rule in BOOK.rules.values()
+        for words in dict.fromkeys(refusal.says for refusal in rule.refusal if refusal.says)
+    ],
+    ids=lambda one: one if isinstance(one, str) else one.id,
+)
+def test_the_words_of_a_refusal_are_words_the_check_says(rule, words):
+    told = [
+        problem.message
+        for example in rule.example
+        if example.is_ == "fail"
+        for problem in examples.run(BOOK, rule, example)[0].problems
+    ]
+    assert any(words in message for message in told) or rule.id in OUT_OF_PROPORTION
+
+
+OUT_OF_PROPORTION = {"size/too-large"}  # an example above Gmail's limit would have 50 MB; tests/checks/test_mime.py has one
 
 
 def test_every_fact_a_check_reads_can_be_made():
@@ -125,6 +161,7 @@ def test_a_low_volume_sender_is_never_asked_more():
         ({}, "missing required field `title`"),
         ({"title": 3}, "title: expected `str`, got `int`"),
         ({"level": "eror"}, "level: invalid enum value 'eror'"),
+        ({"not-for": ["recieved"]}, "not-for[0]: invalid enum value 'recieved'"),
         ({"colour": "red"}, "unknown field `colour`"),
         ({"id": "x/y"}, "the path is the id"),
         ({"example": [{"name": "x", "is": "fail", "lines": 4}]}, "example[0]: "),
@@ -159,9 +196,9 @@ def test_the_index_follows_a_changed_page(tmp_path):
     page = tmp_path / "spf" / "x.toml"
     page.parent.mkdir()
     page.write_text('title = "one"\n')
-    assert rulefiles.load(tmp_path)["pages"]["spf/x"]["title"] == "one"
+    assert rulefiles.indexed(tmp_path)["pages"]["spf/x"]["title"] == "one"
     page.write_text('title = "second"\n')
-    assert rulefiles.load(tmp_path)["pages"]["spf/x"]["title"] == "second"
+    assert rulefiles.indexed(tmp_path)["pages"]["spf/x"]["title"] == "second"
 
 
 def test_rules_are_structs_that_survive_json():
@@ -171,6 +208,138 @@ def test_rules_are_structs_that_survive_json():
 
 def test_levels_are_never_off_by_default_everywhere():
     assert all(rule.level is not Level.OFF or rule.levels for rule in BOOK.rules.values())
+
+
+# --- packages installed beside us --------------------------------------------------------------------------------
+
+PLUGIN = {
+    "acme_rules/__init__.py": "",
+    "acme_rules/facts.py": """
+from dataclasses import dataclass
+from delivcheck.engine import fact
+from delivcheck.mime.message import Message
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    name: str | None
+
+@fact
+def campaign(message: Message) -> Campaign:
+    field = message.first("x-campaign")
+    return Campaign(None if field is None else field.text)
+""",
+    "acme_rules/checks.py": """
+from delivcheck.engine import rule
+from delivcheck.model import Findings, Problem
+from .facts import Campaign
+
+@rule("acme/no-campaign")
+def no_campaign(campaign: Campaign) -> Findings:
+    if campaign.name is None:
+        yield Problem("there is no X-Campaign field")
+""",
+    "acme_rules/rules/acme/no-campaign.toml": """
+title = "The message names no campaign"
+level = "error"
+basis = "practice"
+since = "0.1"
+targets = ["message"]
+stage = "pre-sign"
+why = "Reports go by campaign."
+fix = "Add X-Campaign."
+[[source]]
+name = "Acme handbook"
+checked = 2026-11-22
+""",
+}
+ENTRY_POINTS = "[delivcheck.rules]\nacme = acme_rules.checks\n\n[delivcheck.facts]\nacme = acme_rules.facts\n"
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Puts a package with entry points on sys.path, as pip would."""
+
+    def install(files=PLUGIN, entry_points=ENTRY_POINTS):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        info = tmp_path / "acme_rules-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-rules\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(entry_points)
+        monkeypatch.syspath_prepend(tmp_path)
+        return tmp_path
+
+    cached = (catalog.pages, catalog.standard)
+    for function in cached:
+        function.cache_clear()
+    yield install
+    for function in cached:
+        function.cache_clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "acme_rules"]:
+        del sys.modules[name]
+
+
+def test_a_package_adds_rules_and_facts_by_entry_points(installed):
+    installed()
+    book = catalog.assemble()
+
+    assert list(book.rules)[-1] == "acme/no-campaign"
+    checker = api.Checker(api.Options(policy.load("bulk"), dns="offline"), book)
+    report = asyncio.run(checker.message(b"From: a@example.org\r\n\r\nHello\r\n"))
+    assert [result.outcome for result in report.results if result.rule == "acme/no-campaign"] == [Outcome.FAIL]
+
+
+@pytest.mark.parametrize("arguments", [["explain", "acme/no-campaign"], ["rules", "--family", "acme"]])
+def test_a_packages_rules_can_be_read_on_the_command_line(installed, capsys, arguments):
+    installed()
+
+    assert main(arguments) == 0
+    assert "The message names no campaign" in " ".join(capsys.readouterr().out.split())
+
+
+def test_nothing_is_written_into_a_package(installed):
+    root = installed() / "acme_rules" / "rules"
+    catalog.assemble()
+
+    assert [path.name for path in root.iterdir()] == ["acme"]
+
+
+@pytest.mark.parametrize(
+    ("files", "entry_points", "complaint"),
+    [
+        ({}, ENTRY_POINTS, "acme (acme_rules.checks) cannot be loaded: ModuleNotFoundError"),
+        (PLUGIN, "[delivcheck.rules]\nacme = acme_rules.checks:no_campaign\n", "acme_rules.checks:no_campaign) names no mod"),
+        ({name: PLUGIN[name] for name in list(PLUGIN)[:3]}, ENTRY_POINTS, "no such folder of rules"),
+        (PLUGIN, "[delivcheck.rules]\nacme = acme_rules.facts\n", "acme/no-campaign: page without a check"),
+        (
+            {
+                **PLUGIN,
+                "acme_rules/checks.py": PLUGIN["acme_rules/checks.py"].replace("acme/no-campaign", "acme/nothing"),
+            },
+            ENTRY_POINTS,
+            "acme/nothing: check without a page",
+        ),
+        (
+            {**PLUGIN, "acme_rules/rules/size/too-large.toml": PLUGIN["acme_rules/rules/acme/no-campaign.toml"]},
+            ENTRY_POINTS,
+            "there is a rule of this name already",
+        ),
+        (
+            {
+                **PLUGIN,
+                "acme_rules/checks.py": PLUGIN["acme_rules/checks.py"].replace("acme/no-campaign", "size/too-large"),
+            },
+            ENTRY_POINTS,
+            "two checks claim the page size/too-large",
+        ),
+    ],
+)
+def test_a_package_that_cannot_be_used_is_told(installed, files, entry_points, complaint):
+    installed(files, entry_points)
+    with pytest.raises(rulefiles.RuleFileError, match=re.escape(complaint)):
+        catalog.assemble()
 
 
 def test_the_checkout_is_where_the_rules_are():

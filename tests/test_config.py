@@ -97,6 +97,8 @@ def test_without_a_file_nothing_is_said(tmp_path):
     ("text", "complaint"),
     [
         ("polcy = 'bulk'\n", ":1: polcy: no such key; did you mean policy?"),
+        ("extends = 'bulk'\n", ':1: extends: no such key; it belongs in a policy file, named here by policy = "FILE.toml"'),
+        ("[[require]]\nid = 'acme/x'\n", ":1: require: no such key; it belongs in a policy file"),
         ("policy = 3\n", ":1: policy: a policy's name or file, not 3"),
         ("\n\nclass = 'marketing'\n", ":3: class: 'marketing' is none of bulk, transactional"),
         ("volume = 'hgih'\n", ":1: volume: 'hgih' is none of bulk, low"),

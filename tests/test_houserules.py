@@ -64,6 +64,21 @@ def test_a_house_rule_has_the_level_it_is_given():
 
 
 @pytest.mark.parametrize(
+    ("word", "table", "fix"),
+    [
+        ("require", {"header": "X-Stream"}, "Add the field `X-Stream`."),
+        ("require", {"header": "X-Stream", "matches": "[a-z]+"}, "Add the field `X-Stream` of the form `[a-z]+`."),
+        ("require", {"attachment": r".*\.pdf"}, r"Add an attachment of the form `.*\.pdf`."),
+        ("forbid", {"link": "http:.*"}, "Remove it."),
+        ("require", {"header": "X-Stream", "fix": "Ask Ada."}, "Ask Ada."),
+    ],
+)
+def test_the_fix_says_what_to_add(word, table, fix):
+    (page, _), *_ = fold("ours", {"extends": "bulk", word: [{"id": "acme/rule", **table}]}, "ours.toml").house
+    assert page.fix == fix
+
+
+@pytest.mark.parametrize(
     ("table", "complaint"),
     [
         ({"header": "X"}, "require 1: id: a name like acme/campaign-id is expected, not ''"),
@@ -73,7 +88,9 @@ def test_a_house_rule_has_the_level_it_is_given():
         ({"id": "acme/x", "header": 3}, "header: text is expected, not 3"),
         ({"id": "acme/x", "header": "X", "level": "bad"}, "level: 'bad' is none of error, warning, note, off"),
         ({"id": "acme/x", "header": "X", "when": "always"}, "when: no such key"),
-        ({"id": "acme/x", "link": "("}, "not a regular expression"),
+        ({"id": "acme/x", "link": "("}, "require 1: link: not a regular expression"),
+        ({"id": "acme/x", "attachment": "*.pdf"}, "require 1: attachment: not a regular expression"),
+        ({"id": "acme/x", "header": "X", "matches": "("}, "require 1: matches: not a regular expression"),
     ],
 )
 def test_a_mistake_is_told_by_file_and_key(table, complaint):

@@ -193,7 +193,7 @@ def around(**more):
             around(origin=Origin.AS_RECEIVED),
             "the message came in, so its sender's octets are not known",
         ),
-        (a_rule(not_for=("reconstructed",)), around(origin=Origin.RECONSTRUCTED), "stored with other line ends"),
+        (a_rule(not_for=("reconstructed",)), around(origin=Origin.RECONSTRUCTED), "put together again from its parts"),
         (a_rule(not_for=("converted",)), around(line_ends_converted=True), "stored with other line ends"),
         (a_rule(not_for=("received",)), around(), None),
         (
@@ -329,3 +329,26 @@ def test_the_outlook_follows_the_refusals_of_failed_rules(outcomes, expected, co
 
 def test_a_mere_note_is_no_outlook():
     assert policy.outlook("gmail", [result(Outcome.FAIL, Level.NOTE, "a/reject")], REFUSED).outlook == "no-known-blocker"
+
+
+def a_problem(message, level=Level.ERROR):
+    return Result("a/case", Outcome.FAIL, level, None, (), (Problem(message, level=level),))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "found", "volume", "expected"),
+    [
+        (Refusal("gmail", "reject", volume=Volume.BULK), a_problem("x"), Volume.BULK, "would-reject"),
+        (Refusal("gmail", "reject", volume=Volume.BULK), a_problem("x"), Volume.LOW, "no-known-blocker"),
+        (Refusal("gmail", "reject"), a_problem("x"), Volume.LOW, "would-reject"),
+        (Refusal("gmail", "reject", says="policy reject"), a_problem("x (policy reject)"), Volume.BULK, "would-reject"),
+        (Refusal("gmail", "reject", says="policy reject"), a_problem("x (policy none)"), Volume.BULK, "no-known-blocker"),
+        # a sub-case that its page calls less than the rule is not what the provider refuses
+        (Refusal("gmail", "reject"), a_problem("x", Level.WARNING), Volume.BULK, "no-known-blocker"),
+        (Refusal("gmail", "reject", says="x"), a_problem("x", Level.WARNING), Volume.BULK, "no-known-blocker"),
+    ],
+)
+def test_a_refusal_holds_for_its_volume_its_words_and_its_level(refusal, found, volume, expected):
+    rules = {"a/case": a_rule("a/case", refusal=(refusal,))}
+
+    assert policy.outlook("gmail", [found], rules, volume, {"a/case": Level.ERROR}).outlook == expected

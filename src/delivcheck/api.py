@@ -7,7 +7,7 @@ public API for one call. Results are frozen and serialise to the JSON of schema 
 import asyncio
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
@@ -26,13 +26,13 @@ from .facts.roots import (
     Now,
     Octets,
     Origin,
-    Probe,
     SecondOpinionWanted,
     Selectors,
     Session,
 )
 from .facts.second_opinion import SecondOpinion
 from .facts.summary import SHOWN, summarise
+from .mime.message import MessageError, parse
 from .mime.storage import with_crlf
 from .model import (
     Counts,
@@ -43,8 +43,12 @@ from .model import (
     Level,
     MessageClass,
     Outcome,
+    Outlook,
+    Probe,
+    Problem,
     Report,
     Result,
+    Rule,
     Stage,
     TargetKind,
     TargetReport,
@@ -62,7 +66,7 @@ DEFAULT_TIMEOUT = (
 if TYPE_CHECKING:
     from .net.client import Client
 
-Live = Literal["live", "offline"]
+DnsMode = Literal["live", "offline"]
 T = TypeVar("T")
 
 
@@ -75,7 +79,7 @@ class Options:
     """What holds for every target of a run. `dns` is a client, "live" (the system's resolvers) or "offline"."""
 
     policy: policy.Policy
-    dns: Dns | Live = "live"
+    dns: Dns | DnsMode = "live"
     message_class: MessageClass | None = None
     volume: Volume | None = None
     stream: str | None = None
@@ -88,20 +92,40 @@ class Options:
     jurisdictions: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Selected:
+    """A rule that inspects this kind of target, what the policy says of it, and why it cannot apply (None when it runs)."""
+
+    rule: Rule
+    check: Check
+    level: Level
+    why_not: str | None
+    options: Mapping[str, Any]
+
+
 @dataclass
 class Checker:
-    """The pipeline with rules, policy and DNS made ready; one instance serves any number of targets, side by side."""
+    """The pipeline with rules, policy and DNS made ready; one instance serves any number of targets, side by side.
+
+    `options.dns` is the client that all of them share, one made for "live" included. Raises PolicyError, NoNameservers.
+    """
 
     options: Options
     book: catalog.Catalog = field(default_factory=catalog.standard)
     shown: Mapping[TargetKind, tuple[type, ...]] = field(default_factory=lambda: SHOWN)  # facts for the report, read by no rule
 
     def __post_init__(self) -> None:
-        """Add the policy's house rules to the book and hold the policy against it. Raises PolicyError."""
+        """Add the policy's house rules to the book, hold the policy against it, and make the client."""
         if house := self.options.policy.house:
             self.book = self.book.with_rules(house)
         policy.hold_against(self.options.policy, self.book.rules, self.book.checks)
-        self._plans: dict[tuple[frozenset[type], frozenset[str]], Plan] = {}
+        if self.options.dns == "live":
+            from .net import dns as net_dns
+            from .net.outside import Outside
+
+            self.options = replace(self.options, dns=Outside(net_dns.Live()))
+        self._selections: dict[policy.Circumstances, tuple[_Selected, ...]] = {}
+        self._plans: dict[tuple[frozenset[type], policy.Circumstances], Plan] = {}
 
     # --- targets
 
@@ -118,9 +142,10 @@ class Checker:
     ) -> TargetReport:
         """Check one message. Raises InputError when the octets are no message at all."""
         octets = Octets(*with_crlf(data), origin=origin)
-        if not octets.data.strip(b"\r\n"):
-            raise InputError("the message is empty")
-        roots: list[object] = [octets]
+        try:
+            roots: list[object] = [octets, parse(octets.data)]
+        except MessageError as error:
+            raise InputError(str(error)) from None
         if origin is Origin.AS_RECEIVED:
             roots.append(AsReceived())
         if envelope is not None:
@@ -177,16 +202,14 @@ class Checker:
 
     async def _examine(self, name: str, given: Iterable[object], around: policy.Circumstances) -> TargetReport:
         roots = self._roots(given, around)
-        selected = list(policy.select(self.options.policy, self.book.rules.values(), around))
-        checks = [self.book.checks[rule.id] for rule, _, why_not in selected if why_not is None]
-        facts = await gather(self._plan(checks, roots, around.kind), roots)
+        facts = await gather(self._plan(around, roots), roots)
         results = []
-        for rule, level, why_not in selected:
-            if why_not is not None:
-                results.append(Result(rule.id, Outcome.NOT_APPLICABLE, level, why_not, rule.covers))
+        for one in self._selected(around):
+            if one.why_not is not None:
+                results.append(Result(one.rule.id, Outcome.NOT_APPLICABLE, one.level, one.why_not, one.rule.covers))
                 continue
-            judged = run(self.book.checks[rule.id], facts, self.options.policy.options(rule.id))
-            results.append(_in_file(policy.weigh(rule, level, judged, around.declared), name, around.kind))
+            judged = run(one.check, facts, one.options)
+            results.append(_in_file(policy.weigh(one.rule, one.level, judged, around.declared), name))
         return TargetReport(
             name,
             around.kind,
@@ -195,16 +218,16 @@ class Checker:
             policy.count(results),
             tuple(results),
             {**summarise(facts), **_beside(facts.get(SecondOpinion), results)},
-            {provider: policy.outlook(provider, results, self.book.rules) for provider in _providers()},
+            self._outlooks(results, around),
         )
+
+    def _outlooks(self, results: Sequence[Result], around: policy.Circumstances) -> dict[str, Outlook]:
+        volume, levels = around.declared.volume, {one.rule.id: one.level for one in self._selected(around)}
+        return {name: policy.outlook(name, results, self.book.rules, volume, levels) for name in _providers()}
 
     def _roots(self, given: Iterable[object], around: policy.Circumstances) -> Roots:
         values: list[object] = [*given, around.declared]
         dns = self.options.dns
-        if dns == "live":
-            from .net import dns as net_dns
-
-            dns = net_dns.Live()
         if dns != "offline":
             from .net.deadline import Deadline
 
@@ -215,28 +238,36 @@ class Checker:
             values.append((Probe, self.options.probe))
         return Roots(*values, why_absent=WHY_ABSENT)
 
-    def _plan(self, checks: Sequence[Check], roots: Roots, kind: TargetKind) -> Plan:
-        """The plan for these checks from these roots; planned once for each combination."""
-        key = (frozenset(roots), frozenset(check.id for check in checks))
+    def _selected(self, around: policy.Circumstances) -> tuple[_Selected, ...]:
+        """The rules under these circumstances; a run has few, and asks the policy once for each."""
+        if around not in self._selections:
+            chosen, checks = self.options.policy, self.book.checks
+            self._selections[around] = tuple(
+                _Selected(rule, checks[rule.id], level, why_not, chosen.options(rule.id))
+                for rule, level, why_not in policy.select(chosen, self.book.rules.values(), around)
+            )
+        return self._selections[around]
+
+    def _plan(self, around: policy.Circumstances, roots: Roots) -> Plan:
+        """The plan for the rules that run, from these roots; planned once for each combination."""
+        key = (frozenset(roots), around)
         if key not in self._plans:
-            wanted = dict.fromkeys(need.fact for check in checks for need in check.needs)
-            self._plans[key] = self.book.planner.plan([*wanted, *self.shown.get(kind, ()), SecondOpinion], roots)
+            running = (one.check for one in self._selected(around) if one.why_not is None)
+            wanted = dict.fromkeys(need.fact for check in running for need in check.needs)
+            self._plans[key] = self.book.planner.plan([*wanted, *self.shown.get(around.kind, ()), SecondOpinion], roots)
         return self._plans[key]
 
 
-def _in_file(result: Result, name: str, kind: TargetKind) -> Result:
-    """Name the file in every place that has a line: checks see octets, not files."""
-    if kind is not TargetKind.MESSAGE or not any(
-        problem.where is not None and problem.where.line for problem in result.problems
-    ):
-        return result
-    placed = tuple(
-        msgspec.structs.replace(problem, where=msgspec.structs.replace(problem.where, file=name))
-        if problem.where is not None and problem.where.line
-        else problem
-        for problem in result.problems
-    )
-    return msgspec.structs.replace(result, problems=placed)
+def _in_file(result: Result, name: str) -> Result:
+    """Name the file in every place that has a line and no file of its own: checks see octets, not files."""
+
+    def placed(problem: Problem) -> Problem:
+        where = problem.where
+        if where is None or where.line is None or where.file is not None:
+            return problem
+        return msgspec.structs.replace(problem, where=msgspec.structs.replace(where, file=name))
+
+    return msgspec.structs.replace(result, problems=tuple(map(placed, result.problems))) if result.problems else result
 
 
 _SAME_SUBJECT = {"spf": "spf", "dmarc": "dmarc", "mx": "dns"}  # checkdmarc's subject: our rule family
@@ -278,7 +309,14 @@ def report(targets: Sequence[TargetReport], chosen: Options, started: float) -> 
     """Put the targets of one run together; `started` is what `time.monotonic` said at its beginning."""
     use = getattr(chosen.dns, "use", DnsUse)()
     elapsed = round((time.monotonic() - started) * 1000)
-    return Report(chosen.policy.name, worst(iter([one.verdict for one in targets])), elapsed, use, tuple(targets), __version__)
+    return Report(
+        version=__version__,
+        policy=chosen.policy.name,
+        verdict=worst(one.verdict for one in targets),
+        elapsed_ms=elapsed,
+        dns=use,
+        targets=tuple(targets),
+    )
 
 
 def to_json(value: Report | TargetReport, *, every_result: bool = False) -> bytes:
@@ -299,16 +337,12 @@ def only_telling(value: Any) -> Any:
 # --- one call ----------------------------------------------------------------------------------------------------
 
 
-def _options(chosen: str | policy.Policy, dns: Dns | Live, settings: Mapping[str, Any]) -> Options:
+def _options(chosen: str | policy.Policy, dns: Dns | DnsMode, settings: Mapping[str, Any]) -> Options:
     made = chosen if isinstance(chosen, policy.Policy) else policy.load(chosen)
     if "message_class" in settings and settings["message_class"] is not None:
         settings = {**settings, "message_class": MessageClass(settings["message_class"])}
     if "volume" in settings and settings["volume"] is not None:
         settings = {**settings, "volume": Volume(settings["volume"])}
-    if dns == "live":
-        from .net import dns as net_dns
-
-        dns = net_dns.Live()
     return Options(made, dns, **settings)
 
 
@@ -324,7 +358,7 @@ async def check_message_async(
     ehlo: str | None = None,
     tls: bool | None = None,
     policy: str | policy.Policy = "bulk",
-    dns: Dns | Live = "live",
+    dns: Dns | DnsMode = "live",
     name: str = "message",
     stage: Stage = Stage.POST_SIGN,
     received: bool = False,
@@ -337,12 +371,12 @@ async def check_message_async(
     (`message_class="bulk"`, `now=…`, `timeout=…`). Raises InputError, PolicyError.
     """
     started = time.monotonic()
-    chosen = _options(policy, dns, settings)
+    checker = Checker(_options(policy, dns, settings))
     origin = Origin.AS_RECEIVED if received else Origin.AS_SENT
-    target = await Checker(chosen).message(
+    target = await checker.message(
         octets, name=name, envelope=envelope, session=_session(ip, ehlo, tls), selectors=selectors, stage=stage, origin=origin
     )
-    return report([target], chosen, started)
+    return report([target], checker.options, started)
 
 
 async def audit_domain_async(
@@ -352,27 +386,32 @@ async def audit_domain_async(
     ehlo: str | None = None,
     mail_from: str | None = None,
     policy: str | policy.Policy = "bulk",
-    dns: Dns | Live = "live",
+    dns: Dns | DnsMode = "live",
     selectors: Sequence[str] = (),
     **settings: Any,
 ) -> Report:
     """Audit one sender domain; parameters as in `check_message_async`. Raises InputError, PolicyError."""
     started = time.monotonic()
-    chosen = _options(policy, dns, settings)
+    checker = Checker(_options(policy, dns, settings))
     envelope = None if mail_from is None else Envelope(mail_from)
-    target = await Checker(chosen).domain(domain, session=_session(ip, ehlo, None), envelope=envelope, selectors=selectors)
-    return report([target], chosen, started)
+    target = await checker.domain(domain, session=_session(ip, ehlo, None), envelope=envelope, selectors=selectors)
+    return report([target], checker.options, started)
 
 
-def _now(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(work)
+def _now(work: Coroutine[Any, Any, T], twin: str) -> T:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    work.close()
+    raise RuntimeError(f"an event loop is running here: await delivcheck.{twin}(...) instead")
 
 
 def check_message(octets: bytes, **parameters: Any) -> Report:
     """`check_message_async`, waited for. Not to be called from a running event loop."""
-    return _now(check_message_async(octets, **parameters))
+    return _now(check_message_async(octets, **parameters), "check_message_async")
 
 
 def audit_domain(domain: str, **parameters: Any) -> Report:
     """`audit_domain_async`, waited for. Not to be called from a running event loop."""
-    return _now(audit_domain_async(domain, **parameters))
+    return _now(audit_domain_async(domain, **parameters), "audit_domain_async")

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ from .engine import Check, Planner, Provider
 from .model import Rule
 
 RuleFileError = rulefiles.RuleFileError
+T = TypeVar("T", Check, Provider)
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,9 @@ def _modules(package: ModuleType) -> list[ModuleType]:
     return [importlib.import_module(name) for name in names if not name.rpartition(".")[2].startswith("_")]
 
 
-def _collect(modules: Iterable[ModuleType], kind: type) -> list[Any]:
-    """Every value of a kind that the modules define, in order of definition, once."""
-    seen: dict[int, Any] = {}
+def collect(modules: Iterable[ModuleType], kind: type[T]) -> list[T]:
+    """Every Check or every Provider that the modules define, in order of definition, once."""
+    seen: dict[int, T] = {}
     for module in modules:
         for value in vars(module).values():
             if isinstance(value, kind):
@@ -91,28 +92,35 @@ def _installed(group: str) -> list[ModuleType]:
             raise RuleFileError(
                 f"{group}: {entry.name} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}"
             ) from error
+        if not isinstance(module, ModuleType):
+            raise RuleFileError(f"{group}: {entry.name} ({entry.value}) names no module")
         modules.append(module)
     return modules
 
 
-def assemble(rules_folder: Path | None = None, *, strict: bool = True) -> Catalog:
-    """Read pages, collect checks and providers, hold pages and checks equal. Raises RuleFileError."""
-    own = rules_folder or rulefiles.folder()
-    pages = {name: page(name, raw, f"rules/{name}.toml") for name, raw in rulefiles.load(own)["pages"].items()}
-    from_packages = _installed("delivcheck.rules")
-    for module in from_packages:
+def _pages(rules_folder: Path | None, packages: Iterable[ModuleType]) -> dict[str, Rule]:
+    """The pages of a folder (ours, if None is given), then those beside the modules that packages offer."""
+    pages = {name: page(name, raw, f"rules/{name}.toml") for name, raw in rulefiles.load(rules_folder)["pages"].items()}
+    for module in packages:
         root = Path(str(module.__file__)).parent / "rules"
         for name, raw in rulefiles.load(root)["pages"].items():
             if name in pages:
                 raise RuleFileError(f"{root}/{name}.toml: there is a rule of this name already")
             pages[name] = page(name, raw, f"{root}/{name}.toml")
+    return pages
+
+
+def assemble(rules_folder: Path | None = None, *, strict: bool = True) -> Catalog:
+    """Read pages, collect checks and providers, hold pages and checks equal. Raises RuleFileError."""
+    from_packages = _installed("delivcheck.rules")
+    pages = _pages(rules_folder, from_packages)
     bound: dict[str, Check] = {}
-    for check in _collect([*_modules(checks), *from_packages], Check):
+    for check in collect([*_modules(checks), *from_packages], Check):
         if check.id in bound:
             raise RuleFileError(f"two checks claim the page {check.id}")
         bound[check.id] = check
     ours = sorted(_modules(facts), key=lambda module: module.__name__.rpartition(".")[2] not in facts.FIRST)
-    providers = _collect([*ours, *_installed("delivcheck.facts")], Provider)
+    providers = collect([*ours, *_installed("delivcheck.facts")], Provider)
     catalog = Catalog(pages, bound, tuple(providers))
     if strict and (catalog.without_check or catalog.without_page):
         halves = [f"{name}: page without a check" for name in catalog.without_check]
@@ -129,5 +137,5 @@ def standard() -> Catalog:
 
 @lru_cache(maxsize=1)
 def pages() -> Mapping[str, Rule]:
-    """Our own pages alone, without importing a check: what `explain` and `rules` need."""
-    return {name: page(name, raw, f"rules/{name}.toml") for name, raw in rulefiles.load()["pages"].items()}
+    """All pages, without importing a check of ours: what `explain` and `rules` need."""
+    return _pages(None, _installed("delivcheck.rules"))

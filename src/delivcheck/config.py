@@ -177,7 +177,8 @@ class _Reader:
             raise self.fail(keys, "a table is wanted here")
         for key in raw:
             if known is not None and key not in known:
-                raise self.fail((*keys, key), f"no such key{_nearest(key, known)}")
+                elsewhere = '; it belongs in a policy file, named here by policy = "FILE.toml"' if key in _OF_POLICY else ""
+                raise self.fail((*keys, key), f"no such key{elsewhere or _nearest(key, known)}")
         return raw
 
     def layer(self, keys: tuple[str, ...], raw: Mapping[str, Any]) -> Layer:
@@ -223,6 +224,7 @@ class _Reader:
         raise self.fail((key,), f"a list of strings is wanted here, not {value!r}")
 
 
+_OF_POLICY = {"extends", "require", "forbid"}  # what people put here first, since both files have rules
 _LISTS = ("nameservers", "owned-domains", "jurisdictions", "selectors")
 _STREAM_KEYS = ("policy", "class", "volume", "rules")
 _KEYS = (*_STREAM_KEYS, "timeout", *_LISTS, "streams")

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .model import Finding, NotApplicable, Outcome, Problem, Unavailable, Undetermined
+from .model import Finding, Level, NotApplicable, Outcome, Problem, Unavailable, Undetermined
 
 log = logging.getLogger("delivcheck")
 
 MAX_PROBLEMS = (
     50  # per rule and target; a message with 10,000 bare LFs is told fifty times, then counted (Ruff and zizmor have no limit)
 )
+MAX_COUNTED = 10_000  # findings of one check past those that are kept: counting costs time, and nobody reads the number
 
 Absent = Unavailable | NotApplicable
 
@@ -220,9 +221,18 @@ class Planner:
             unreachable[key] = why or NotApplicable(roots.why_absent.get(key, f"no {key.__name__} was given"))
             return False
 
+        wanted = tuple(wanted)
         for key in wanted:
             reach(key)
-        return Plan(tuple(order), unreachable)
+        # A provider that was tried and given up may have left inputs behind that nobody will read.
+        read: set[type] = set()
+        unread = list(wanted)
+        while unread:
+            key = unread.pop()
+            if key not in read:
+                read.add(key)
+                unread += [need.fact for need in chosen[key].needs] if key in chosen else []
+        return Plan(tuple(provider for provider in order if provider.makes in read), unreachable)
 
 
 # --- gather ------------------------------------------------------------------------------------------------------
@@ -248,9 +258,7 @@ def _settled(provider: Provider, error: Exception) -> Absent:
     if isinstance(error, (Unavailable, NotApplicable)):
         return error.with_traceback(None)
     log.error("the provider of %s failed", provider.makes.__name__, exc_info=error)
-    bug = Unavailable(f"delivcheck could not make {provider.makes.__name__}: {type(error).__name__}: {error}")
-    bug.bug = True  # type: ignore[attr-defined]  # the run reports it and exits 70
-    return bug
+    return Unavailable(f"delivcheck could not make {provider.makes.__name__}: {type(error).__name__}: {error}", bug=True)
 
 
 async def gather(plan: Plan, roots: Roots) -> Facts:
@@ -300,6 +308,7 @@ async def gather(plan: Plan, roots: Roots) -> Facts:
     finally:
         for task in running:
             task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)  # a service has no end of the loop that would wait for them
     return facts
 
 
@@ -317,6 +326,17 @@ class Judged:
     bug: bool = False
 
 
+# How much a finding's own level tells; none at all means the rule's, which is not known here: that is taken to lie between.
+_WORTH = {Level.OFF: 0, Level.NOTE: 1, Level.WARNING: 2, None: 3, Level.ERROR: 4}
+
+
+def _keep_worst(problems: list[Problem], finding: Problem) -> None:
+    """Put a finding in the place of one that is worth less, if there is one: a flood of notes must not hide an error."""
+    place = min(range(len(problems)), key=lambda index: _WORTH[problems[index].level])
+    if _WORTH[problems[place].level] < _WORTH[finding.level]:
+        problems[place] = finding
+
+
 def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | None = None) -> Judged:
     """Call one check. A problem found beats something undetermined; a check that raises is unknown, never a pass."""
     arguments = []
@@ -325,7 +345,7 @@ def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | No
         if not need.lets_through(value):
             if isinstance(value, NotApplicable):
                 return Judged(check.id, Outcome.NOT_APPLICABLE, reason=value.reason)
-            return Judged(check.id, Outcome.UNKNOWN, reason=value.reason, bug=getattr(value, "bug", False))
+            return Judged(check.id, Outcome.UNKNOWN, reason=value.reason, bug=value.bug)
         arguments.append(value)
     problems: list[Problem] = []
     unsure: list[str] = []
@@ -339,6 +359,9 @@ def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | No
                 problems.append(finding)
             else:
                 more += 1
+                _keep_worst(problems, finding)
+                if more == MAX_COUNTED:
+                    break
     except NotApplicable as nothing:
         if not problems:
             return Judged(check.id, Outcome.NOT_APPLICABLE, reason=nothing.reason)
@@ -347,8 +370,10 @@ def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | No
     except Exception as error:
         log.exception("the check %s failed", check.id)
         return Judged(check.id, Outcome.UNKNOWN, reason=f"delivcheck failed here: {type(error).__name__}: {error}", bug=True)
-    if more:
-        problems.append(Problem(f"and {more} more"))
+    if more == MAX_COUNTED:  # what was not looked at may be the worst of all
+        problems.append(Problem(f"and more than {more} more, the rest was not looked at", level=Level.ERROR))
+    elif more:
+        problems.append(Problem(f"and {more} more", level=max(problems, key=lambda one: _WORTH[one.level]).level))
     if problems:
         return Judged(check.id, Outcome.FAIL, tuple(problems), "; ".join(unsure) or None)
     if unsure:

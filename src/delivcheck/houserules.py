@@ -51,9 +51,12 @@ def _made(table: Mapping[str, Any], word: str, place: str, policy: str) -> tuple
         raise HouseRuleError(f"{place}: level: {level!r} is none of {', '.join(Level)}")
     kind = named[0]
     # A header is named and its value matched; of links and attachments there are no names, so what is named is the pattern.
-    pattern = _pattern(table.get("matches", ".*") if kind == "header" else table[kind], f"{place}: matches")
-    subject = table[kind] if kind == "header" else f"a {kind} matching {table[kind]}"
+    key = "matches" if kind == "header" else kind
+    pattern = _pattern(table.get(key, ".*"), f"{place}: {key}")
+    subject = table[kind] if kind == "header" else f"{'an' if kind == 'attachment' else 'a'} {kind} matching {table[kind]}"
     asks = f"{'asks for' if word == 'require' else 'forbids'} {subject}"
+    form = f" of the form `{pattern.pattern}`" if kind != "header" or "matches" in table else ""
+    what = f"the field `{table[kind]}`" if kind == "header" else f"{'an' if kind == 'attachment' else 'a'} {kind}"
     page = Rule(
         id=name,
         title=table.get("title", f"The policy {policy} {asks}"),
@@ -61,7 +64,7 @@ def _made(table: Mapping[str, Any], word: str, place: str, policy: str) -> tuple
         basis=Basis.PRACTICE,
         since="",
         why=table.get("why", f"The policy {policy} {asks}."),
-        fix=table.get("fix", f"{'Add' if word == 'require' else 'Remove'} it."),
+        fix=table.get("fix", f"Add {what}{form}." if word == "require" else "Remove it."),
         targets=(TargetKind.MESSAGE,),
         stage=Stage.PRE_SIGN,
         source=(Source(f"policy {policy}", date.min),),

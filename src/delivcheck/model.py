@@ -5,11 +5,11 @@ whose fields are the JSON of schema `delivcheck/1`: what you see here is what a 
 """
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from msgspec import UNSET, Struct, UnsetType, field
 
@@ -295,11 +295,12 @@ class Unavailable(Exception):  # noqa: N818 -- a value as much as an exception, 
     Raised by a provider, or kept inside a collection as the value of one item.
     """
 
-    def __init__(self, reason: str, where: Where | None = None) -> None:
-        """Keep the reason, one clause without a final stop, and the place."""
+    def __init__(self, reason: str, where: Where | None = None, *, bug: bool = False) -> None:
+        """Keep the reason, one clause without a final stop, and the place; `bug`: the fault is ours, so the run exits 70."""
         super().__init__(reason)
         self.reason = reason
         self.where = where
+        self.bug = bug
 
 
 class NotApplicable(Exception):  # noqa: N818 -- as above
@@ -323,12 +324,17 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
 
 class Refusal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a mailbox provider does about it: the evidence behind the provider outlook."""
+    """What a mailbox provider does about it: the evidence behind the provider outlook.
+
+    `volume` when it is done to senders of that volume only; `says` when only to problems whose message has these words.
+    """
 
     provider: str
     effect: str  # reject | defer | junk
     code: str | None = None
     text: str | None = None
+    volume: Volume | None = None
+    says: str | None = None
 
 
 class Example(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="kebab"):
@@ -383,7 +389,7 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
     levels: dict[str, Level] = {}  # the level under another column: low-volume, strict, csa, a regional pack
     class_: MessageClass | None = field(name="class", default=None)
     volume: Volume | None = None
-    not_for: tuple[str, ...] = ()  # received | reconstructed
+    not_for: tuple[Literal["received", "reconstructed", "converted"], ...] = ()  # octets it cannot judge
     refusal: tuple[Refusal, ...] = ()
     spamassassin: tuple[str, ...] = ()
     rspamd: tuple[str, ...] = ()
@@ -458,21 +464,21 @@ class TargetReport(Struct, frozen=True):
     error: str | UnsetType | None = UNSET  # the input could not be read: exit 3
 
 
-class Report(Struct, frozen=True):
-    """One run over one or more targets."""
+class Report(Struct, frozen=True, kw_only=True):
+    """One run over one or more targets; the schema's name stands first in the JSON."""
 
+    schema: str = "delivcheck/1"
+    version: str
     policy: str
     verdict: Verdict
     elapsed_ms: int
     dns: DnsUse
     targets: tuple[TargetReport, ...]
-    version: str
-    schema: str = "delivcheck/1"
 
 
-def worst(verdicts: Mapping[str, Verdict] | Iterator[Verdict] | tuple[Verdict, ...]) -> Verdict:
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Fail before unknown before pass."""
-    seen = set(verdicts.values() if isinstance(verdicts, Mapping) else verdicts)
+    seen = set(verdicts)
     for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
         if verdict in seen:
             return verdict

@@ -15,11 +15,23 @@ from typing import Any
 from . import houserules, rulefiles
 from .engine import Check, Judged
 from .facts.roots import Declared, Origin
-from .model import Counts, Level, MessageClass, Outcome, Outlook, Problem, Result, Rule, Stage, TargetKind, Verdict, Volume
+from .model import (
+    Counts,
+    Level,
+    MessageClass,
+    Outcome,
+    Outlook,
+    Problem,
+    Refusal,
+    Result,
+    Rule,
+    Stage,
+    TargetKind,
+    Verdict,
+    Volume,
+)
 
 MAX_EXTENDS = 8  # policies above policies; more is a mistake or a circle
-
-FAIL_ON = {"error": Level.ERROR, "warning": Level.WARNING, "note": Level.NOTE}  # `never` is None
 
 _KEYS = {"title", "extends", "column", "class", "volume", "on-fail", "on-unknown", "rules", "require", "forbid"}
 _ACTIONS = {"on-fail": ("refuse", "hold", "send"), "on-unknown": ("defer", "send", "refuse", "hold")}
@@ -224,6 +236,13 @@ class Circumstances:
 _READINESS = {Stage.TEMPLATE: 0, Stage.DOMAIN: 0, Stage.LIVE: 0, Stage.PRE_SIGN: 1, Stage.POST_SIGN: 2}
 
 
+_CHANGED = {  # the words of a page's `not-for`
+    "received": "came in",
+    "reconstructed": "was put together again from its parts",
+    "converted": "is stored with other line ends",
+}
+
+
 def select(policy: Policy, rules: Iterable[Rule], around: Circumstances) -> Iterator[tuple[Rule, Level, str | None]]:
     """Each rule that inspects this kind of target and is not off, its level, and why it cannot apply (None when it runs)."""
     for rule in rules:
@@ -235,9 +254,10 @@ def select(policy: Policy, rules: Iterable[Rule], around: Circumstances) -> Iter
 def _why_not(rule: Rule, around: Circumstances) -> str | None:
     if around.kind is not TargetKind.DOMAIN and _READINESS[rule.stage] > _READINESS[around.stage]:
         return f"judged on the message as it is {'after' if rule.stage is Stage.POST_SIGN else 'before'} signing"
-    if around.origin.value in rule.not_for or (around.line_ends_converted and "converted" in rule.not_for):
-        how = "is stored with other line ends" if around.origin is not Origin.AS_RECEIVED else "came in"
-        return f"the message {how}, so its sender's octets are not known"
+    changes = (around.origin.value, "converted") if around.line_ends_converted else (around.origin.value,)
+    for change in changes:
+        if change in rule.not_for:
+            return f"the message {_CHANGED[change]}, so its sender's octets are not known"
     declared = around.declared.message_class
     if rule.class_ is not None and declared is not None and declared is not rule.class_:
         return f"asked of {rule.class_} mail; this is declared {declared}"
@@ -306,20 +326,27 @@ def count(results: Iterable[Result], suppressed: int = 0) -> Counts:
 _EFFECTS = {"reject": "would-reject", "defer": "would-defer", "junk": "may-junk"}  # worst first
 
 
-def outlook(provider: str, results: Iterable[Result], rules: Mapping[str, Rule]) -> Outlook:
+def outlook(
+    provider: str,
+    results: Iterable[Result],
+    rules: Mapping[str, Rule],
+    volume: Volume = Volume.BULK,
+    levels: Mapping[str, Level] | None = None,
+) -> Outlook:
     """What one provider would likely do, from the refusals that the failed rules' pages name.
 
     Never "accepted": reputation and content filters are out of sight. A rule that could not be decided makes it unknown, unless
-    something else is known to be refused.
+    something else is known to be refused. `levels` are those the rules ran at: a sub-case that is worth less is not refused.
     """
     hits: dict[str, list[tuple[str, str | None]]] = {effect: [] for effect in _EFFECTS}
     unsure: list[str] = []
     for result in results:
         for refusal in rules[result.rule].refusal:
-            if refusal.provider != provider or refusal.effect not in hits:
+            if refusal.provider != provider or refusal.effect not in hits or refusal.volume not in {None, volume}:
                 continue
-            if result.outcome is Outcome.FAIL and result.level.rank >= Level.WARNING.rank:
-                hits[refusal.effect].append((result.rule, refusal.code))
+            if result.outcome is Outcome.FAIL:
+                if _refused(refusal, result, (levels or {}).get(result.rule, Level.WARNING)):
+                    hits[refusal.effect].append((result.rule, refusal.code))
             elif result.outcome is Outcome.UNKNOWN and result.rule not in unsure:
                 unsure.append(result.rule)
     for effect, word in _EFFECTS.items():
@@ -331,3 +358,11 @@ def outlook(provider: str, results: Iterable[Result], rules: Mapping[str, Rule])
     if unsure:
         return Outlook("unknown", tuple(unsure))
     return Outlook("no-known-blocker")
+
+
+def _refused(refusal: Refusal, result: Result, ran_at: Level) -> bool:
+    """Whether what was found is what the provider refuses, and not a lesser sub-case of the rule."""
+    least = max(ran_at.rank, Level.WARNING.rank)
+    if refusal.says is None:
+        return result.level.rank >= least
+    return any(refusal.says in problem.message and (problem.level or result.level).rank >= least for problem in result.problems)

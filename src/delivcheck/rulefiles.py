@@ -7,6 +7,7 @@ file by path, when of the package's dependencies only msgspec is there.
 
 import hashlib
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -65,21 +66,35 @@ def digest(root: Path) -> str:
 
 
 def load(root: Path | None = None) -> dict[str, Any]:
-    """Everything below a rules folder, as `compiled` gives it; our own is read once. Raises RuleFileError."""
-    return _own() if root is None else _read(root)
+    """Everything below a rules folder, as `compiled` gives it; our own is read once. Raises RuleFileError.
+
+    Into another's folder nothing is written.
+    """
+    if root is None:
+        return _own()
+    if not root.is_dir():
+        raise RuleFileError(f"{root}: no such folder of rules")
+    return compiled(root)
+
+
+def data(name: str) -> Mapping[str, Any]:
+    """One dated file of our own `rules/data`, by its name without suffix."""
+    return load()["data"][name]  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=1)
 def _own() -> dict[str, Any]:
-    return _read(folder())
-
-
-def _read(root: Path) -> dict[str, Any]:
-    if not root.is_dir():
-        raise RuleFileError(f"{root}: no such folder of rules")
+    root = folder()
     shipped = root / INDEX_IN_WHEEL
     if shipped.is_file():
         return msgspec.json.decode(shipped.read_bytes(), type=dict[str, Any])
+    if not root.is_dir():
+        raise RuleFileError(f"{root}: no such folder of rules")
+    return indexed(root)
+
+
+def indexed(root: Path) -> dict[str, Any]:
+    """What `compiled` gives for a checkout's folder, from the index kept there or, where that is stale, made anew and kept."""
     kept, now = root / INDEX_IN_CHECKOUT, digest(root)
     with suppress(OSError, ValueError):
         index = msgspec.json.decode(kept.read_bytes(), type=dict[str, Any])

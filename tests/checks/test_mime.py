@@ -9,6 +9,7 @@ import pytest
 from delivcheck.checks import size
 from delivcheck.checks.mime import attachments, structure
 from delivcheck.facts import archives
+from delivcheck.mime.message import parse
 from delivcheck.model import Level, Outcome
 from tests.checks.content_world import BOOK, html, judge, mixed, said, text
 
@@ -267,6 +268,15 @@ def test_all_long_encoded_lines_of_a_part_are_one_problem():
 
 
 # --- size --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("megabytes", "takers"), [(26, "iCloud and Yahoo"), (51, "Yahoo and Gmail")])
+def test_gmail_is_named_only_above_what_gmail_receives(megabytes, takers):
+    message = parse(b"From: news@example.org\r\n\r\n" + (b"x" * 998 + b"\r\n") * (megabytes * 1000))
+
+    (problem,) = size.too_large.function(message)
+    assert takers in problem.message
+    assert ("Gmail" in problem.message) == (megabytes > 50)
 
 
 def test_the_providers_that_refuse_a_size_are_named(monkeypatch):

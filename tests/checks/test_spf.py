@@ -2,20 +2,20 @@
 
 import asyncio
 from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
 
+from delivcheck import catalog
 from delivcheck.checks import spf as checks
-from delivcheck.engine import Planner, Roots, gather, run
+from delivcheck.engine import Check, Planner, Provider, Roots, gather, run
 from delivcheck.facts import identity, spf, spf_verdict
 from delivcheck.facts.roots import WHY_ABSENT, AuditedDomain, Session
 from delivcheck.model import Dns, Outcome
 from delivcheck.net.snapshot import from_mapping
 from delivcheck.records.spf import parse
 
-PLANNER = Planner([identity.host_of_session, identity.mail_from_audited, *spf.PROVIDERS, *spf_verdict.PROVIDERS])
-RULES = {check.id: check for check in checks.CHECKS}
+PLANNER = Planner([identity.host_of_session, identity.mail_from_audited, *catalog.collect([spf, spf_verdict], Provider)])
+RULES = {check.id: check for check in catalog.collect([checks], Check)}
 
 
 def judged(name, zone, ip=None, **options):
@@ -136,13 +136,3 @@ def test_what_was_found_is_told_beside_what_was_not_had(name):
     result = judged(name, zone)
     assert result.outcome is Outcome.FAIL
     assert result.reason == "no answer for slow.example TXT: timeout"
-
-
-def test_each_check_has_its_page_and_the_order_of_the_catalogue():
-    pages = Path(__file__).parents[2] / "rules" / "spf"
-    assert {path.stem for path in pages.glob("*.toml")} == {name.removeprefix("spf/") for name in RULES}
-    covers = [
-        next(line for line in (pages / f"{check.id[4:]}.toml").read_text().splitlines() if line.startswith("covers"))
-        for check in checks.CHECKS
-    ]
-    assert covers == sorted(covers)

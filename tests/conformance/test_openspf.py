@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from delivcheck.engine import Planner, Roots, gather
+from delivcheck import catalog
+from delivcheck.engine import Planner, Provider, Roots, gather
 from delivcheck.facts import identity, spf, spf_verdict
 from delivcheck.facts.roots import WHY_ABSENT, Envelope, Session
 from delivcheck.facts.verdicts import SpfResult, SpfVerdict
@@ -17,7 +18,7 @@ from delivcheck.net.snapshot import Listed
 yaml = pytest.importorskip("yaml", reason="the suite is YAML")
 
 SUITE = Path(__file__).parents[3] / "shared" / "suites" / "spf" / "rfc7208-tests.yml"
-PLANNER = Planner([identity.host_of_session, identity.mail_from_of_envelope, *spf.PROVIDERS, *spf_verdict.PROVIDERS])
+PLANNER = Planner([identity.host_of_session, identity.mail_from_of_envelope, *catalog.collect([spf, spf_verdict], Provider)])
 TYPES = ("A", "AAAA", "MX", "PTR", "TXT", "CNAME")
 
 # A MAIL FROM domain that DNS has no room for never becomes a MailFromDomain: where RFC 7208 section 4.3 says none, the fact

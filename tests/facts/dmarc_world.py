@@ -3,7 +3,8 @@
 import asyncio
 from ipaddress import ip_address
 
-from delivcheck.engine import Facts, Planner, Roots, gather
+from delivcheck import catalog
+from delivcheck.engine import Facts, Planner, Provider, Roots, gather
 from delivcheck.facts import alignment, dmarc, dmarc_discovery, dmarc_verdict, hosts
 from delivcheck.facts.dkim import DkimSignatures, SignatureField
 from delivcheck.facts.identity import FromDomain, MailFromDomain, SendingHost
@@ -12,9 +13,7 @@ from delivcheck.model import Dns, NotApplicable, Unavailable, Where
 from delivcheck.net.snapshot import from_mapping
 from delivcheck.records.dkim import parse_signature
 
-PLANNER = Planner(
-    provider for module in (dmarc_discovery, alignment, dmarc_verdict, dmarc, hosts) for provider in module.PROVIDERS
-)
+PLANNER = Planner(catalog.collect([dmarc_discovery, alignment, dmarc_verdict, dmarc, hosts], Provider))
 
 
 PATIENCE = 50  # turns of the event loop in which whoever can ask has asked; no clock, so that a busy machine changes nothing

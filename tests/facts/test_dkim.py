@@ -10,7 +10,6 @@ from delivcheck.facts.dkim import (
     DkimKeys,
     PublishedKey,
     Via,
-    _book,
     keys_of_domain,
     keys_of_signatures,
     selectors_of_domain,
@@ -20,6 +19,7 @@ from delivcheck.facts.roots import AuditedDomain, Selectors
 from delivcheck.mime.message import parse
 from delivcheck.model import NotApplicable, Unavailable
 from delivcheck.net.snapshot import from_mapping
+from delivcheck.rulefiles import data
 from tests.facts.dkim_world import MESSAGE, SPEC, facts, signed
 from tests.keys import record
 
@@ -171,7 +171,7 @@ def test_common_selectors_are_tried_and_hits_kept():
     ((name, _), key), *rest = found.keys.items()
     assert (name, key.via, rest) == ("default", Via.GUESSED, [])
     assert found.summary == "selectors found by guessing: default; there may be more"
-    assert set(found.guessed) == set(_book()["common"])
+    assert set(found.guessed) == set(data("selectors")["common"])
     assert f"{CONTROL_SELECTOR}._domainkey.example.org TXT" in asked
     assert len(asked) == len(set(asked))
 
@@ -195,7 +195,7 @@ def test_something_below_domainkey_is_a_hint_that_there_are_selectors():
 
 
 def test_without_answers_nothing_is_known():
-    zone = {f"{name}._domainkey.example.org TXT": "TIMEOUT" for name in _book()["common"]}
+    zone = {f"{name}._domainkey.example.org TXT": "TIMEOUT" for name in data("selectors")["common"]}
     found, _ = audit({**zone, "_domainkey.example.org TXT": "SERVFAIL"})
     assert found.below is None
     with pytest.raises(Unavailable, match="DNS did not answer for"):
@@ -238,7 +238,7 @@ def test_a_wildcard_of_another_kind_hides_nothing():
 
 
 def test_the_book_of_selectors_is_dated_and_has_no_doubles():
-    book = _book()
+    book = data("selectors")
     assert book["checked"]
     assert len(book["common"]) == len(set(book["common"]))
     for provider in book["provider"]:

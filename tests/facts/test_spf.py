@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from delivcheck.engine import Planner, Roots, gather
+from delivcheck import catalog
+from delivcheck.engine import Planner, Provider, Roots, gather
 from delivcheck.facts import identity, spf
 from delivcheck.facts.identity import MailFromDomain, SendingHost
 from delivcheck.facts.roots import WHY_ABSENT, AuditedDomain, Envelope
@@ -22,7 +23,7 @@ from delivcheck.records.spf import MAX_MX, read
 from delivcheck.records.spf_macros import can_be_asked, dns_name, expand
 from tests.facts.spf_rounds import Rounds
 
-PLANNER = Planner([identity.mail_from_of_envelope, identity.mail_from_audited, *spf.PROVIDERS])
+PLANNER = Planner([identity.mail_from_of_envelope, identity.mail_from_audited, *catalog.collect([spf], Provider)])
 
 
 def built(zone, domain="example.org"):

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from delivcheck.engine import Planner, Roots, gather
+from delivcheck import catalog
+from delivcheck.engine import Planner, Provider, Roots, gather
 from delivcheck.facts import identity, spf_verdict
 from delivcheck.facts import spf as spf_facts
 from delivcheck.facts._pyspf import Missing
@@ -474,8 +475,7 @@ PLANNER = Planner(
         identity.host_of_session,
         identity.mail_from_of_envelope,
         identity.mail_from_audited,
-        *spf_facts.PROVIDERS,
-        *spf_verdict.PROVIDERS,
+        *catalog.collect([spf_facts, spf_verdict], Provider),
     ]
 )
 

@@ -39,7 +39,14 @@ from delivcheck.mime.message import parse
     ],
 )
 def test_a_url_is_taken_apart(
-    raw: str, scheme: str | None, userinfo: str | None, host: str | None, port: str | None, path: str, query: str | None, fragment: str | None
+    raw: str,
+    scheme: str | None,
+    userinfo: str | None,
+    host: str | None,
+    port: str | None,
+    path: str,
+    query: str | None,
+    fragment: str | None,
 ) -> None:
     url = split_url(raw)
     assert (url.scheme, url.userinfo, url.host or None, url.port) == (scheme, userinfo, host, port)
@@ -110,6 +117,7 @@ def test_a_url_without_host_has_no_address() -> None:
         ("https://a.example/ä?b=c&d=e#f", ["https://a.example/ä?b=c&d=e#f"]),
         ("https://a.example\nhttps://b.example", ["https://a.example", "https://b.example"]),
         ("*https://a.example/*", ["https://a.example/"]),
+        ("http://...", []),
     ],
 )
 def test_urls_in_text_end_where_the_sentence_goes_on(text: str, found: list[str]) -> None:
@@ -119,7 +127,7 @@ def test_urls_in_text_end_where_the_sentence_goes_on(text: str, found: list[str]
 
 HTML = """<body background="bg.png"><a href="https://a.example/?x=1&amp;y">Go <b>now</b><img src="cid:logo" alt="Logo"></a>
 <a href="https://b.example/" style="display:none">hidden</a><a href="https://c.example/"><img src=d.png alt=""></a><a name=x>no link</a>
-<img srcset="s1.png 1x, s2.png 2x"><form action="/post"><input type=image src=i.png formaction=/f><button formaction=/g></button></form>
+<img srcset="s1.png 1x,, s2.png 2x"><form action="/post"><input type=image src=i.png formaction=/f><button formaction=/g></button></form>
 <link rel=stylesheet href=e.css><div style="background:url('f.png'),url( g.png )">x</div><style>@import url("h.css");
 .a{background:url(i.png)} @font-face{src:url(j.woff2)}</style><iframe src=k></iframe><a href="">empty</a></body>"""
 
@@ -137,8 +145,8 @@ def test_every_url_of_a_document_is_found_with_its_use_and_place() -> None:
         ("image", "srcset", "s1.png"),
         ("image", "srcset", "s2.png"),
         ("form", "action", "/post"),
-        ("form", "formaction", "/f"),
         ("image", "src", "i.png"),
+        ("form", "formaction", "/f"),
         ("form", "formaction", "/g"),
         ("resource", "href", "e.css"),
         ("image", "style", "f.png"),
@@ -153,13 +161,21 @@ def test_every_url_of_a_document_is_found_with_its_use_and_place() -> None:
         written = document.source[link.offset : link.end]
         assert link.raw.replace("&", "&amp;") in written
     first, second, third = (link for link in found if link.kind is LinkKind.LINK and link.raw)
-    assert (first.text, first.alt, first.hidden, first.scheme, first.host_ascii) == ("Go now", "Logo", None, "https", "a.example")
+    assert (first.text, first.alt, first.hidden, first.scheme, first.host_ascii) == (
+        "Go now",
+        "Logo",
+        None,
+        "https",
+        "a.example",
+    )
     assert (second.text, second.hidden) == ("", Hidden.DISPLAY)
     assert (third.text, third.hidden) == ("", None), "an image without alternative text can still be seen"
 
 
 def test_a_link_stands_on_a_line_of_the_message() -> None:
-    message = parse(b"Content-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>x\r\n<a=20href=3D'https://a.ex=\r\nample/'>x</a>\r\n")
+    message = parse(
+        b"Content-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>x\r\n<a=20href=3D'https://a.ex=\r\nample/'>x</a>\r\n"
+    )
     part = message.html_parts[0]
     (link,) = links_in_html(parse_html(part.text), part)
     assert link.host_ascii == "a.example"

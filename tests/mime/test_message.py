@@ -51,6 +51,7 @@ def test_fields_keep_order_duplicates_spelling_and_raw_octets() -> None:
     assert found.first("to") is None
     assert found.all("to") == ()
     assert found.field_count == 4
+    assert found.size == len(found.data)
     assert found.data[found.body.start :] == b"body\r\n"
     assert all(found.data[f.value_offset :].startswith(f.raw) for f in found.fields)
     assert all(found.data[f.offset :].startswith(f.name.encode()) for f in found.fields)
@@ -152,6 +153,10 @@ def test_limits_leave_defects_and_the_rest_of_the_message() -> None:
     assert K.HEADER_TOO_LARGE in {d.kind for d in part.defects}
 
 
+def test_defects_are_kept_to_a_thousand() -> None:
+    assert len(message("junk\n" * 2_000 + "\nbody\n").defects) == 1_000
+
+
 # --- the tree ----------------------------------------------------------------------------------------------------
 
 
@@ -194,6 +199,7 @@ def test_every_octet_of_the_body_belongs_to_what_it_stands_in() -> None:
     assert data[found.root.preamble.start : found.root.preamble.end] == b"preamble"
     assert data[found.root.epilogue.start : found.root.epilogue.end] == b"epilogue\r\n"
     assert [(f.name, f.line, f.part) for f in one.fields + two.fields] == [("B", 6, "1"), ("C", 11, "2")]
+    assert [field.raw for field in one.all("b")] == [b" 2"]
     assert one.first("b").at == Where(line=6, column=1, header="B", part="1")
     assert one.at.line == 6
     assert found.where(data.index(b"two")) == Where(line=13, column=1, part="2")

@@ -47,6 +47,7 @@ from delivcheck.mime.parameters import parse_content_type, parse_disposition, pa
         ("a/b; x*0=one; x*1=two", "a/b", {"x": "onetwo"}, []),
         ("a/b; x*1=two; x*0=one", "a/b", {"x": "onetwo"}, []),
         ("a/b; x*0*=utf-8''%C3; x*1*=%BC; x*2=%", "a/b", {"x": "ü%"}, []),
+        ("a/b; x*0=a; x*1*=%C3%BC", "a/b", {"x": "aü"}, []),
         ("a/b; x*0=one; x*2=three", "a/b", {"x": "one"}, [F.MISSING_SECTION]),
         ("a/b; x*1=two; x*2=three", "a/b", {"x": "twothree"}, [F.MISSING_SECTION]),
         ("a/b; x*0=one; x*0=two", "a/b", {"x": "one"}, [F.DUPLICATE]),
@@ -80,6 +81,11 @@ def test_disposition_and_token() -> None:
             parse_token(value)
     assert parse_parameters("BINARY; name=x").get("name") == "x"
     assert parse_parameters("").parameters == ()
+
+
+def test_sections_are_kept_to_a_thousand() -> None:
+    value = "a/b" + "".join(f"; x*{number}=a" for number in range(1_500))
+    assert len(parse_content_type(value).get("x")) == 1_000
 
 
 def test_a_parameter_keeps_what_was_written_and_where() -> None:

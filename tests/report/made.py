@@ -106,7 +106,14 @@ def counted(results):
 
 
 def report(target, *, elapsed_ms=61, questions=14, rounds=4, age=None):
-    return Report("bulk", target.verdict, elapsed_ms, DnsUse(questions, rounds, age), (target,), "0.1.0")
+    return Report(
+        version="0.1.0",
+        policy="bulk",
+        verdict=target.verdict,
+        elapsed_ms=elapsed_ms,
+        dns=DnsUse(questions, rounds, age),
+        targets=(target,),
+    )
 
 
 _ABSENT = [

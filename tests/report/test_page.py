@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from delivcheck import catalog
-from delivcheck.model import Example, Level, Volume
+from delivcheck.model import Example, Level, Refusal, Volume
 from delivcheck.report.page import listing, page
 from delivcheck.report.paint import Paint, cells, visible
 from delivcheck.report.prose import prose
@@ -65,6 +65,17 @@ def test_a_page_has_all_that_explain_promises():
     assert text.isascii()
 
 
+def test_a_refusal_says_of_whom_and_of_what():
+    refusals = (
+        Refusal("gmail", "junk", None, "spam", says="policy quarantine "),
+        Refusal("gmail", "reject", "1", volume=Volume.BULK),
+    )
+    text = page(msgspec.structs.replace(FULL, refusal=refusals), {"bulk": Level.ERROR}, made.TITLES, Paint())
+
+    assert 'Gmail may file as junk (if the finding says "policy quarantine"): spam' in text
+    assert "Gmail rejects (1, bulk-volume senders only)" in text
+
+
 @pytest.mark.parametrize("rule", catalog.pages().values(), ids=list(catalog.pages()))
 def test_every_page_of_the_book_can_be_shown(rule):
     text = page(rule, {"bulk": rule.level}, made.TITLES, Paint())
@@ -75,6 +86,9 @@ def test_every_page_of_the_book_can_be_shown(rule):
 def test_a_list_has_a_line_a_rule():
     rows = [(rule, rule.level) for rule in made.RULES.values()]
     assert [line.split()[1] for line in listing(rows, Paint(columns=120)).splitlines()] == list(made.RULES)
+    long = [(msgspec.structs.replace(rule, title=f"{rule.title} and its sequel, " * 3), level) for rule, level in rows]
+    assert len(listing(long, Paint(columns=80)).splitlines()) == len(rows), "grep finds the whole of a rule"
+    assert all(len(line) <= 80 for line in listing(long, Paint(columns=80), wrap=True).splitlines())
     assert listing([], Paint()) == ""
 
 

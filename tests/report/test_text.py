@@ -95,8 +95,8 @@ def test_prose_fits_the_columns_and_only_what_is_to_be_copied_is_longer():
 
 
 def test_one_reason_for_several_rules_is_one_line():
-    text = written(made.silent_domain())
-    assert text.count("no answer (timeout): dkim/") + text.count("no answer (timeout):\n") == 1
+    text = " ".join(written(made.silent_domain()).split())
+    assert text.count("no answer (timeout): dkim/") == 1
 
 
 def test_quiet_shows_the_verdict_and_what_decides_it():
@@ -166,7 +166,7 @@ def test_a_bare_line_feed_is_shown_where_it_stands():
         (Exit.PASS, Level.ERROR, True, "exit 0: because of --exit-zero; the verdict is fail"),
         (Exit.FAIL, Level.WARNING, False, "exit 1: a rule at warning level or above failed"),
         (Exit.UNREADABLE, Level.ERROR, False, "exit 3: 0 inputs could not be read"),
-        (Exit.UNKNOWN, Level.ERROR, False, "exit 4: no rule at error level failed, but one is undecided"),
+        (Exit.UNKNOWN, Level.ERROR, False, "exit 4: no rule at error level failed, but at least one is undecided"),
         (Exit.BUG, Level.ERROR, False, "exit 70: delivcheck itself failed, see standard error"),
     ],
 )
@@ -183,7 +183,14 @@ def test_several_targets_are_short_and_end_in_a_count():
         made.receipt(),
         *[msgspec.structs.replace(made.newsletter(), target=f"{n}.eml") for n in range(6)],
     ]
-    run = Report("bulk", Verdict.FAIL, 1200, DnsUse(3, 1), (*targets, _unread()), "0.1.0")
+    run = Report(
+        version="0.1.0",
+        policy="bulk",
+        verdict=Verdict.FAIL,
+        elapsed_ms=1200,
+        dns=DnsUse(3, 1),
+        targets=(*targets, _unread()),
+    )
     assert "SPF  " not in text.target(targets[0], NEWSLETTER_SENT)
     end = text.closing(run, exit_code(run.targets))
     assert "9 targets: 7 fail, 1 pass, 1 unreadable, 3 DNS questions in 1 round, 1.20 s" in end
@@ -197,7 +204,7 @@ def _unread():
 
 def test_a_command_line_of_a_hundred_files_is_not_repeated():
     text = TextReport(made.RULES, "bulk", command=("delivcheck", "message", *(f"{n}.eml" for n in range(100))))
-    assert "Next: the same with --class bulk\n" in text.closing(made.report(made.receipt()), Exit.PASS)
+    assert "Next: the same with --class bulk   # or transactional\n" in text.closing(made.report(made.receipt()), Exit.PASS)
 
 
 def test_what_could_not_be_read_has_no_report_of_its_own():
@@ -248,10 +255,26 @@ def test_dmarc_by_the_older_rfc_is_told_where_it_differs():
     assert told in " ".join(text.split())
 
 
+def test_what_dns_did_not_tell_is_not_said_to_be_absent():
+    dmarc = {**made.newsletter().facts["dmarc"], "result": "unknown", "policy": None}
+    text = written(msgspec.structs.replace(made.newsletter(), facts={"dmarc": dmarc}))
+    assert "policy not known" in text
+    assert "no policy record" not in text
+
+
+def test_a_snapshot_is_not_asked_for_longer():
+    live = TextReport(made.RULES, "bulk", command=("delivcheck", "domain", "example.org"))
+    replayed = TextReport(made.RULES, "bulk", command=("delivcheck", "domain", "example.org", "--snapshot", "dns.json"))
+    assert "--timeout 60" in live.closing(made.report(made.silent_domain()), Exit.UNKNOWN)
+    assert "--timeout" not in replayed.closing(made.report(made.silent_domain()), Exit.UNKNOWN)
+
+
 def test_a_house_rule_names_its_policy_instead_of_a_page():
-    page = msgspec.structs.replace(made.RULES["mime/latin-1"], id="acme/campaign", source=(Source("policy house", date.min),))
+    source = (Source("policy house", date.min),)
+    page = msgspec.structs.replace(made.RULES["mime/latin-1"], id="acme/campaign", why="Support needs it.", source=source)
     target = made.failing("acme/campaign", Problem("no X-Campaign"))
     report = TextReport({"acme/campaign": page}, "house")
+    assert "  why   Support needs it.\n" in report.target(target)
     assert "  rule  acme/campaign (policy house)\n" in report.target(target)
     assert "explain" not in report.closing(made.report(target), Exit.FAIL)
 

@@ -5,11 +5,11 @@ not looked up in reverse.
 """
 
 import re
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address
 
 from ..engine import rule
-from ..facts.answers import no_answer, proves_name
-from ..facts.hosts import Ehlo, MailHosts, MxHost, ReverseDns, is_bogus
+from ..facts.answers import is_bogus, no_answer, proves_name
+from ..facts.hosts import Ehlo, MailHosts, MxHost, ReverseDns
 from ..facts.identity import FromDomain, SendingHost
 from ..facts.roots import Declared
 from ..model import (
@@ -27,15 +27,8 @@ from ..model import (
     Where,
 )
 from ..records.names import is_within, psl_organizational_domain, unmapped
+from ..records.networks import is_private_address
 
-# RFC 1918, RFC 1122 section 3.2.1.3, RFC 3927, RFC 6598, RFC 4291, RFC 4193: nobody reaches these from outside
-_PRIVATE = tuple(
-    ip_network(text)
-    for text in (
-        *("0.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10"),
-        *("::/127", "fc00::/7", "fe80::/10"),
-    )
-)
 # The catalogue's words; SpamAssassin's RDNS_DYNAMIC looks for the same kind of names
 _DYNAMIC = re.compile(
     r"(?:^|[.-])(dyn|dynamic|dhcp|dsl|adsl|ppp|pool|dial|cable|cust|client|unassigned|ip)(?=[.-]|[0-9])", re.IGNORECASE
@@ -71,20 +64,24 @@ def null_mx(hosts: MailHosts) -> Findings:
             where = Where(name=one.domain, type="MX", record="0 .", span=(0, 3))
             yield Problem(f"{what} {one.domain} declares that it takes no mail (null MX)", where)
         elif isinstance(failure := one.answers["MX"], Failed):
-            yield Undetermined(f"no answer for {one.domain} MX: {failure}", Where(name=one.domain, type="MX"))
+            yield _unanswered(one.domain, "MX", failure)
+
+
+def _unanswered(domain: str, kind: str, failure: Failed) -> Undetermined:
+    why = no_answer(Question(domain, kind), failure)
+    return Undetermined(why.reason, why.where)
 
 
 @rule("dns/no-soa")
 def no_soa(hosts: MailHosts) -> Findings:
     for what, one in hosts.domains:
         answer = one.answers["SOA"]
-        where = Where(name=one.domain, type="SOA")
         if isinstance(answer, Failed):
-            yield Undetermined(f"no answer for {one.domain} SOA: {answer}", where)
+            yield _unanswered(one.domain, "SOA", answer)
         elif isinstance(answer, NoSuchName) and one.exists is True:
             # NODATA is right below a zone's apex: its SOA then stands in the authority section (catalogue T071)
             there = next(kind for kind, other in one.answers.items() if proves_name(other))
-            yield Problem(f"{what} {one.domain} exists for {there} and is denied for SOA (NXDOMAIN)", where)
+            yield Problem(f"{what} {one.domain} exists for {there} and is denied for SOA (NXDOMAIN)", Where(name=one.domain, type="SOA"))
 
 
 @rule("dns/bad-mx")
@@ -92,8 +89,7 @@ def bad_mx(hosts: MailHosts) -> Findings:
     for _, one in hosts.domains:
         mx = one.answers["MX"]
         if isinstance(mx, Failed):
-            unanswered = no_answer(Question(one.domain, "MX"), mx)
-            yield Undetermined(unanswered.reason, unanswered.where)
+            yield _unanswered(one.domain, "MX", mx)
         for host in one.mx:
             record = f"{host.preference} {host.name or '.'}"
             where = Where(name=one.domain, type="MX", record=record, span=(len(record) - len(host.name or "."), len(record)))
@@ -113,13 +109,9 @@ def _mx_fault(host: MxHost, addresses: tuple[IPAddress, ...]) -> str | None:
         return f"{host.name} is an alias of {host.aliases[-1]}"
     if not addresses:
         return f"{host.name} has no address"
-    if not any(_reachable(address) for address in addresses):
+    if all(map(is_private_address, addresses)):
         return f"{host.name} has only private addresses: {', '.join(str(address) for address in addresses[:3])}"
     return None
-
-
-def _reachable(address: IPAddress) -> bool:
-    return not any(address in network for network in _PRIVATE if network.version == address.version)
 
 
 @rule("dns/server-failure")
@@ -244,17 +236,3 @@ def names_disagree(ehlo: Ehlo, reverse: ReverseDns, host: SendingHost) -> Findin
     if reverse.names and name not in {one.name for one in reverse.names}:
         where = Where(name=reverse.question.name, type="PTR", record=reverse.names[0].name)
         yield Problem(f"the EHLO name {name} is not the PTR name {reverse.names[0].name} of {ip}", where)
-
-
-CHECKS = (
-    no_such_domain,
-    null_mx,
-    no_soa,
-    bad_mx,
-    server_failure,
-    no_ptr,
-    ptr_not_confirmed,
-    generic_ptr,
-    bad_ehlo,
-    names_disagree,
-)

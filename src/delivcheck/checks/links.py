@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from ..engine import rule
-from ..facts.content import data
 from ..facts.identity import FromDomain
 from ..facts.leftovers import code_in_url
 from ..facts.link_hosts import Host, LinkHosts, askable, never_public
@@ -21,6 +20,7 @@ from ..records.names import (
     psl_organizational_domain,
     to_ascii,
 )
+from ..rulefiles import data
 
 FOLLOWED = frozenset({"http", "https", "mailto", "tel", "sms", "cid"})  # what mail clients open (catalogue LINK004)
 RUN = frozenset({"javascript", "vbscript"})  # html/active-content tells of them
@@ -147,6 +147,7 @@ def plain_http(links: Links) -> Findings:
             and link.scheme == "http"
             and link.raw.strip().lower().startswith("http:")
             and link.url.host
+            and never_public(link.url) is None  # links/unresolvable-host's: https would not make it work
         ):
             yield Problem(f"the link {shown} is not encrypted", link.at, fix=f"https{link.url.text[4:]}")
 
@@ -162,7 +163,9 @@ def dangerous_url(links: Links, *, schemes: tuple[str, ...] = ()) -> Findings:
         if link.kind not in {LinkKind.LINK, LinkKind.FORM} or link.scheme is None or link.scheme in RUN or is_unrendered(link):
             continue
         if link.scheme not in followed:
-            yield Problem(f"the link {shown} has the scheme {link.scheme}:, which mail clients do not open", link.at)
+            # In plain text nobody promised that it can be clicked: whoever reads it may know what to do with it.
+            level = Level.WARNING if link.element is None else None
+            yield Problem(f"the link {shown} has the scheme {link.scheme}:, which mail clients do not open", link.at, level)
         elif link.scheme in {"http", "https"}:
             for what in _faults(link):
                 yield Problem(f"the link {shown} {what}", link.at)

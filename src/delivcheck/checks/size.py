@@ -1,9 +1,10 @@
 """Rules about the size of a message."""
 
 from ..engine import rule
-from ..facts.content import data, place
+from ..facts.content import place
 from ..mime.message import Message, Part
 from ..model import Findings, Problem
+from ..rulefiles import data
 
 _BOOK = data("size-limits")
 MAX_OCTETS: int = _BOOK["error"]

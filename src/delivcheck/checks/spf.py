@@ -6,7 +6,7 @@ length.
 """
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 
 from ..engine import rule
 from ..facts.identity import MailFromDomain, SendingHost
@@ -15,6 +15,7 @@ from ..facts.spf_crawl import Unanswered
 from ..facts.verdicts import DmarcVerdict, SpfResult, SpfVerdict
 from ..model import Failed, Failure, Findings, Level, NotApplicable, Problem, Unavailable, Undetermined, Where
 from ..records.names import psl_organizational_domain
+from ..records.networks import is_private_network
 from ..records.spf import MAX_LOOKUPS, MAX_MX, MAX_VOIDS, VERSION, SpfRecord, Term, corrected, read
 from ..records.spf_damage import damage
 
@@ -22,19 +23,6 @@ _SHOWN = 6  # names or terms told in one message; the rest is counted
 
 _EVERYONE = {4: 7, 6: 15}  # prefix lengths up to these are as good as everybody; the catalogue's numbers, no provider gives any
 _UDP = 1232  # octets: the EDNS buffer that resolvers have used since DNS flag day 2020
-
-# Documentation ranges are left out: fixtures use them.
-_PRIVATE = [
-    ip_network("10.0.0.0/8"),  # RFC 1918 section 3, with the next two
-    ip_network("172.16.0.0/12"),
-    ip_network("192.168.0.0/16"),
-    ip_network("127.0.0.0/8"),  # RFC 1122 section 3.2.1.3
-    ip_network("169.254.0.0/16"),  # RFC 3927
-    ip_network("100.64.0.0/10"),  # RFC 6598
-    ip_network("::1/128"),  # RFC 4291 section 2.5.3
-    ip_network("fc00::/7"),  # RFC 4193
-    ip_network("fe80::/10"),  # RFC 4291 section 2.5.6
-]
 
 
 # --- what the rules share ----------------------------------------------------------------------------------------
@@ -89,7 +77,7 @@ def _ended(record: SpfRecord, term: str) -> str | None:
 def no_record(records: SpfRecords, sender: MailFromDomain) -> Findings:
     # NXDOMAIN and NODATA are answers and mean absence; a failure never gets here (RFC 7208 section 4.4).
     if not records.texts:
-        found = f"has {len(records.others)} TXT records and no SPF record among them" if records.others else "has no TXT record"
+        found = "has TXT records, but no SPF record among them" if records.others else "has no TXT record"
         found = found if records.exists else "does not exist, so it has no SPF record"
         which = "the EHLO name " if sender.identity == "helo" else ""
         yield Problem(f"{which}{records.name} {found}", Where(name=records.name, type="TXT"))
@@ -273,14 +261,10 @@ def wide_range(tree: SpfTree, *, ip4_max_open_prefix: int = 15, ip6_max_open_pre
 def private_range(tree: SpfTree) -> Findings:
     for node, branch in _terms(tree):
         network = branch.term.network
-        if network is not None and any(_inside(network, private) for private in _PRIVATE):
+        if network is not None and is_private_network(network):
             message = f"{branch.term.text} is a private network, which no receiver sees mail from"
             yield Problem(message, node.where(branch.term), _others(tree, node))
     yield from _unread(tree)
-
-
-def _inside(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
-    return network.version == other.version and network.network_address in other and network.prefixlen >= other.prefixlen
 
 
 @rule("spf/sends-nothing")
@@ -397,27 +381,3 @@ def hard_fail_without_dkim(records: SpfRecords, dmarc: DmarcVerdict) -> Findings
     elif not dmarc.dkim_aligned:
         message = f"{records.name} ends in {end.text}, the DMARC policy is {dmarc.policy}, and no aligned DKIM signature passes"
         yield Problem(message, records.where(end.span))
-
-
-CHECKS = (
-    no_record,
-    several_records,
-    syntax_error,
-    too_many_lookups,
-    void_lookups,
-    mx_too_many_addresses,
-    broken_include,
-    passes_everyone,
-    wide_range,
-    ends_neutral,
-    terms_after_all,
-    ptr,
-    not_authorised,
-    sends_nothing,
-    undetermined,
-    answer_too_large,
-    malformed_txt,
-    private_range,
-    near_limit,
-    hard_fail_without_dkim,
-)

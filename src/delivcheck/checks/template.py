@@ -5,7 +5,6 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from ..engine import rule
-from ..facts.content import data
 from ..facts.headers import AddressFields, Subject
 from ..facts.identity import FromDomain
 from ..facts.leftovers import Found, code_in, code_in_url, drafts_in, missing_words, nobody_in, nothing_in, nothing_in_url
@@ -18,6 +17,7 @@ from ..mime.links import Link
 from ..mime.message import Message
 from ..model import Findings, Level, NotApplicable, Problem, Unavailable, Where
 from ..records.names import is_within, psl_organizational_domain
+from ..rulefiles import data
 from .html import unread
 from .links import distinct
 

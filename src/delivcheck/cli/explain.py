@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,11 @@ def command(names: tuple[str, ...], policy: str | None, color: str) -> int:
 
     house = policies.load(policy).house if policy else ()
     book = {**catalog.pages(), **{rule.id: rule for rule, _ in house}}
-    if not all(_knows(book, name) for name in names):
-        book = {**catalog.standard().rules, **book}  # with those of installed packages, which takes longer to read
     style, titles = output.paint(color), output.titles()
     wanted = [found for name in names for found in find(name, book)]
     for position, (family, rules) in enumerate(wanted):
         text = (
-            page.listing([(rule, rule.level) for rule in rules], style)
+            page.listing([(rule, rule.level) for rule in rules], style, wrap=sys.stdout.isatty())
             if family
             else page.page(rules[0], levels(rules[0]), titles, style)
         )
@@ -51,10 +50,6 @@ def command(names: tuple[str, ...], policy: str | None, color: str) -> int:
         if family:
             output.write(f"\nNext: delivcheck explain {rules[0].id}\n")
     return 0
-
-
-def _knows(book: Mapping[str, Rule], name: str) -> bool:
-    return name in book or any(rule.family == name.rstrip("/") for rule in book.values())
 
 
 def find(name: str, book: Mapping[str, Rule]) -> list[tuple[bool, list[Rule]]]:

@@ -27,9 +27,10 @@ AT_ONCE = 8  # messages side by side: while one waits for DNS the others are jud
     click.option("--selector", "selectors", metavar="NAME", multiple=True, help="A DKIM selector that is in use (repeatable)."),
     click.option("--pre-sign", is_flag=True, help="The message is not signed yet: leave out what is judged on signatures."),
     click.option(
-        "--received", is_flag=True, help="The message came in: take IP, EHLO name and time from its trusted Received field."
+        "--received", is_flag=True, help="The message came in: take IP, EHLO name and time from its first Received field with a public address."
     ),
-    *options.CHECKING,
+    *options.CHECKING[:-1],
+    click.option("--second-opinion", is_flag=True, hidden=True),  # taken only to say which command has it
 )
 def command(files: tuple[str, ...], **given: Any) -> int:
     """Check messages: .eml files, mboxes, Maildirs, directories of .eml files, or - for standard input."""

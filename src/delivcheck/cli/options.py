@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from .formats import FORMATS
 
 if TYPE_CHECKING:
     from ..api import Options
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FORMATS = ("text", "concise", "json", "jsonl")
 LEVELS = ("error", "warning", "note", "never")
 
 
@@ -33,6 +33,13 @@ def _complete_policy(_ctx: click.Context, _parameter: click.Parameter, incomplet
 
     return [name for name in rulefiles.load()["policies"] if name.startswith(incomplete)]
 
+
+CONFIG = click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(),
+    help="Configuration [default: the nearest delivcheck.toml or pyproject.toml].",
+)
 
 JUDGING = (
     click.option(
@@ -54,15 +61,10 @@ JUDGING = (
         help="Set a rule's level: error, warning, note or off (repeatable).",
     ),
     click.option(
-        "--fail-on", type=click.Choice(LEVELS), default="error", show_default=True, help="The lowest level that decides."
+        "--fail-on", type=click.Choice(LEVELS), default="error", show_default=True, help="The lowest level that fails the run."
     ),
     click.option("--now", metavar="TIME", help="Judge as of this ISO time; UTC unless it has a zone."),
-    click.option(
-        "--config",
-        metavar="FILE",
-        type=click.Path(),
-        help="Configuration [default: the nearest delivcheck.toml or pyproject.toml].",
-    ),
+    CONFIG,
 )
 
 COLOR = click.option(
@@ -238,19 +240,3 @@ def _bare(address: str) -> str:
     """An address without the angle brackets that it has in SMTP."""
     text = address.strip()
     return text[1:-1] if text.startswith("<") and text.endswith(">") else text
-
-
-def output_target(text: str) -> tuple[str, Path]:
-    """Read `--output FORMAT=FILE`. Raises UsageError."""
-    name, equals, path = text.partition("=")
-    context = click.get_current_context()
-    if not equals or not path:
-        raise click.UsageError(f"--output: {text!r} is not FORMAT=FILE", context)
-    if name not in FORMATS:
-        raise click.UsageError(f"--output: {name!r} is none of {', '.join(FORMATS)}", context)
-    if path == "-":
-        raise click.UsageError(f"--output: for stdout say --format {name}", context)
-    file = Path(path)
-    if file.is_dir() or not file.parent.is_dir():
-        raise click.UsageError(f"--output: {path}: {'is a directory' if file.is_dir() else 'no such directory'}", context)
-    return name, file

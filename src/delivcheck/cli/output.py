@@ -21,7 +21,7 @@ from ..report.paint import MIN_COLUMNS, Paint
 from ..report.text import Given, TextReport
 from ..report.words import Exit
 from .faults import OutputError, ReaderGone
-from .options import output_target
+from .formats import output_target
 
 
 def paint(color: str, stream: Any = None) -> Paint:
@@ -68,7 +68,7 @@ def write_octets(octets: bytes) -> None:
 
 
 # DEL, the C1 controls (which some terminals obey in UTF-8, too) and bidirectional controls; JSON leaves them as they are.
-_ACTING = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
+_ACTING = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
 
 
 def inert(octets: bytes) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 if TYPE_CHECKING:
-    from ..facts.roots import Probe
+    from ..model import Probe
     from ..net.client import Client
 
 
@@ -83,10 +83,11 @@ def _bottom(given: Mapping[str, Any], configured: Sequence[str]) -> Client:
 
         return Replay(Snapshot.load(given["snapshot"]))
     from ..net.dns import Live, NoNameservers, nameserver
+    from ..net.outside import Outside
 
     servers = [nameserver(text) for text in given["nameservers"] or configured]
     try:
-        return Live(servers or None)
+        return Outside(Live(servers or None))
     except NoNameservers as error:
         raise NoNameservers(f"{error}; name one with --nameserver, or do without DNS with --offline") from None
 

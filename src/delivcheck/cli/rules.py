@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,7 +47,7 @@ def command(
 
     chosen = policies.load(policy or config.DEFAULT_POLICY)
     pages = catalog.pages()
-    if chosen.settings or chosen.house:  # what a policy names may be of an installed package
+    if chosen.settings or chosen.house:  # what a policy sets is held against the checks and their options
         book = catalog.standard().with_rules(chosen.house)
         policies.hold_against(chosen, book.rules, book.checks)
         pages = book.rules
@@ -69,7 +70,7 @@ def command(
         output.write_octets(_json(chosen.name, rows))
         return 0
     style = output.paint(color)
-    output.write(page.listing(rows, style), style.colour)
+    output.write(page.listing(rows, style, wrap=sys.stdout.isatty()), style.colour)
     output.write(f"{len(rows)} of {len(pages)} rules under the policy {chosen.name}\n")
     return 0
 

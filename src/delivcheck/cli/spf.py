@@ -25,12 +25,7 @@ NOT_ASKED = {"offline": False, "probe": False, "second_opinion": False}  # optio
     click.option("--mail-from", metavar="ADDRESS", help="MAIL FROM for --ip [default: postmaster@DOMAIN]."),
     click.option("--ehlo", metavar="NAME", help="The EHLO name for --ip."),
     *(option for option in options.RESOLVING if option is not options.OFFLINE),
-    click.option(
-        "--config",
-        metavar="FILE",
-        type=click.Path(),
-        help="Configuration [default: the nearest delivcheck.toml or pyproject.toml].",
-    ),
+    options.CONFIG,
     click.option("--format", "-f", "format", type=click.Choice(["text", "json"]), default="text", show_default=True),
     options.COLOR,
 )

@@ -262,6 +262,3 @@ def mode_of(record: DmarcRecord | Unavailable | None, mechanism: Mechanism) -> s
     if isinstance(record, Unavailable):
         return None
     return record.aspf if mechanism is Mechanism.SPF else record.adkim
-
-
-PROVIDERS = (organizational_domains, alignment)

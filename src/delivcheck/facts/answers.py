@@ -1,8 +1,10 @@
-"""What providers make of DNS answers, said in one way: that there was none, whether a name exists, which addresses it has."""
+"""DNS as providers use it: several questions at once, and what the answers say of a name, its addresses and its mail."""
 
+import asyncio
 import ipaddress
+from collections.abc import Iterable
 
-from ..model import Answer, Failed, Found, IPAddress, NoSuchName, Question, Unavailable, Where
+from ..model import Answer, Dns, Failed, Failure, Found, IPAddress, NoSuchName, Question, Unavailable, Where
 from ..records.names import unmapped
 
 
@@ -31,3 +33,36 @@ def addresses(name: str, a: Answer, aaaa: Answer) -> tuple[IPAddress, ...] | Una
         if not found and isinstance(answer, Failed):
             return no_answer(Question(name, kind), answer)
     return found
+
+
+async def ask_about(dns: Dns, domain: str, kinds: Iterable[str] = ("MX", "A", "AAAA")) -> dict[str, Answer]:
+    """Ask several types of one name at once."""
+    kinds = tuple(kinds)
+    return dict(zip(kinds, await asyncio.gather(*(dns.ask(domain, kind) for kind in kinds)), strict=True))
+
+
+def is_null_mx(answer: Answer) -> bool:
+    """One MX record with the root as its host (RFC 7505 section 3)."""
+    return isinstance(answer, Found) and len(answer.records) == 1 and not answer.records[0][1]
+
+
+def takes_mail(domain: str, answers: dict[str, Answer]) -> bool | Unavailable:
+    """Whether a domain has an MX, or without one an address of its own, going by its own answers alone."""
+    mx = answers["MX"]
+    if isinstance(mx, Found):
+        return not is_null_mx(mx)
+    if isinstance(mx, Failed):
+        return no_answer(Question(domain, "MX"), mx)
+    own = addresses(domain, answers["A"], answers["AAAA"])
+    return own if isinstance(own, Unavailable) else bool(own)
+
+
+async def who_takes_mail(dns: Dns, domains: list[str]) -> dict[str, bool | Unavailable]:
+    """Whether each domain takes mail, by MX or by its own address (RFC 5321 section 5.1); asked side by side."""
+    answers = await asyncio.gather(*(ask_about(dns, domain) for domain in domains))
+    return {domain: takes_mail(domain, answer) for domain, answer in zip(domains, answers, strict=True)}
+
+
+def is_bogus(answer: Answer) -> bool:
+    """Whether the resolver refused the answer because its DNSSEC signatures do not fit (RFC 4035 section 4.3)."""
+    return isinstance(answer, Failed) and answer.kind is Failure.BOGUS

@@ -20,6 +20,8 @@ from msgspec import Struct
 MAX_LEVELS = 2  # archives within archives that are looked into; the catalogue's number (MIME015), ClamAV's default is 17
 MAX_MEMBERS = 20_000  # of one attachment, all levels together; twice ClamAV's MaxFiles
 MAX_UNPACKED = 33_554_432  # octets of one archive inside another, or of a compressed tar; a mail of 25 MB holds no more useful
+MAX_UNPACKED_OF_MESSAGE = 4 * MAX_UNPACKED  # octets, all attachments together: a mail can hold hundreds of small bombs
+MAX_STREAMS = 100  # compressed members one after the other in a file: each costs a copy of what follows; split logs have a few
 MAX_NAME = 1024  # characters of one name; Linux's PATH_MAX is 4096, Windows' 260
 
 _KINDS = (  # what an archive begins with
@@ -112,23 +114,37 @@ def kind_of(name: str, head: bytes) -> str | None:
     return _EXTENSIONS.get(extension(name))
 
 
-def look_into(name: str, data: bytes) -> Contents | None:
-    """List an archive, and those inside it down to MAX_LEVELS; None for what is no archive."""
+class Room:
+    """How many octets may still be unpacked, for all attachments of one message together."""
+
+    def __init__(self, octets: int = MAX_UNPACKED_OF_MESSAGE) -> None:
+        """Begin with all of it."""
+        self.left = octets
+
+
+def look_into(name: str, data: bytes, room: Room | None = None) -> Contents | None:
+    """List an archive, and those inside it down to MAX_LEVELS; None for what is no archive.
+
+    `room` is what the message has left to unpack; what this archive takes of it is taken off.
+    """
     kind = kind_of(name, data[:512])
     if kind is None:
         return None
-    reader = _Reader()
+    room = room or Room()
+    reader = _Reader(min(MAX_UNPACKED, room.left))
+    had = reader.room
     reader.read((name,), kind, data, 1)
+    room.left -= had - max(reader.room, 0)
     return Contents(kind, tuple(reader.members), tuple(reader.troubles), listed=kind not in {"rar", "7z"})
 
 
 class _Reader:
     """Collects the members of one attachment and keeps count of what that costs."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
         self.members: list[Member] = []
         self.troubles: list[tuple[tuple[str, ...], Trouble]] = []
-        self.room = MAX_UNPACKED
+        self.room = room
 
     def read(self, path: tuple[str, ...], kind: str, data: bytes, level: int) -> None:
         """List one archive at `path`; level 1 is the attachment itself."""
@@ -193,6 +209,9 @@ class _Reader:
 
     def _compressed(self, path: tuple[str, ...], kind: str, data: bytes, level: int) -> None:
         """One compressed file, or a tar; both are one level, as every program shows them."""
+        if self.room <= 0:
+            self.troubles.append((path, Trouble.LIMIT))
+            return
         unpacked = _unpack(kind, data, self.room)
         self.room -= len(unpacked)
         name = path[0].rpartition("/")[2]
@@ -207,10 +226,15 @@ class _Reader:
         if level == MAX_LEVELS:
             self.troubles.append((path, Trouble.NESTED))
             return False
+        if self.room <= 0:  # told once: each bomb of a thousand side by side would cost all of the room again
+            if all(trouble is not Trouble.LIMIT for _, trouble in self.troubles):
+                self.troubles.append((path, Trouble.LIMIT))
+            return False
         return True
 
     def _enter(self, path: tuple[str, ...], kind: str, data: bytes, level: int) -> None:
         if len(data) > self.room:
+            self.room = 0
             self.troubles.append((path, Trouble.LIMIT))
             return
         self.room -= len(data)
@@ -218,18 +242,32 @@ class _Reader:
 
 
 def _unpack(kind: str, data: bytes, room: int) -> bytes:
-    """The first `room` octets of a compressed file. Raises ValueError where it ends before its end."""
-    unpacker: Any
+    """The first `room` octets of a compressed file. Raises ValueError where it ends before its end.
+
+    What follows the first member is unpacked too, as gunzip, bunzip2 and xz do (RFC 1952 section 2.2): a file could hide there.
+    """
+    unpacked = bytearray()
+    for _ in range(MAX_STREAMS):
+        unpacker = _unpacker(kind)
+        unpacked += unpacker.decompress(data, room - len(unpacked))
+        if not unpacker.eof:
+            if len(unpacked) < room:
+                raise ValueError("cut short")
+            return bytes(unpacked)
+        data = unpacker.unused_data
+        if len(unpacked) >= room or not _begins(kind, data):  # what follows is padding, which programs pass over
+            return bytes(unpacked)
+    raise ValueError("too many members")
+
+
+def _unpacker(kind: str) -> Any:
     if kind == "gzip":
-        unpacker = zlib.decompressobj(wbits=31)
-    elif kind == "bzip2":
-        unpacker = bz2.BZ2Decompressor()
-    else:
-        unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=4 * MAX_UNPACKED)
-    unpacked: bytes = unpacker.decompress(data, room)
-    if not unpacker.eof and len(unpacked) < room:
-        raise ValueError("cut short")
-    return unpacked
+        return zlib.decompressobj(wbits=31)
+    return bz2.BZ2Decompressor() if kind == "bzip2" else lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=4 * MAX_UNPACKED)
+
+
+def _begins(kind: str, data: bytes) -> bool:
+    return any(of == kind and data.startswith(magic) for magic, of in _KINDS)
 
 
 def _tar_members(data: bytes) -> Iterator[tuple[str, bytes]]:

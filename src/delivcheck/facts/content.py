@@ -1,14 +1,11 @@
 """What a message carries besides its text: attachments with the names a reader sees, what they are, what is inside archives."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from .. import rulefiles
 from ..engine import fact
 from ..mime.message import Message, Part
 from ..model import Where
-from .archives import Contents, extension, look_into
+from .archives import Contents, Room, extension, look_into
 
 _PE_POINTER = slice(0x3C, 0x40)  # where a DOS header says that the Windows header begins (PE format, "MS-DOS Stub")
 _MAGIC = (
@@ -21,11 +18,6 @@ _MAGIC = (
 )
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # [MS-CFB] section 2.2
 _VBA_STORAGE = "_VBA_PROJECT".encode("utf-16-le")  # [MS-OVBA] section 2.2.1; directory entries are UTF-16
-
-
-def data(name: str) -> Mapping[str, Any]:
-    """One dated file of `rules/data`, by name without suffix."""
-    return rulefiles.load()["data"][name]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +77,23 @@ def attachments(message: Message) -> Attachments:
     """Files by disposition, name or type, those of nested messages too."""
     own = set(message.attachments)
     found = []
+    room = Room()
     for part in message.parts:
         if not part.is_leaf or part.is_multipart:
             continue
         if part in own or part.filename is not None or (part.nested and part.main_type not in {"text", "message"}):
-            found.append(_attachment(part))
+            found.append(_attachment(part, room))
     return Attachments(tuple(found))
 
 
-def _attachment(part: Part) -> Attachment:
+def _attachment(part: Part, room: Room) -> Attachment:
     named = (
         "content-disposition"
         if part.declared_disposition and part.declared_disposition.parameter("filename")
         else "content-type"
     )
     octets = part.decoded
-    contents = look_into(part.filename or "", octets)  # the declared type is not asked: catalogue T084
+    contents = look_into(part.filename or "", octets, room)  # the declared type is not asked: catalogue T084
     return Attachment(
         part,
         part.filename,

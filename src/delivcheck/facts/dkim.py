@@ -7,10 +7,8 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
-from .. import rulefiles
 from ..engine import fact
 from ..mime.fields import Field
 from ..mime.message import Message
@@ -18,6 +16,7 @@ from ..model import Answer, Dns, Failed, Found, NoSuchName, NotApplicable, Unava
 from ..records.dkim import DkimFault, DkimKey, DkimSignature, DkimSyntaxError, key_name, parse_key, parse_signature, select
 from ..records.names import BadName, to_ascii
 from ..records.tags import TagList
+from ..rulefiles import data
 from .roots import AuditedDomain, Selectors
 
 MAX_SIGNATURES = 32  # looked at, from the top; Apache James jDKIM's limit since October 2026, OpenDKIM stops at 3
@@ -231,7 +230,7 @@ async def selectors_of_domain(audited: AuditedDomain, selectors: Selectors | Not
     """Ask for the named selectors and the common ones at once, and once more for those that SPF and MX hint at."""
     domain = audited.name
     named = () if isinstance(selectors, NotApplicable) else tuple(dict.fromkeys(map(_selector, selectors.names)))
-    common = [name for name in _book()["common"] if name not in named]
+    common = [name for name in data("selectors")["common"] if name not in named]
     keys, guesses, control, below, spf, mx = await asyncio.gather(
         _ask_all(dns, ((name, domain) for name in named), Via.NAMED),
         _ask_all(dns, ((name, domain) for name in common), Via.GUESSED),
@@ -278,19 +277,12 @@ def _selector(name: str) -> str:
         return name
 
 
-@lru_cache(maxsize=1)
-def _book() -> dict[str, Any]:
-    """rules/data/selectors.toml."""
-    book: dict[str, Any] = rulefiles.load()["data"]["selectors"]
-    return book
-
-
 def _hinted(spf: Answer, mx: Answer) -> list[dict[str, Any]]:
     """The providers that the domain's SPF record includes, or that its mail goes to."""
     names = [*_included(spf), *_exchanges(mx)]
     return [
         provider
-        for provider in _book()["provider"]
+        for provider in data("selectors")["provider"]
         if any(name == known or name.endswith("." + known) for known in provider["domains"] for name in names)
     ]
 

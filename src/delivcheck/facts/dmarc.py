@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .. import rulefiles
 from ..engine import fact
 from ..model import Dns, Failed, Found, NotApplicable, Question, Unavailable
 from ..records.dmarc import DmarcRecord, ReportUri, join, parse, select
 from ..records.names import MAX_NAME, psl_organizational_domain
+from ..rulefiles import data
 from . import tree_walk
-from .answers import no_answer
+from .answers import ask_about, is_null_mx, no_answer, takes_mail
 from .dmarc_discovery import DmarcDiscovery, DmarcWalk, Visit, failed, flags, undecided, visit_all
-from .hosts import ask_about, is_null_mx, takes_mail
 
 MAX_DESTINATIONS = (
     10  # hosts of report addresses that are looked up; RFC 7489 section 6.3 lets receivers stop after two addresses
@@ -212,8 +211,5 @@ class FreemailDomains:
 @fact
 def freemail_domains() -> FreemailDomains:
     """Read the list."""
-    entries = rulefiles.load()["data"]["freemail"]["provider"]
+    entries = data("freemail")["provider"]
     return FreemailDomains({domain: entry["name"] for entry in entries for domain in entry["domains"]})
-
-
-PROVIDERS = (report_destinations, misplaced_records, freemail_domains)

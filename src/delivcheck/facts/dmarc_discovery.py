@@ -235,6 +235,3 @@ def _rfc7489_record(walk: DmarcWalk, visits: Mapping[str, Visit]) -> DmarcRecord
         if found.records:
             return found.record
     return None
-
-
-PROVIDERS = (dmarc_walk, dmarc_discovery)

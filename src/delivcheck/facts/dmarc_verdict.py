@@ -150,11 +150,11 @@ def dmarc_remedy(
 def _repair(one: Identifier, host: SendingHost | NotApplicable) -> Remedy:
     """What is aligned already and only has to pass."""
     if one.mechanism is Mechanism.DKIM:
-        fix = f"DKIM-Signature: … d={one.domain}; s={one.selector}; …, verifying (now: {one.reason})"
+        fix = f"Make this signature verify (now: {one.reason}): DKIM-Signature: … d={one.domain}; s={one.selector}; …"
         return Remedy(Change.REPAIR_SIGNATURE, one.domain, fix)
     ip = host.ip if isinstance(host, SendingHost) else None
     term = f"… {'ip4' if ip.version == 4 else 'ip6'}:{ip} …" if ip else "…"
-    return Remedy(Change.AUTHORIZE_HOST, one.domain, f'{one.domain}. TXT "v=spf1 {term}", passing (now: {one.reason})')
+    return Remedy(Change.AUTHORIZE_HOST, one.domain, f'Make SPF pass (now: {one.reason}): {one.domain}. TXT "v=spf1 {term}"')
 
 
 def _relax(found: Alignment, discovery: DmarcDiscovery) -> Iterator[Remedy]:
@@ -192,12 +192,12 @@ def _republish(found: Alignment, discovery: DmarcDiscovery, organizations: Organ
 
 def _send_otherwise(found: Alignment, discovery: DmarcDiscovery, organizations: OrganizationalDomains) -> Iterator[Remedy]:
     """What is always possible: sign as the author domain, or take bounces under it where SPF passes."""
-    yield Remedy(Change.SIGN_AS, found.author, f"DKIM-Signature: … d={found.author}; …")
+    yield Remedy(Change.SIGN_AS, found.author, f"Sign as {found.author}: DKIM-Signature: … d={found.author}; …")
     if any(one.passes for one in found.by(Mechanism.SPF)):
         below = f"bounce.{found.author}"
         fits = mode_of(discovery.record, Mechanism.SPF) == "r" and organizations.would_be_same(found.author, below, {})
         domain = below if fits else found.author
-        yield Remedy(Change.ENVELOPE_UNDER, domain, f"MAIL FROM:<…@{domain}>")
+        yield Remedy(Change.ENVELOPE_UNDER, domain, f"Send with MAIL FROM:<…@{domain}>")
 
 
 def published(domain: str, record: str) -> str:
@@ -210,6 +210,3 @@ def without(record: DmarcRecord, *names: str) -> str:
     """The record's text without some tags, otherwise as it is written."""
     kept = [record.text[tag.whole[0] : tag.whole[1]] for tag in record.tags if tag.name not in names]
     return "; ".join(kept)
-
-
-PROVIDERS = (dmarc_verdict, dmarc_remedy)

@@ -1,12 +1,9 @@
 """The header section, read once for all rules about it: address fields, subject, date, identifier, repeats."""
 
-import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
-from .. import rulefiles
 from ..engine import fact
 from ..mime.headers import (
     AddressList,
@@ -22,7 +19,8 @@ from ..mime.headers import (
 from ..mime.message import Field, Message
 from ..model import Dns, NotApplicable, Unavailable, Where
 from ..records.names import BadName, is_hostname, to_ascii
-from .hosts import ask_about, takes_mail
+from .answers import who_takes_mail
+from .reserved import reserved_top
 from .roots import Envelope
 
 ADDRESS_FIELDS = ("from", "sender", "reply-to", "to", "cc", "bcc")
@@ -177,15 +175,10 @@ def message_id(message: Message) -> MessageId:
     return MessageId(field, found, local=is_private(found.right))
 
 
-@lru_cache(maxsize=1)
-def _unreachable() -> tuple[str, ...]:
-    return tuple(rulefiles.load()["data"]["reserved-names"]["unreachable"]["names"])
-
-
 def is_private(name: str) -> bool:
     """Whether a name has no dot or lies under a top-level domain that public DNS does not have; literals are not names."""
     plain = name.rstrip(".").lower()
-    return not plain.startswith("[") and ("." not in plain or any(plain.endswith(f".{top}") for top in _unreachable()))
+    return not plain.startswith("[") and ("." not in plain or reserved_top(plain) is not None)
 
 
 # --- all fields --------------------------------------------------------------------------------------------------
@@ -261,9 +254,3 @@ def host_of(box: Mailbox) -> str | None:
     except BadName:
         return None
     return name if is_hostname(name) else None
-
-
-async def who_takes_mail(dns: Dns, domains: list[str]) -> dict[str, bool | Unavailable]:
-    """Whether each domain takes mail, by MX or by its own address (RFC 5321 section 5.1); asked side by side."""
-    answers = await asyncio.gather(*(ask_about(dns, domain) for domain in domains))
-    return {domain: takes_mail(domain, answer) for domain, answer in zip(domains, answers, strict=True)}

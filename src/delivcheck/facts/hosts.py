@@ -10,27 +10,17 @@ looks at. The outgoing address is known only from a session (`--ip`, the gate): 
 
 import asyncio
 import ipaddress
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..engine import fact
-from ..model import Answer, Dns, Failed, Failure, Found, IPAddress, NoData, NotApplicable, Question, Unavailable
+from ..model import Answer, Dns, Failed, Found, IPAddress, NoData, NotApplicable, Question, Unavailable
 from ..records.names import BadName, is_hostname, parents, reverse_name, to_ascii, unmapped
-from .answers import addresses, no_answer, proves_name
+from .answers import addresses, ask_about, is_null_mx, no_answer, proves_name, takes_mail
 from .identity import FromDomain, MailFromDomain, SendingHost
+from .reserved import reserved_top
 
 MAX_PTR_NAMES = 10  # RFC 7208 section 5.5: "at most 10" names of an address are looked at
 MAX_MX_HOSTS = 20  # RFC 7208 section 4.6.4 gives up after ten of one domain; twice that leaves room for the odd large site
-
-NEVER_PUBLIC = (
-    "localhost",
-    "local",
-    "localdomain",
-    "lan",
-    "internal",
-    "home.arpa",
-    "invalid",
-)  # RFC 6761, 6762, 8375; ICANN 2024
 
 
 # --- domains that receive ----------------------------------------------------------------------------------------
@@ -84,28 +74,6 @@ class MailHosts:
     """The From domain and, where it is another, the MAIL FROM domain: (what it is, the domain)."""
 
     domains: tuple[tuple[str, MailDomain], ...]
-
-
-async def ask_about(dns: Dns, domain: str, kinds: Iterable[str] = ("MX", "A", "AAAA")) -> dict[str, Answer]:
-    """Ask several types of one name at once."""
-    kinds = tuple(kinds)
-    return dict(zip(kinds, await asyncio.gather(*(dns.ask(domain, kind) for kind in kinds)), strict=True))
-
-
-def is_null_mx(answer: Answer) -> bool:
-    """One MX record with the root as its host (RFC 7505 section 3)."""
-    return isinstance(answer, Found) and len(answer.records) == 1 and not answer.records[0][1]
-
-
-def takes_mail(domain: str, answers: dict[str, Answer]) -> bool | Unavailable:
-    """Whether a domain has an MX, or without one an address of its own, going by its own answers alone."""
-    mx = answers["MX"]
-    if isinstance(mx, Found):
-        return not is_null_mx(mx)
-    if isinstance(mx, Failed):
-        return no_answer(Question(domain, "MX"), mx)
-    own = addresses(domain, answers["A"], answers["AAAA"])
-    return own if isinstance(own, Unavailable) else bool(own)
 
 
 def _unanswered(domain: str, answers: dict[str, Answer]) -> Unavailable:
@@ -243,18 +211,10 @@ def _ehlo_fault(given: str) -> tuple[str | None, str]:
         name = to_ascii(given)
     except BadName as error:
         return str(error), given
-    if any(name == top or name.endswith(f".{top}") for top in NEVER_PUBLIC):
+    if reserved_top(name) is not None:
         return "it is a name for private use", name
     if "." not in name:
         return "it has no domain", name
     if not is_hostname(name):
         return "it has characters that no host name has", name
     return None, name
-
-
-def is_bogus(answer: Answer) -> bool:
-    """Whether the resolver refused the answer because its DNSSEC signatures do not fit (RFC 4035 section 4.3)."""
-    return isinstance(answer, Failed) and answer.kind is Failure.BOGUS
-
-
-PROVIDERS = (mail_hosts, reverse_dns, ehlo_of_host)

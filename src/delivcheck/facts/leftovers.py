@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from .. import rulefiles
+from ..rulefiles import data
 
 MAX_TEXT = 1_000_000  # characters of one text that are searched; ten times what Gmail shows
 
@@ -62,7 +62,7 @@ def _named(engine: str) -> str:
 
 @lru_cache(maxsize=1)
 def _patterns() -> _Patterns:
-    book: dict[str, Any] = rulefiles.load()["data"]["leftovers"]
+    book = data("leftovers")
 
     def compiled(entries: list[dict[str, Any]]) -> tuple[_Pattern, ...]:
         return tuple(_Pattern(_named(one["name"]), one["marker"], re.compile(one["pattern"])) for one in entries)

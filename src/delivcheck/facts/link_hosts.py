@@ -1,38 +1,20 @@
 """Whether the hosts of links can be reached: names that public DNS never has, private addresses, what DNS says of the rest."""
 
 import asyncio
-import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ..engine import fact
 from ..mime.links import Link, Url
-from ..model import Dns, Failed, IPAddress, NoSuchName, Unavailable
-from ..records.names import BadName, is_within, to_ascii, unmapped
-from .answers import addresses
-from .content import data
-from .hosts import ask_about
+from ..model import Dns, Failed, NoSuchName, Unavailable
+from ..records.names import BadName, to_ascii
+from ..records.networks import is_private_address
+from .answers import addresses, ask_about
 from .message import Links
+from .reserved import reserved_top
 
 MAX_HOSTS = 100  # asked about; SpamAssassin's uridnsbl_max_domains is 20, the widest newsletter of our corpora links to 31
-
-# Not `is_private`: the documentation networks of RFC 5737 are "private" to Python, and an honest test zone is made of them.
-_PRIVATE = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        *(
-            "0.0.0.0/8",
-            "10.0.0.0/8",
-            "100.64.0.0/10",
-            "127.0.0.0/8",
-            "169.254.0.0/16",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-        ),  # RFC 6890
-        *("::/127", "fc00::/7", "fe80::/10"),  # unspecified and loopback, RFC 4193, RFC 4291 section 2.5.6
-    )
-)
 
 
 class Host(StrEnum):
@@ -52,12 +34,6 @@ class LinkHosts:
     left_out: int = 0
 
 
-def is_private_address(address: IPAddress) -> bool:
-    """Whether an address can be reached only on its own machine or network."""
-    plain = unmapped(address)
-    return any(plain in network for network in _PRIVATE if network.version == plain.version)
-
-
 def never_public(url: Url) -> str | None:
     """Why nobody outside reaches the host of a URL, whatever DNS says; None where that is not so."""
     if url.ip is not None:
@@ -67,7 +43,7 @@ def never_public(url: Url) -> str | None:
         return None
     if "." not in name and name != "localhost":
         return "is a name of a local network"
-    reserved = next((top for top in data("reserved-names")["unreachable"]["names"] if is_within(name, top)), None)
+    reserved = reserved_top(name)
     if reserved == "localhost":
         return "is the reader's own machine"
     return None if reserved is None else f"lies under .{reserved}, which public DNS does not have"

@@ -181,6 +181,3 @@ def from_domain(author: FromField) -> FromDomain:
         return FromDomain(to_ascii(box.domain), author.fields[0].where(*box.domain_span))
     except BadName as error:
         raise NotApplicable(f"the domain in From is no domain name: {error}") from None
-
-
-PROVIDERS = (message, text_parts, html_parts, links, from_field, from_domain)

@@ -7,7 +7,6 @@ relay, and SPF is asked about it as the receiver would have been. Fields below t
 and are not looked at.
 """
 
-import ipaddress
 from dataclasses import dataclass
 
 from ..engine import fact
@@ -19,19 +18,11 @@ from ..mime.message import Message
 from ..mime.received import Received, parse_received
 from ..model import IPAddress, NotApplicable, Unavailable, Where
 from ..records.names import BadName, to_ascii, unmapped
+from ..records.networks import is_private_address
 from .identity import MailFromDomain, SendingHost
 from .roots import AsReceived, Now
 
 MAX_HOPS = 100  # Received fields looked at; MTAs give a message up after 25 to 100 (RFC 5321 section 6.3 asks for at least 100)
-
-# Where no border host's client can be: loopback, link-local, private (RFC 1918, RFC 4193) and shared (RFC 6598) addresses.
-_INTERNAL = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"),
-        *("::/127", "fc00::/7", "fe80::/10"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +49,7 @@ class ReceivedAuthResults:
 
 def is_public(ip: IPAddress) -> bool:
     """Whether an address can be that of a client from outside; those kept for documentation count, our examples use them."""
-    return not any(ip.version == network.version and ip in network for network in _INTERNAL) and not ip.is_multicast
+    return not is_private_address(ip) and not ip.is_multicast
 
 
 @fact
@@ -127,6 +118,3 @@ def auth_results(came_in: AsReceived, message: Message) -> ReceivedAuthResults: 
     except HeaderError as error:
         raise Unavailable(f"Authentication-Results cannot be read: {error}", field.where(error.position)) from None
     return ReceivedAuthResults(found.authserv_id, found.results, field.at)
-
-
-PROVIDERS = (trusted_hop, host_of_hop, mail_from_of_return_path, time_of_hop, auth_results)

@@ -4,22 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ..model import Dns, IPAddress, MessageClass, Probe, Stage, TargetKind, Volume
-
-__all__ = [
-    "AsReceived",
-    "AuditedDomain",
-    "Declared",
-    "Dns",
-    "Envelope",
-    "Now",
-    "Octets",
-    "Probe",
-    "Selectors",
-    "Session",
-    "Stage",
-    "TargetKind",
-]
+from ..model import Dns, IPAddress, MessageClass, Probe, Volume
 
 
 class Origin(StrEnum):
@@ -27,7 +12,7 @@ class Origin(StrEnum):
 
     AS_SENT = "as-sent"  # exactly what is or was handed to SMTP
     AS_RECEIVED = "received"  # came in: Received, Authentication-Results and more were added by others
-    RECONSTRUCTED = "reconstructed"  # put together from parts (milter) or stored with other line ends (a file with LF)
+    RECONSTRUCTED = "reconstructed"  # put together from the parts that a milter is given
 
 
 @dataclass(frozen=True, slots=True)

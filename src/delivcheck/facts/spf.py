@@ -394,6 +394,3 @@ async def tree(domain: str, dns: Dns, answers: Answers | None = None) -> SpfTree
     build = _Build(domain, answers)
     await Crawl(dns, answers, build.known).record(domain)
     return SpfTree(domain, build.node(domain))
-
-
-PROVIDERS = (spf_answer, spf_records, spf_tree)

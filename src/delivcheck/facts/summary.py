@@ -66,7 +66,7 @@ def _dkim(one: DkimVerdict) -> dict[str, Any]:
     }
 
 
-def _dkim_published(selectors: DomainSelectors) -> list[dict[str, Any]]:
+def _dkim_published(selectors: DomainSelectors) -> list[dict[str, Any]] | dict[str, str]:
     shown = []
     for key in selectors.keys.values():
         if isinstance(key, PublishedKey) and key.usable:
@@ -81,6 +81,12 @@ def _dkim_published(selectors: DomainSelectors) -> list[dict[str, Any]]:
                     "reason": "revoked" if first.revoked else None,
                 }
             )
+    if not shown:  # "none" would be said of keys that nobody has seen
+        silent = [key.reason for key in selectors.keys.values() if isinstance(key, Unavailable)]
+        if silent:
+            return {"unknown": silent[0]}
+        if selectors.unanswered:
+            return {"unknown": f"DNS did not answer for {selectors.unanswered} of the usual selectors; --selector names yours"}
     return shown
 
 

@@ -7,7 +7,8 @@ from ..mime.headers import HeaderError, parse_mailbox
 from ..mime.message import Field, Message
 from ..model import Dns, NotApplicable, Unavailable, Where
 from ..records.unsubscribe import ListedUri, UnsubscribeError, UnsubscribeList, parse_post, scan_list_unsubscribe
-from .headers import first, host_of, who_takes_mail
+from .answers import who_takes_mail
+from .headers import first, host_of
 
 MAX_MAILTO = 10  # addresses asked about; real mail has one
 

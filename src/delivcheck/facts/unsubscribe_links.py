@@ -14,7 +14,7 @@ from ..mime.html import HtmlDocument
 from ..mime.links import Link, LinkKind
 from ..mime.message import Message, Part
 from ..model import NotApplicable, Unavailable
-from .content import data
+from ..rulefiles import data
 from .message import HtmlParts, Links, TextParts
 from .unsubscribe import ListUnsubscribe
 

@@ -6,7 +6,7 @@ full, text is never said to have the colour of its background.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -83,8 +83,13 @@ class Styled(Protocol):
         """The element around."""
         ...
 
+    @property
+    def attributes(self) -> tuple[tuple[str, str], ...]:
+        """Its attributes."""
+        ...
+
     def get(self, name: str) -> str | None:
-        """An attribute."""
+        """The value of an attribute."""
         ...
 
 
@@ -102,37 +107,50 @@ def resolve(elements: Sequence[Styled], sheets: Iterable[str]) -> tuple[tuple[St
     rules, complete = _rules(sheets)
     matcher = _Matcher(rules)
     styles: list[Style] = []
+    known: dict[object, Style] = {}  # rows and cells of a table repeat one another
     inline = 0
     for element in elements:
-        parent = styles[element.parent.index] if element.parent is not None else _INITIAL
-        own: list[tuple[tuple[bool, bool, tuple[int, int, int], int], Declaration]] = []
-        shown: dict[str, list[str]] = {}
-        if rules and matcher.work < MAX_WORK:
-            for number, rule in matcher.matching(element):
-                for declaration in rule.declarations:
-                    if rule.conditional:
-                        shown.setdefault(declaration.name, []).append(declaration.value)
-                    else:
-                        own.append(((declaration.important, False, rule.selector.specificity, number), declaration))
-        text = element.get("style")
-        if text:
-            inline += len(text)
-            if inline <= MAX_INLINE:
-                for number, declaration in enumerate(parse_style(text)):
-                    own.append(((declaration.important, True, (0, 0, 0), number), declaration))
-        hints = _hints(element)
-        if not own and not hints and not shown and element.tag not in NOT_RENDERED:
+        around = element.parent
+        parent = _INITIAL if around is None else styles[around.index]
+        attributes = dict(element.attributes)
+        matched = matcher.matching(element, attributes) if rules and matcher.work < MAX_WORK else ()
+        text = attributes.get("style", "")
+        inline += len(text)
+        if inline > MAX_INLINE:
+            text = ""
+        hints = _hints(element.tag, attributes) if attributes else ()
+        rendered = element.tag not in NOT_RENDERED
+        if not matched and not text and not hints and rendered:
             styles.append(parent)
             continue
-        own.sort(key=lambda pair: pair[0])
-        values = dict(hints)
-        for _, declaration in own:
-            _assign(values, declaration)
-        styles.append(_computed(parent, element.tag, values, shown))
+        key = (id(parent), rendered, text, hints, matched)
+        style = known.get(key)
+        if style is None:
+            style = known[key] = _style(parent, element.tag, hints, [(number, rules[number]) for number in matched], text)
+        styles.append(style)
     complete = complete and matcher.work < MAX_WORK and inline <= MAX_INLINE
     if not complete:
         styles = [_without_colour(style) for style in styles]
     return tuple(styles), complete
+
+
+def _style(parent: Style, tag: str, hints: Sequence[tuple[str, str]], matched: Sequence[tuple[int, Rule]], text: str) -> Style:
+    """Put declarations in the order of the cascade: importance, style attribute, specificity, place (CSS Cascade 6.1)."""
+    own: list[tuple[tuple[bool, bool, tuple[int, int, int], int], Declaration]] = []
+    shown: dict[str, list[str]] = {}
+    for number, rule in matched:
+        for declaration in rule.declarations:
+            if rule.conditional:
+                shown.setdefault(declaration.name, []).append(declaration.value)
+            else:
+                own.append(((declaration.important, False, rule.selector.specificity, number), declaration))
+    for number, declaration in enumerate(parse_style(text)):
+        own.append(((declaration.important, True, (0, 0, 0), number), declaration))
+    own.sort(key=lambda pair: pair[0])
+    values = dict(hints)
+    for _, declaration in own:
+        _assign(values, declaration)
+    return _computed(parent, tag, values, shown)
 
 
 _INITIAL = Style()
@@ -178,18 +196,16 @@ class _Matcher:
             else:
                 self.by_tag.setdefault(last.tag or "*", []).append((number, rule))
 
-    def matching(self, element: Styled) -> Iterable[tuple[int, Rule]]:
-        """The rules that apply, with their place in the sheets."""
-        name, classes = element.get("id"), element.get("class")
-        for index, keys in (
-            (self.by_id, (name,) if name else ()),
-            (self.by_class, dict.fromkeys(classes.split()) if classes else ()),
-            (self.by_tag, (element.tag, "*")),
-        ):
-            for key in keys:
-                for number, rule in index.get(key, ()):
-                    if self._matches(element, rule.selector):
-                        yield number, rule
+    def matching(self, element: Styled, attributes: Mapping[str, str]) -> tuple[int, ...]:
+        """The numbers of the rules that apply."""
+        candidates = [*self.by_tag.get(element.tag, ()), *self.by_tag.get("*", ())]
+        name, classes = attributes.get("id"), attributes.get("class")
+        if name and self.by_id:
+            candidates += self.by_id.get(name, ())
+        if classes and self.by_class:
+            for each in dict.fromkeys(classes.split()):
+                candidates += self.by_class.get(each, ())
+        return tuple(number for number, rule in candidates if self._matches(element, rule.selector))
 
     def _matches(self, element: Styled, selector: Selector) -> bool:
         """Nearest ancestor first: if a group fits anywhere above, the nearest place leaves the most room for the next."""
@@ -223,6 +239,8 @@ def _fits(element: Styled, compound: Compound) -> bool:
         classes = element.get("class")
         if not classes or not set(compound.classes) <= set(classes.split()):
             return False
+    if not compound.attributes:
+        return True
     return all(attribute_matches(element.get(name), operator, value) for name, operator, value in compound.attributes)
 
 
@@ -263,10 +281,7 @@ class Paint(NamedTuple):
 @lru_cache(maxsize=2048)
 def colour(value: str) -> Paint | None:
     """A CSS colour; None for what is none, `inherit` and `currentcolor` among them."""
-    try:
-        found = parse_color(value)
-    except (ValueError, RecursionError, OverflowError):
-        return None
+    found = parse_color(value)
     if found is None or isinstance(found, str):
         return None
     red, green, blue, alpha = (min(1.0, max(0.0, channel)) for channel in found)
@@ -285,24 +300,24 @@ def _luminance(rgb: Rgb) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def _hints(element: Styled) -> dict[str, str]:
+def _hints(tag: str, attributes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """What HTML attributes say about presentation (HTML section 15.3), as declarations of no weight."""
-    found = {}
-    if element.get("hidden") is not None:
-        found["display"] = "none"
-    if background := element.get("bgcolor"):
-        found["background-color"] = _legacy_colour(background)
-    if element.get("background"):
-        found["background-image"] = "url()"
-    if element.tag == "font":
-        if ink := element.get("color"):
-            found["color"] = _legacy_colour(ink)
-        size = element.get("size")
-        if size and size.strip().isdecimal() and size.isascii():
-            found["font-size"] = f"{_FONT_TAG[max(1, min(int(size.strip()[:3]), 7)) - 1]}px"
-    elif element.tag == "body" and (ink := element.get("text")):
-        found["color"] = _legacy_colour(ink)
-    return found
+    found = []
+    if "hidden" in attributes:
+        found.append(("display", "none"))
+    if background := attributes.get("bgcolor"):
+        found.append(("background-color", _legacy_colour(background)))
+    if attributes.get("background"):
+        found.append(("background-image", "url()"))
+    if tag == "font":
+        if ink := attributes.get("color"):
+            found.append(("color", _legacy_colour(ink)))
+        size = attributes.get("size", "").strip()
+        if size.isdecimal() and size.isascii():
+            found.append(("font-size", f"{_FONT_TAG[max(1, min(int(size[:3]), 7)) - 1]}px"))
+    elif tag == "body" and (ink := attributes.get("text")):
+        found.append(("color", _legacy_colour(ink)))
+    return tuple(found)
 
 
 def _legacy_colour(value: str) -> str:

@@ -94,18 +94,14 @@ def decode(data: bytes, name: str | None) -> Decoded:
         return _guessed(data)
     if codec == "iso8859-1" and _C1.search(data):
         return Decoded(data.decode("cp1252", "replace"), "cp1252")
+    fault = None
     try:
         text = data.decode(codec)
-        # UTF-7 can spell half a surrogate pair, which no output encoding takes.
-        return Decoded(_SURROGATE.sub("\ufffd", text) if codec == "utf-7" else text, codec)
     except UnicodeDecodeError as error:
-        fault = error.start
-    except (UnicodeError, ValueError):  # some codecs raise without a place
-        fault = 0
-    try:
-        return Decoded(_SURROGATE.sub("\ufffd", data.decode(codec, "replace")), codec, fault)
-    except (UnicodeError, ValueError):
-        return Decoded(data.decode("latin-1"), "latin-1", fault)
+        text, fault = data.decode(codec, "replace"), error.start
+    if codec == "utf-7":  # which can spell half a surrogate pair, and no output encoding takes that
+        text = _SURROGATE.sub("\ufffd", text)
+    return Decoded(text, codec, fault)
 
 
 def _guessed(data: bytes) -> Decoded:
@@ -150,10 +146,7 @@ class TextOrigins:
         if len(text) == len(data):
             return
         if decoded.fault is None and decoded.codec in _STATELESS:
-            try:
-                pieces = [len(text[start : start + STEP].encode(decoded.codec)) for start in range(0, len(text), STEP)]
-            except UnicodeError:
-                pieces = []
+            pieces = [len(text[start : start + STEP].encode(decoded.codec)) for start in range(0, len(text), STEP)]
             self._known = list(accumulate(pieces, initial=0))
             self.exact = self._known[-1] == len(data)  # Shift_JIS and Big5 have characters that come back as other octets
         else:

@@ -18,7 +18,7 @@ PROPERTIES = frozenset({
 })  # fmt: skip
 
 _RELEVANT = re.compile(
-    r"display|visibility|opacity|font|color|background|height|width|overflow|position|indent|margin|clip|\\\\", re.IGNORECASE
+    r"display|visibility|opacity|font|color|background|height|width|overflow|position|indent|margin|clip|\\", re.IGNORECASE
 )
 _PLAIN = re.compile(r"[^{}()\[\]\"'/\\@]*\Z")  # neither strings, nor functions, comments or escapes: split at ; and : and done
 _ALWAYS = frozenset({"", "all", "screen", "only screen", "only all"})  # media that every mail client with a screen is
@@ -143,7 +143,7 @@ def parse_sheet(text: str) -> Sheet:
             if block.is_rule:
                 rules += _rules(block, text[start : found.start()])
             complete &= not (block.is_rule and bool(open_blocks) and open_blocks[-1].is_rule)  # nested rules are not looked at
-        elif found[0] != "}":
+        else:  # a string, or a brace too many, which spoils the rule that follows (CSS Syntax section 5.4.1)
             continue
         start = found.end()
     return Sheet(tuple(rules), complete and not open_blocks)

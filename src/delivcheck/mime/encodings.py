@@ -23,6 +23,7 @@ _AFTER_PADDING = re.compile(rb"=[\r\n]*(?!=)[A-Za-z0-9+/]")
 _TRAILING_SPACE = re.compile(rb"(?<![ \t])[ \t]+(?=\r?\n)")
 _QP_TOKEN = re.compile(rb"=(?:([0-9A-Fa-f]{2}|=)|[ \t]*\r?\n|\r[^\n]*\n?|\Z)|(?<![ \t])[ \t]+(?=\r?\n)")  # as binascii reads it
 _BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|\Z)")
+_QP_OCTETS = b"\t\r\n" + bytes(range(0x20, 0x7F))
 _BAD_OCTET = re.compile(rb"[^\t\r\n\x20-\x7e]")
 
 
@@ -56,7 +57,7 @@ def decode_quoted_printable(raw: bytes) -> bytes:
 
 
 def is_base64(compact: bytes) -> bool:
-    """Whether octets without line ends are base64 as RFC 4648 section 4 has it: the alphabet, whole groups, padding at the end."""
+    """Whether octets without line ends are base64 (RFC 4648 section 4): the alphabet, whole groups, padding at the end."""
     digits = compact.rstrip(b"=")
     return len(compact) % 4 == 0 and len(compact) - len(digits) <= 2 and not digits.translate(None, _ALPHABET)
 
@@ -90,7 +91,7 @@ def quoted_printable_faults(raw: bytes) -> Iterator[Fault]:
         Fault(DefectKind.QP_ESCAPE, "= is followed neither by two hexadecimal digits nor by a line end", found.start())
         for found in _BAD_ESCAPE.finditer(raw)
     )
-    if _BAD_OCTET.search(raw):
+    if raw.translate(None, _QP_OCTETS):
         yield from _first(
             Fault(DefectKind.QP_OCTET, f"{_octet(found[0])} stands unencoded in quoted-printable", found.start())
             for found in _BAD_OCTET.finditer(raw)
@@ -105,8 +106,10 @@ def quoted_printable_faults(raw: bytes) -> Iterator[Fault]:
 
 def _long_lines(raw: bytes) -> Iterator[Fault]:
     def found() -> Iterator[Fault]:
-        offset = 0
-        for line in raw.split(b"\n"):
+        offset, lines = 0, raw.split(b"\n")
+        if max(map(len, lines)) <= MAX_LINE:
+            return
+        for line in lines:
             length = len(line) - line.endswith(b"\r")
             if length > MAX_LINE:
                 message = f"an encoded line has {length} characters, {MAX_LINE} are allowed"

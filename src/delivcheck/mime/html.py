@@ -207,49 +207,59 @@ class HtmlDocument:
         """Parse; see `parse_html`."""
         self.source = source
         self.places = HtmlSource(source)
-        self._tree = turbohtml.parse(self.places.plain, source_locations=True)
+        self._tree = turbohtml.parse(self.places.plain, source_locations=True, allow_declarative_shadow_roots=False)
         self._walk(self._tree)
 
     def _walk(self, tree: Any) -> None:
-        """Turn the tree into lists. A stack instead of recursion; `None` on it closes an element."""
-        starts = self.places.line_starts
-        attributes_at = {tag.offset: tag.attributes for tag in self.places.tags if not tag.is_end}
+        """Turn the tree into lists, in document order; a parent always comes before what is inside."""
+        places = self.places
+        starts, given = places.line_starts, places.given
+        attributes_at = {tag.offset: tag.attributes for tag in places.tags if not tag.is_end}
         elements: list[Element] = []
         texts: list[Text] = []
         self.elements: Sequence[Element] = elements
         self.texts: Sequence[Text] = texts
-        self.written_at: dict[int, Element] = {}  # by offset; an element copied in repair stands here once
         self.first_text: list[int] = []
-        self.ends: list[tuple[int, int]] = []  # of each element: the index after its last descendant, and after its last text
-        given = self.places.given
-        waiting: list[tuple[Any, Element | None]] = [(node, None) for node in reversed(tree.children)]
-        while waiting:
-            node, parent = waiting.pop()
-            if node is None:
-                assert parent is not None
-                self.ends[parent.index] = (len(elements), len(texts))
-                continue
+        of_node: dict[Any, Element] = {}
+        for node in tree.descendants:
             kind = type(node)
-            if len(elements) + len(texts) > MAX_NODES + MAX_COPIES:
-                raise HtmlError(f"the repaired document has more than {MAX_NODES + MAX_COPIES} nodes")
-            if kind is turbohtml.Element:
-                position = node.position
+            if kind is turbohtml.Text:
+                parent = of_node.get(node.parent)
+                if parent is not None:
+                    texts.append(Text(self, len(texts), node.data, parent, len(elements)))
+            elif kind is turbohtml.Element:
                 offset = -1
                 attributes: tuple[tuple[str, str], ...] = ()
-                if position is not None:
-                    place = starts[position[0] - 1] + position[1]
-                    offset, attributes = given(place), tuple(attributes_at.get(place, ()))
-                element = Element(self, len(elements), node.tag, attributes, parent, offset, node)
-                elements.append(element)
-                self.written_at.setdefault(offset, element)
+                line = node.source_line
+                if line is not None:
+                    place = starts[line - 1] + node.source_col
+                    offset, attributes = given(place), attributes_at.get(place, ())
+                element = Element(self, len(elements), node.tag, attributes, of_node.get(node.parent), offset, node)
+                of_node[node] = element
                 self.first_text.append(len(texts))
-                self.ends.append((0, 0))
-                waiting.append((None, element))
-                waiting.extend((child, element) for child in reversed(node.children))
-            elif kind is turbohtml.Text and parent is not None:
-                texts.append(Text(self, len(texts), node.data, parent, len(elements)))
+                elements.append(element)
+            if len(elements) + len(texts) > MAX_NODES + MAX_COPIES:
+                raise HtmlError(f"the repaired document has more than {MAX_NODES + MAX_COPIES} nodes")
 
-    # --- places
+    @cached_property
+    def written_at(self) -> dict[int, Element]:
+        """The elements by offset; of one that was copied in repair the first."""
+        found: dict[int, Element] = {}
+        for element in self.elements:
+            found.setdefault(element.offset, element)
+        return found
+
+    @cached_property
+    def ends(self) -> list[list[int]]:
+        """Of each element: the index after its last descendant, and that after its last text."""
+        ends = [[element.index + 1, self.first_text[element.index]] for element in self.elements]
+        for text in self.texts:
+            ends[text.parent.index][1] = text.index + 1
+        for element in reversed(self.elements):
+            if element.parent is not None:
+                around, inside = ends[element.parent.index], ends[element.index]
+                around[0], around[1] = max(around[0], inside[0]), max(around[1], inside[1])
+        return ends
 
     # --- places
 
@@ -277,7 +287,7 @@ class HtmlDocument:
     def tags(self) -> tuple[Tag, ...]:
         """All tags as written, before any repair."""
         given = self.places.given
-        return tuple(Tag(tag.name, tag.is_end, given(tag.offset), tuple(tag.attributes)) for tag in self.places.tags)
+        return tuple(Tag(tag.name, tag.is_end, given(tag.offset), tag.attributes) for tag in self.places.tags)
 
     def all(self, *tags: str) -> Iterator[Element]:
         """The elements with one of the given names, in document order."""
@@ -377,13 +387,10 @@ class HtmlDocument:
 
     def _unclosed(self) -> Iterator[Fault]:
         """Elements that need an end tag and have none."""
-        seen = set()
-        for element in self.elements:
-            if element.offset < 0 or element.offset in seen:
-                continue
-            seen.add(element.offset)  # a repaired element stands in the tree more than once
+        for element in self.written_at.values():  # a repaired element stands in the tree more than once
             if (
-                element.tag not in _MAY_STAY_OPEN
+                element.offset >= 0
+                and element.tag not in _MAY_STAY_OPEN
                 and element.end_tag is None
                 and element.node.namespace is turbohtml.Namespace.HTML
             ):

@@ -9,9 +9,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from html import unescape
-from typing import Any, NamedTuple
+from typing import Any
 
 import turbohtml
+from msgspec import Struct
 
 MAX_NODES = 100_000  # tags and texts; rspamd stops at 8,192 tags, the largest newsletter of our corpora has 3,000
 MAX_COPIES = 200_000  # elements that repairing unclosed formatting could make; see _copies
@@ -34,7 +35,7 @@ class HtmlError(ValueError):
         self.position = position
 
 
-class Run(NamedTuple):
+class Run(Struct, frozen=True, eq=False, gc=False):
     """A text token: its characters, where it begins and ends in the normalised text."""
 
     data: str
@@ -42,13 +43,13 @@ class Run(NamedTuple):
     end: int
 
 
-class RawTag(NamedTuple):
+class RawTag(Struct, frozen=True, eq=False):
     """A tag token; its offset is in the normalised text."""
 
     name: str
     is_end: bool
     offset: int
-    attributes: Sequence[tuple[str, str]]
+    attributes: tuple[tuple[str, str], ...]
 
 
 class HtmlSource:
@@ -73,7 +74,7 @@ class HtmlSource:
         self._tokenise()
 
     def _tokenise(self) -> None:
-        starts, size = self.line_starts, len(self.plain)
+        starts, size, tags, runs = self.line_starts, len(self.plain), self.tags, self.runs
         kinds = turbohtml.TokenType
         text, start_tag, end_tag, comment = kinds.TEXT, kinds.START_TAG, kinds.END_TAG, kinds.COMMENT
         pending: tuple[str, int] | None = None
@@ -82,17 +83,17 @@ class HtmlSource:
             kind = token.type
             offset = starts[token.line - 1] + token.col
             if pending is not None:
-                self.runs.append(Run(*pending, offset))
+                runs.append(Run(*pending, offset))
                 pending = None
-            if kind == start_tag:
-                self.tags.append(RawTag(token.tag, False, offset, token.attrs))
-            elif kind == text:
+            if kind is start_tag:
+                tags.append(RawTag(token.tag, False, offset, tuple(token.attrs)))
+            elif kind is text:
                 pending = (token.data, offset)
-            elif kind == end_tag:
-                self.tags.append(RawTag(token.tag, True, offset, ()))
-            elif kind == comment:
+            elif kind is end_tag:
+                tags.append(RawTag(token.tag, True, offset, ()))
+            elif kind is comment:
                 self.comments.append((token.data, offset))
-            if len(self.tags) + len(self.runs) > MAX_NODES:
+            if len(tags) + len(runs) > MAX_NODES:
                 raise HtmlError(f"the document has more than {MAX_NODES} tags and texts", self.given(offset))
         if pending is not None:
             self.runs.append(Run(*pending, size))
@@ -176,14 +177,17 @@ class HtmlSource:
             made += found.start() - used
             if made >= position:
                 return found.start() - (made - position)
-            length = len(unescape(found[0]))
+            characters = unescape(found[0])
+            if characters == found[0]:  # no reference at all
+                used = found.start()
+                continue
             used = found.end()
-            if made + length > position:
+            if found[0][-1] != ";":  # only a prefix may have been one: &notit is ¬it
+                used -= len(characters) - 1
+                characters = characters[:1]
+            made += len(characters)
+            if made > position:
                 return found.start()
-            if length > 1 and found[0][-1] != ";":  # a prefix was a reference: &notit is ¬it
-                used = found.end() - (length - 1)
-                length = 1
-            made += length
         return min(used + position - made, len(source))
 
 
@@ -202,11 +206,12 @@ def _copies(tags: Sequence[RawTag]) -> int:
     open_by_name: dict[str, list[Any]] = {}
     open_of_kind: dict[Any, int] = {}
     total = open_now = 0
-    for name, is_end, _, attributes in tags:
+    for tag in tags:
+        name, is_end, attributes = tag.name, tag.is_end, tag.attributes
         if name in _FORMATTING:
             stack = open_by_name.setdefault(name, [])
             if not is_end:
-                kind = (name, *map(tuple, attributes))
+                kind = (name, attributes)
                 open_of_kind[kind] = open_of_kind.get(kind, 0) + 1
                 open_now += open_of_kind[kind] <= 3
                 stack.append(kind)

@@ -207,27 +207,27 @@ def _trimmed(raw: str) -> str:
     return raw[:end]
 
 
-_ATTRIBUTES: dict[str, tuple[tuple[str, LinkKind], ...]] = {
-    "a": (("href", LinkKind.LINK),),
-    "area": (("href", LinkKind.LINK),),
-    "img": (("src", LinkKind.IMAGE), ("srcset", LinkKind.IMAGE)),
-    "source": (("src", LinkKind.RESOURCE), ("srcset", LinkKind.IMAGE)),
-    "video": (("src", LinkKind.RESOURCE), ("poster", LinkKind.IMAGE)),
-    "audio": (("src", LinkKind.RESOURCE),),
-    "form": (("action", LinkKind.FORM),),
-    "button": (("formaction", LinkKind.FORM),),
-    "input": (("formaction", LinkKind.FORM), ("src", LinkKind.IMAGE)),
-    "link": (("href", LinkKind.RESOURCE),),
-    "script": (("src", LinkKind.RESOURCE),),
-    "iframe": (("src", LinkKind.RESOURCE),),
-    "frame": (("src", LinkKind.RESOURCE),),
-    "object": (("data", LinkKind.RESOURCE),),
-    "embed": (("src", LinkKind.RESOURCE),),
-    "v:fill": (("src", LinkKind.IMAGE),),
-    "v:imagedata": (("src", LinkKind.IMAGE),),
-    "v:image": (("src", LinkKind.IMAGE),),
-    "v:roundrect": (("href", LinkKind.LINK),),
-    "v:rect": (("href", LinkKind.LINK),),
+_ATTRIBUTES: dict[str, dict[str, LinkKind]] = {
+    "a": {"href": LinkKind.LINK},
+    "area": {"href": LinkKind.LINK},
+    "img": {"src": LinkKind.IMAGE, "srcset": LinkKind.IMAGE},
+    "source": {"src": LinkKind.RESOURCE, "srcset": LinkKind.IMAGE},
+    "video": {"src": LinkKind.RESOURCE, "poster": LinkKind.IMAGE},
+    "audio": {"src": LinkKind.RESOURCE},
+    "form": {"action": LinkKind.FORM},
+    "button": {"formaction": LinkKind.FORM},
+    "input": {"formaction": LinkKind.FORM, "src": LinkKind.IMAGE},
+    "link": {"href": LinkKind.RESOURCE},
+    "script": {"src": LinkKind.RESOURCE},
+    "iframe": {"src": LinkKind.RESOURCE},
+    "frame": {"src": LinkKind.RESOURCE},
+    "object": {"data": LinkKind.RESOURCE},
+    "embed": {"src": LinkKind.RESOURCE},
+    "v:fill": {"src": LinkKind.IMAGE},  # VML, in what Outlook reads
+    "v:imagedata": {"src": LinkKind.IMAGE},
+    "v:image": {"src": LinkKind.IMAGE},
+    "v:roundrect": {"href": LinkKind.LINK},
+    "v:rect": {"href": LinkKind.LINK},
 }
 
 
@@ -239,19 +239,18 @@ def links_in_html(document: HtmlDocument, part: Part | None = None) -> Iterator[
 
 def _all_in_html(document: HtmlDocument, part: Part | None) -> Iterator[Link]:
     for element in document.elements:
-        for name, kind in _ATTRIBUTES.get(element.tag, ()):
-            value = element.get(name)
-            if value is None:
-                continue
-            for raw in _candidates(value) if name == "srcset" else (value,):
-                yield _link(element, name, raw, kind, part)
-        background = element.get("background")
-        if background:
-            yield _link(element, "background", background, LinkKind.IMAGE, part)
-        style = element.get("style")
-        if style and "url(" in style.lower():
-            for found in _CSS_URL.finditer(style):
-                yield _link(element, "style", found[1] or found[2] or found[3] or "", LinkKind.IMAGE, part)
+        kinds = _ATTRIBUTES.get(element.tag, {})
+        for name, value in element.attributes:
+            if name == "srcset" and name in kinds:
+                for raw in _candidates(value):
+                    yield _link(element, name, raw, kinds[name], part)
+            elif name in kinds:
+                yield _link(element, name, value, kinds[name], part)
+            elif name == "background" and value:
+                yield _link(element, name, value, LinkKind.IMAGE, part)
+            elif name == "style" and "url(" in value.lower():
+                for found in _CSS_URL.finditer(value):
+                    yield _link(element, name, found[1] or found[2] or found[3] or "", LinkKind.IMAGE, part)
         if element.tag == "style":
             yield from _in_sheet(element, part)
 

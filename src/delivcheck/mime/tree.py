@@ -121,11 +121,9 @@ class Builder:
 
     def _note_near_miss(self, line: bytes, position: int) -> None:
         """A line that begins with an open boundary and goes on: some parsers compare only the beginning."""
-        for multipart in self.stack:
-            if multipart.boundary and line.startswith(b"--" + multipart.boundary):
-                where = self._where(position, multipart.path)
-                multipart.defects.add(DefectKind.BOUNDARY_IN_CONTENT, "a line begins with the boundary and goes on", where)
-                return
+        multipart = next(each for each in self.stack if each.boundary and line.startswith(b"--" + each.boundary))
+        where = self._where(position, multipart.path)
+        multipart.defects.add(DefectKind.BOUNDARY_IN_CONTENT, "a line begins with the boundary and goes on", where)
 
     # --- parts
 
@@ -260,8 +258,6 @@ class Builder:
 
     def _line_of(self, offset: int) -> int:
         known, line = self._known_line
-        if offset < known:
-            return self.source.line_of(offset)
         line += self.data.count(b"\n", known, offset)
         self._known_line = (offset, line)
         return line

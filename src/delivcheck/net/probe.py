@@ -26,7 +26,30 @@ AddressPolicy = Callable[[IPAddress], bool]
 def public(ip: IPAddress) -> bool:
     """The default address policy: globally reachable unicast only (IANA special-purpose registries)."""
     address = unmapped(ip)
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None or address.is_site_local:  # is_global says nothing of either
+            return False
+        inside = _embedded(address)
+        if inside is not None:
+            return public(inside)
+        if address not in _UNICAST or address in _DOCUMENTATION:
+            return False
     return address.is_global and not address.is_multicast
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1
+_COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291 section 2.5.5.1
+_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that IANA gives out; Python's own list lags behind its registry
+_DOCUMENTATION = ipaddress.IPv6Network("3fff::/20")  # RFC 9637, newer than that list
+
+
+def _embedded(ip: ipaddress.IPv6Address) -> IPAddress | None:
+    """The IPv4 address that a gateway or tunnel on the way would go to, where an IPv6 address has one inside."""
+    if ip in _NAT64 or ip in _COMPATIBLE:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    if ip.sixtofour is not None:
+        return ip.sixtofour
+    return ip.teredo[1] if ip.teredo is not None else None
 
 
 class _Refused(Exception):  # noqa: N818 -- never leaves this module; reads well in an except clause

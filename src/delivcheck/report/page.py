@@ -82,8 +82,11 @@ def _table(rows: list[tuple[str, str]], paint: Paint) -> list[str]:
 
 def _refusal(refusal: Refusal, titles: Mapping[str, str]) -> str:
     name = titles.get(refusal.provider, refusal.provider)
-    code = f" ({refusal.code})" if refusal.code else ""
-    return visible(f"{name} {_EFFECTS.get(refusal.effect, refusal.effect)}{code}{f': {refusal.text}' if refusal.text else ''}")
+    whose = f"{refusal.volume}-volume senders only" if refusal.volume is not None else None
+    when = f'if the finding says "{refusal.says.strip()}"' if refusal.says is not None else None
+    notes = ", ".join(filter(None, [refusal.code, whose, when]))
+    said = f": {refusal.text}" if refusal.text else ""
+    return visible(f"{name} {_EFFECTS.get(refusal.effect, refusal.effect)}{f' ({notes})' if notes else ''}{said}")
 
 
 _OUTCOMES = {"pass": "passes", "fail": "fails", "unknown": "is undecided", "not-applicable": "does not apply"}
@@ -126,15 +129,16 @@ def _record(record: Any) -> str:
 # --- lists -------------------------------------------------------------------------------------------------------
 
 
-def listing(rules: Iterable[tuple[Rule, Level]], paint: Paint) -> str:
-    """One line a rule: level, id, title."""
+def listing(rules: Iterable[tuple[Rule, Level]], paint: Paint, *, wrap: bool = False) -> str:
+    """One line a rule, for grep: level, id, title. With `wrap` titles are broken to the width of a terminal."""
     rows = list(rules)
     if not rows:
         return ""
     wide = max(len(rule.id) for rule, _ in rows)
     lines: list[str] = []
     for rule, level in rows:
-        said = wrapped(visible(rule.title), paint.width, f"{level!s:<7}  {rule.id:<{wide}}  ")
+        title, first = visible(rule.title), f"{level!s:<7}  {rule.id:<{wide}}  "
+        said = wrapped(title, paint.width, first) if wrap else [first + title]
         role = str(level) if level is not Level.OFF else "dim"
         lines += [paint(role, str(level)) + said[0][len(str(level)) :], *said[1:]]
     return paint.finished(lines)

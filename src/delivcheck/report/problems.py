@@ -67,6 +67,8 @@ class Problems:
         if len(shown) < len(result.problems):
             lines.append(f"{HANG}and {len(result.problems) - len(shown)} more of the same rule (-v shows all)")
         page = self.rules.get(result.rule)
+        if page is not None and is_house(page):  # there is no page of ours to read on
+            lines += prose(page.why, self.paint.width, "  why   ")
         if page is not None and not any(problem.fix for problem in shown):
             lines += prose(page.fix, self.paint.width, LABEL)
         if result.reason is not None:
@@ -132,8 +134,12 @@ class Problems:
 
 def how_to_read(page: Rule | None, name: str) -> str:
     """The command that shows a rule's page; a house rule's is shown with its policy."""
-    house = page is not None and page.source and page.source[0].checked == date.min
-    return f"{name} ({page.source[0].name})" if house and page is not None else f"delivcheck explain {name}"
+    return f"{name} ({page.source[0].name})" if page is not None and is_house(page) else f"delivcheck explain {name}"
+
+
+def is_house(page: Rule) -> bool:
+    """Whether a rule is of a user's policy file: nobody has read it anywhere."""
+    return bool(page.source) and page.source[0].checked == date.min
 
 
 def of_the_whole(where: Where) -> bool:

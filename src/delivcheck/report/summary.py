@@ -75,7 +75,8 @@ def _dmarc(dmarc: Mapping[str, Any]) -> str:
             return "no record"
         elsewhere = dmarc["record_at"] not in {None, dmarc["domain"]}
         return _clipped(dmarc["record"]) + (f" (at {dmarc['record_at']})" if elsewhere else "")
-    policy = f"p={dmarc['policy']}" if dmarc["policy"] else "no policy record"
+    none = "policy not known" if dmarc["result"] == "unknown" else "no policy record"
+    policy = f"p={dmarc['policy']}" if dmarc["policy"] else none
     parts = [dmarc["domain"], policy, f"SPF {_ALIGNED[dmarc['spf_aligned']]}", f"DKIM {_ALIGNED[dmarc['dkim_aligned']]}"]
     if dmarc["rfc7489_result"] != dmarc["result"]:
         parts.append(f"by RFC 7489 (Public Suffix List): {dmarc['rfc7489_result']}")
@@ -157,7 +158,7 @@ def undecided(target: TargetReport, paint: Paint, least: int) -> list[str]:
     for reason, results in sorted(groups.items(), key=lambda group: -levels[group[0]].rank):
         if levels[reason].rank < least:
             continue
-        head = f"undecided ({levels[reason]})"
+        head = f"undecided (level {levels[reason]})"
         said = wrapped(f"{reason}: {', '.join(one.rule for one in results)}", paint.width, f"{head}: ", "  ")
         lines += [paint("unknown", head) + said[0][len(head) :], *said[1:]]
     return lines

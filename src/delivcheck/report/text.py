@@ -153,14 +153,20 @@ class TextReport:
             if told.startswith("delivcheck "):
                 steps.append(told)
         if any(_undeclared(one) for one in judged):
-            steps.append(self._again("--class", "bulk"))
-        elif any(one.verdict is Verdict.UNKNOWN for one in judged) and "--timeout" not in self.command:
-            steps.append(self._again("--timeout", LONGER))
+            steps.append(f"{self._again('--class', 'bulk')}   # or transactional")
+        elif any(one.verdict is Verdict.UNKNOWN for one in judged):
+            steps += self._ask_better()
         elif any(one.kind is TargetKind.MESSAGE for one in judged) and "--mail-from" not in self.command and not steps:
             steps.append(self._again("--mail-from", "ADDRESS", "--ip", "ADDRESS"))
         elif judged and not steps and all(one.kind is TargetKind.DOMAIN for one in judged):
             steps.append("delivcheck message FILE.eml")
         return [visible(step) for step in steps]
+
+    def _ask_better(self) -> list[str]:
+        """What may bring DNS to answer; nothing where a file answered, whose silence is final."""
+        if {"--snapshot", "--timeout"} & set(self.command):
+            return []
+        return [self._again("--timeout", LONGER)]
 
     def _worst(self, judged: list[TargetReport]) -> Result | None:
         failed = [result for one in judged for result in one.results if result.outcome is Outcome.FAIL]
@@ -233,7 +239,7 @@ def _why(run: Report, code: Exit, fail_on: Level | None, *, exit_zero: bool) -> 
     return {
         Exit.PASS: f"no {whose[2:]} failed or is undecided" if fail_on else "nothing fails a run with --fail-on never",
         Exit.FAIL: f"{whose} failed",
-        Exit.UNKNOWN: f"no {whose[2:]} failed, but one is undecided",
+        Exit.UNKNOWN: f"no {whose[2:]} failed, but at least one is undecided",
         Exit.UNREADABLE: f"{number(unread, 'input')} could not be read",
         Exit.BUG: "delivcheck itself failed, see standard error",
     }[code]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ...engine import rule
 from ...facts.dkim import DkimKeys, DkimSignatures, PublishedKey, Via
 from ...facts.dkim_verdict import MIN_RSA_BITS, absence, contradictions
-from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined
+from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined, Where
 from ...records.dkim import DkimKey, DkimSyntaxError, parse_key
 from . import NO_SIGNATURE, MaybeAlignment, fault_of_one, txt
 
@@ -58,6 +58,11 @@ def several_keys(keys: DkimKeys, alignment: MaybeAlignment) -> Findings:
             yield one
         elif len(one.texts) > 1:
             yield fault_of_one(f"{len(one.texts)} key records at {one.name}", one.where(1), alignment)
+        elif one.texts and one.others:
+            # "TXT RRs MUST be unique for a particular selector name" (RFC 6376 section 3.6.2.2), whatever they hold.
+            other = one.others[0]
+            where = Where(name=one.name, type="TXT", record=other, span=(0, len(other)))
+            yield Problem(f"a TXT record that is no key stands beside the key at {one.name}", where, Level.WARNING)
 
 
 @rule("dkim/malformed-key")

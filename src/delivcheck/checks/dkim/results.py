@@ -99,6 +99,6 @@ def unauthenticated(
         yield Undetermined(reason)
     if not unknown:
         assert isinstance(spf, SpfVerdict)  # the other two are dealt with above
-        signed = f"none of {len(judged)} DKIM signatures verifies" if judged else "there is no DKIM signature"
+        signed = "no DKIM signature verifies" if judged else "there is no DKIM signature"
         at = judged[0].at if judged else Where(line=1, column=1)
         yield Problem(f"SPF gives {spf.result} for {spf.domain} and {signed}", at)

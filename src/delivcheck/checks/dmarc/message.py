@@ -70,7 +70,9 @@ def only_one_aligned(sender: FromDomain, found: Alignment, verdict: DmarcVerdict
         elif flags[missing] is False and flags[other] is True:
             lacking = "; ".join(described(one, found) for one in found.by(missing)) or "there is no DKIM signature"
             fix = (
-                f"MAIL FROM:<…@bounce.{found.author}>" if missing is Mechanism.SPF else f"DKIM-Signature: … d={found.author}; …"
+                f"Send with MAIL FROM:<…@bounce.{found.author}>"
+                if missing is Mechanism.SPF
+                else f"Sign as {found.author}: DKIM-Signature: … d={found.author}; …"
             )
             yield Problem(f"DMARC passes by {other} alone: {lacking}", sender.at, fix=fix)
 
@@ -99,7 +101,7 @@ def reject_on_spf_alone(
             f"the policy is reject and no aligned DKIM signature passes, so every forwarded copy fails: {lacking}",
             sender.at or at(discovery, record.tags.tags[0].whole),
             None if bulk else Level.WARNING,
-            f"DKIM-Signature: … d={found.author}; …",
+            f"Sign as {found.author}: DKIM-Signature: … d={found.author}; …",
         )
 
 
@@ -185,13 +187,3 @@ def mailbox_provider_from(
         return
     how = f"the envelope is {mail_from.name}" if isinstance(mail_from, MailFromDomain) else "nothing shows that they send it"
     yield Problem(f"From is at {sender.name}, a mailbox domain of {provider}, and {how}", sender.at)
-
-
-CHECKS = (
-    not_aligned,
-    only_one_aligned,
-    reject_on_spf_alone,
-    organizational_domains_differ,
-    strict_breaks_alignment,
-    mailbox_provider_from,
-)

@@ -226,18 +226,3 @@ def misplaced_record(misplaced: MisplacedRecords) -> Findings:
         yield Problem(f"a wildcard below {domain} answers for _dmarc.{domain} with a record that is not DMARC's", where)
     for unknown in misplaced.unknown:
         yield Undetermined(unknown.reason, unknown.where)
-
-
-CHECKS = (
-    no_record,
-    wrong_version,
-    several_records,
-    no_policy,
-    invalid_tag,
-    monitoring_only,
-    removed_tags,
-    weakened,
-    subdomain_weaker,
-    psd_on_ordinary_domain,
-    misplaced_record,
-)

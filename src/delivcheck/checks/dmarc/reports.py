@@ -76,11 +76,3 @@ def report_mailbox_unreachable(discovery: DmarcDiscovery, destinations: ReportDe
 
 def _why(one: Destination) -> str:
     return f"{one.host} takes no mail (null MX)" if one.null_mx else f"{one.host} has neither MX nor address"
-
-
-CHECKS = (
-    no_reports,
-    bad_report_uri,
-    external_reports_not_authorised,
-    report_mailbox_unreachable,
-)

@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator
 
 from ...engine import rule
-from ...facts.content import data
 from ...facts.message import HtmlPart, HtmlParts
 from ...facts.unsubscribe_links import UnsubscribeLinks
 from ...mime.html import Element, HtmlDocument, Tag
 from ...mime.links import split_url
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable
 from ...records.names import is_within
+from ...rulefiles import data
 from . import unread
 
 _CLIP = data("gmail-clip")

@@ -1,18 +1,22 @@
 """Rules about what parts of a message have to do with one another: text and HTML, images and the HTML that shows them."""
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from urllib.parse import unquote
 
 from ...engine import rule
 from ...facts.message import HtmlParts, Links
 from ...mime.message import Message, Part
-from ...model import Findings, Level, Problem
+from ...model import Findings, Level, Problem, Undetermined
 from ..html import unread
+from . import Beside
 
 MIN_OVERLAP = 0.2  # of the words of both together; ours (catalogue MIME012). SpamAssassin's MPART_ALT_DIFF fires at 0.01
 MIN_TEXT, MIN_HTML = 20, 200  # characters without white space (catalogue MIME012)
 MIN_WORDS = 12  # of each, below which a share of common words says nothing; ours
 MAX_COMPARED = 200_000  # characters of each that are compared; twice what Gmail shows
+MAX_TEXTS = 10  # plain texts compared with one HTML; every honest message has one
 
 # A word of letters and digits; in scripts that set no spaces (Thai, Chinese, Japanese, Korean) each sign counts by itself.
 _WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+")
@@ -23,23 +27,34 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(word for word in _WORD.findall(_URL.sub(" ", text[:MAX_COMPARED]).casefold()))
 
 
+def _characters(text: str) -> int:
+    """Without white space."""
+    return len("".join(text.split()))
+
+
 @rule("mime/text-alternative-unrelated")
 def text_alternative_unrelated(message: Message, html: HtmlParts, *, min_overlap: float = MIN_OVERLAP) -> Findings:
     yield from unread(html)
+    beside = Beside(message)
+    plain: dict[Part, tuple[int, frozenset[str]]] = {}
     for shown, document in html.readable:
-        for part in message.alternatives_of(shown.part):
-            if part.content_type != "text/plain":
-                continue
-            seen = document.visible_text
-            characters = len("".join(part.text.split()))
-            if characters < MIN_TEXT and len("".join(seen.split())) > MIN_HTML:
-                what = f"the plain text has {characters} characters, the HTML {len(''.join(seen.split()))}"
+        others = beside.of(shown.part, "text/plain")
+        seen, rich = document.visible_text, None
+        for part in islice(others, MAX_TEXTS):
+            if part not in plain:
+                plain[part] = _characters(part.text), _words(part.text)
+            characters, text = plain[part]
+            if characters < MIN_TEXT and _characters(seen) > MIN_HTML:
+                what = f"the plain text has {characters} characters, the HTML {_characters(seen)}"
                 yield Problem(what, part.where_text(0))
                 continue
-            text, rich = _words(part.text), _words(seen)
-            common = len(text & rich) / max(len(text | rich), 1)
+            rich = _words(seen) if rich is None else rich
+            both = len(text & rich)
+            common = both / max(len(text) + len(rich) - both, 1)
             if min(len(text), len(rich)) >= MIN_WORDS and common < min_overlap:
                 yield Problem(f"plain text and HTML have {common:.0%} of their words in common", part.where_text(0))
+        if next(others, None) is not None:
+            yield Undetermined(f"the HTML stands beside more than {MAX_TEXTS} plain texts, the rest was not compared", shown.part.at)
 
 
 @rule("mime/unresolved-cid")
@@ -72,12 +87,16 @@ def unresolved_cid(message: Message, html: HtmlParts, links: Links) -> Findings:
 
 def _related(message: Message, html: Part, target: Part) -> bool:
     """Whether two parts stand in one multipart/related, whatever stands between."""
-    around = message.parent(html)
+    above = set(_above(message, target))  # at most as many as parts are nested deep: not all parts inside are looked at
+    return any(around.content_type == "multipart/related" and around in above for around in _above(message, html))
+
+
+def _above(message: Message, part: Part) -> Iterator[Part]:
+    """All parts around a part, the nearest first."""
+    around = message.parent(part)
     while around is not None:
-        if around.content_type == "multipart/related" and any(part is target for part in around.walk()):
-            return True
+        yield around
         around = message.parent(around)
-    return False
 
 
 def _is_inline(message: Message, part: Part) -> bool:

@@ -6,11 +6,12 @@ from urllib.parse import quote
 
 from ...engine import rule
 from ...facts.archives import Member, Trouble, extension, kind_of
-from ...facts.content import Attachment, Attachments, data
+from ...facts.content import Attachment, Attachments
 from ...mime.fields import Field
 from ...mime.headers import Flagged, Parameter, ParameterFault, Parametrized
 from ...mime.message import Message, Part
 from ...model import Findings, Problem, Undetermined
+from ...rulefiles import data
 
 _BOOK = data("attachments")
 BLOCKED_BY_GMAIL = frozenset(_BOOK["blocked"]["gmail"]["extensions"])
@@ -20,7 +21,7 @@ DOCUMENTS = frozenset(_BOOK["documents"]["extensions"])
 EXECUTABLES = frozenset(_BOOK["executables"]["extensions"])
 
 _TURNING = re.compile("[\u202d\u202e\u2066-\u2069]")  # UAX 9 section 2: overrides and isolates; honest names need none
-_SPACES = re.compile(r"\s{10,}\S*\Z")  # ours: no word processor makes ten
+_SPACES = re.compile(r"(?<!\s)\s{10,}+\S*+\Z")  # ours: no word processor makes ten
 _PATH = re.compile(r"[/\\\x00\r\n]")
 _LONGEST_SHOWN = 80  # characters of a name in a message
 

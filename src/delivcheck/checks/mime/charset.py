@@ -61,7 +61,10 @@ def _mislabelled(part: Part) -> Iterator[Problem]:
 
 @rule("mime/latin-1")
 def latin_1(message: Message) -> Findings:
+    beside = Beside(message)
     for part in message.body_parts:
+        if part.content_type != "text/html" and next(beside.of(part, "text/html"), None) is not None:
+            continue  # Gmail shows the HTML
         codec = codec_of(part.charset) if part.charset else None
         if codec in LATIN:
             yield Problem(f"the text is declared to be in {part.charset}", place(part, "content-type"), fix=_fix(part))

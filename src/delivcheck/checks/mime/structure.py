@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ...engine import rule
+from ...engine import MAX_PROBLEMS, rule
 from ...facts.content import Attachments, place
 from ...facts.message import HtmlParts, TextParts
 from ...mime.defects import DefectKind
@@ -10,6 +10,7 @@ from ...mime.headers import HeaderError, ParameterFault
 from ...mime.lexer import TOKEN, Lexer
 from ...mime.message import Message, Part
 from ...model import Findings, Problem
+from . import Beside
 
 MIME_FIELDS = frozenset({"content-type", "content-transfer-encoding", "content-disposition"})
 MAX_PARTS = 250  # Exchange Online limits, "Number of MIME parts"
@@ -67,6 +68,7 @@ def version_missing(message: Message) -> Findings:
 
 @rule("mime/bad-content-type")
 def bad_content_type(message: Message) -> Findings:
+    told = 0
     for part in message.parts:
         for defect in part.defects:
             if defect.kind is DefectKind.BAD_CONTENT_TYPE:
@@ -75,7 +77,10 @@ def bad_content_type(message: Message) -> Findings:
         for flagged in part.params.faults if field is not None else ():
             if flagged.fault in _TYPE_FAULTS and field is not None:
                 name = f"the parameter {flagged.name}" if flagged.name else "a parameter"
-                yield Problem(f"{name} of Content-Type {_TYPE_FAULTS[flagged.fault]}", field.where(*flagged.span))
+                # To find a place takes a look at the whole field; past what is kept nobody reads it.
+                where = field.where(*flagged.span) if told < MAX_PROBLEMS else field.at
+                told += 1
+                yield Problem(f"{name} of Content-Type {_TYPE_FAULTS[flagged.fault]}", where)
 
 
 @rule("mime/broken-boundary")
@@ -88,9 +93,10 @@ def broken_boundary(message: Message) -> Findings:
 
 @rule("mime/html-only")
 def html_only(message: Message) -> Findings:
+    beside = Beside(message)
     for part in message.html_parts:
         # Catalogue T083: an alternative of this very part, not any text that is somewhere in the message.
-        if not any(other.content_type == "text/plain" for other in message.alternatives_of(part)):
+        if next(beside.of(part, "text/plain"), None) is None:
             yield Problem("the HTML has no plain-text alternative", place(part, "content-type"))
 
 
@@ -139,7 +145,7 @@ def amp_without_fallback(message: Message) -> Findings:
 
 @rule("mime/empty-body")
 def empty_body(message: Message, texts: TextParts, documents: HtmlParts, attachments: Attachments) -> Findings:
-    if attachments.each or any(text.text.strip() for text in texts.each):
+    if attachments.each or message.attachments or any(text.text.strip() for text in texts.each):  # mail in mail is something
         return
     for _, document in documents.readable:
         if document.visible_text.strip("\xa0 \n") or next(document.all("img", "v:image", "v:imagedata"), None) is not None:

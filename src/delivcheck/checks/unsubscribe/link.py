@@ -1,11 +1,11 @@
 """Rules about the unsubscribe link in the text: that there is one, that it is seen, that Gmail does not cut it off."""
 
 from ...engine import rule
-from ...facts.content import data
 from ...facts.message import Links
 from ...facts.unsubscribe_links import UnsubscribeLinks
 from ...mime.links import LinkKind
 from ...model import Findings, NotApplicable, Problem, Undetermined
+from ...rulefiles import data
 
 GMAIL_CLIP: int = data("gmail-clip")["octets"]
 

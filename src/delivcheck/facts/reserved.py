@@ -1,0 +1,16 @@
+"""Names that public DNS never has, from `rules/data/reserved-names.toml`."""
+
+from functools import lru_cache
+
+from ..records.names import is_within
+from ..rulefiles import data
+
+
+@lru_cache(maxsize=1)
+def _unreachable() -> tuple[str, ...]:
+    return tuple(data("reserved-names")["unreachable"]["names"])
+
+
+def reserved_top(name: str) -> str | None:
+    """The reserved name that a lower-case name is, or lies under; None for a name that public DNS may have."""
+    return next((top for top in _unreachable() if is_within(name, top)), None)
