@@ -1,6 +1,7 @@
 """The configuration file: found upwards, read strictly, folded under the command line."""
 
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
@@ -127,6 +128,40 @@ def test_a_mistake_is_told_with_file_line_and_key(tmp_path, text, complaint):
         load(file)
     assert str(error.value).startswith(f"{file}{complaint}")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 100_000,
+        "a = " + "{a = " * 100_000,
+        "a." * 20_000 + "b = 1",
+        "timeout = " + "1" * 5000,
+        "timeout = " + "1" * 400,
+        "timeout = inf",
+        "timeout = nan",
+        "tool = 1",
+        "policy = 'a\\u0000.toml'",
+        "#" * 1_000_001,
+        "[" + " " * 5000 + "\n",
+    ],
+    ids=["lists", "tables", "dots", "digits", "no-float", "inf", "nan", "tool", "nul", "long", "blank"],
+)
+def test_a_file_made_to_break_the_reader_is_told_as_such(tmp_path, text):
+    for name in (config.FILE, config.SHARED_FILE):
+        file = written(tmp_path, text + "\n# delivcheck", name)
+        with contextlib.suppress(ConfigError):
+            load(file)
+        found = find(tmp_path)
+        assert found is None or found.name in {config.FILE, config.SHARED_FILE}
+        file.unlink()
+
+
+def test_thousands_of_rules_are_read_in_linear_time(tmp_path):
+    rules = "".join(f"'spf/{number}' = 'off'\n" for number in range(3000))
+    started = time.process_time()
+    assert len(load(written(tmp_path, f"[rules]\n{rules}")).layer.rules) == 3000
+    assert time.process_time() - started < 2
 
 
 def test_a_mistake_in_pyproject_has_its_line_too(tmp_path):

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import pytest
 
-from delivcheck.engine import MAX_PROBLEMS, Check, EngineError, Planner, Roots, fact, gather, rule, run
-from delivcheck.model import NotApplicable, Outcome, Problem, Unavailable, Undetermined
+from delivcheck.engine import MAX_COUNTED, MAX_PROBLEMS, Check, EngineError, Planner, Roots, fact, gather, rule, run
+from delivcheck.model import Level, NotApplicable, Outcome, Problem, Unavailable, Undetermined
 
 
 @dataclass(frozen=True)
@@ -336,6 +337,38 @@ def test_a_flood_of_problems_is_cut_and_counted():
 
     assert len(problems) == MAX_PROBLEMS + 1
     assert problems[-1].message == "and 7 more"
+
+
+def test_a_flood_of_lesser_problems_hides_no_worse_one():
+    def many(given: Given) -> Iterator[Problem]:
+        for number in range(given.value):
+            yield Problem(f"line {number}", level=Level.NOTE)
+        yield Problem("of the rule's own level")
+        yield Problem("the worst", level=Level.ERROR)
+
+    problems = run(check(many), {Given: Given(MAX_PROBLEMS + 7)}).problems
+
+    assert {"the worst", "of the rule's own level"} <= {problem.message for problem in problems}
+    assert len(problems) == MAX_PROBLEMS + 1
+
+
+def test_the_line_that_counts_the_rest_is_worth_no_more_than_what_it_counts():
+    def many(given: Given) -> Iterator[Problem]:
+        for number in range(given.value):
+            yield Problem(f"line {number}", level=Level.NOTE)
+
+    assert run(check(many), {Given: Given(MAX_PROBLEMS + 7)}).problems[-1].level is Level.NOTE
+
+
+def test_a_flood_without_end_is_not_looked_at_to_its_end():
+    def many(given: Given) -> Iterator[Problem]:
+        for number in count(given.value):
+            yield Problem(f"line {number}", level=Level.NOTE)
+
+    last = run(check(many), {Given: Given(1)}).problems[-1]
+
+    assert last.message == f"and more than {MAX_COUNTED} more, the rest was not looked at"
+    assert last.level is Level.ERROR
 
 
 def test_keyword_only_parameters_are_options():

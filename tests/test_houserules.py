@@ -59,6 +59,41 @@ def test_what_must_or_must_not_be_there(word, table, told):
     assert got.level is Level.ERROR
 
 
+def judged(message, word, **table):
+    house = fold("ours", {"extends": "bulk", word: [{"id": "acme/rule", **table}]}, "ours.toml")
+    return next(
+        one for one in check_message(message, policy=house, dns="offline").targets[0].results if one.rule == "acme/rule"
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "table"),
+    [
+        (b'Content-Type: text/html\r\n\r\n<a href="http://ev\nil.example/x">x</a>\r\n', {"link": r"http://evil\.example/.*"}),
+        (b'Content-Type: text/html\r\n\r\n<a href=" http://evil.example/">x</a>\r\n', {"link": r"http://evil\.example/.*"}),
+        (b'Content-Type: text/html\r\n\r\n<a href="http://x.example/?a\nb">x</a>\r\n', {"link": r"http:.*b"}),
+        (b"Subject: =?utf-8?Q?T=45ST?=\r\n\r\nx\r\n", {"header": "Subject", "matches": "TEST"}),
+        (
+            b"Content-Type: message/rfc822\r\n\r\nContent-Type: application/octet-stream; name=run.exe\r\n\r\nx\r\n",
+            {"attachment": r".*\.exe"},
+        ),
+    ],
+)
+def test_what_is_forbidden_cannot_hide_in_how_it_is_written(message, table):
+    assert judged(b"From: a@example.org\r\nMIME-Version: 1.0\r\n" + message, "forbid", **table).outcome is Outcome.FAIL
+
+
+def test_an_attachment_of_a_message_inside_is_not_the_one_required():
+    inside = b"Content-Type: message/rfc822\r\n\r\nContent-Type: application/pdf; name=terms.pdf\r\n\r\nx\r\n"
+    assert judged(b"From: a@example.org\r\n" + inside, "require", attachment=r"terms\.pdf").outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize("pattern", ["(" * 5000 + ")" * 5000, "a{99999999999}", "("])
+def test_a_pattern_that_cannot_be_compiled_is_the_policy_s_fault(pattern):
+    with pytest.raises(PolicyError, match="not a regular expression"):
+        result("forbid", link=pattern)
+
+
 def test_a_house_rule_has_the_level_it_is_given():
     assert result("require", header="X-Stream", level="note").level is Level.NOTE
 

@@ -218,12 +218,16 @@ class Checker:
             policy.count(results),
             tuple(results),
             {**summarise(facts), **_beside(facts.get(SecondOpinion), results)},
-            self._outlooks(results, around),
+            self._outlooks(results, around, seen=Dns in roots),
         )
 
-    def _outlooks(self, results: Sequence[Result], around: policy.Circumstances) -> dict[str, Outlook]:
+    def _outlooks(self, results: Sequence[Result], around: policy.Circumstances, *, seen: bool) -> dict[str, Outlook]:
+        """What each provider would do; without DNS (`seen` false) a message that shows no blocker is not known to have none."""
         volume, levels = around.declared.volume, {one.rule.id: one.level for one in self._selected(around)}
-        return {name: policy.outlook(name, results, self.book.rules, volume, levels) for name in _providers()}
+        found = {name: policy.outlook(name, results, self.book.rules, volume, levels) for name in _providers()}
+        if seen:
+            return found
+        return {name: one if one.outlook.startswith("would") else Outlook("unknown", one.rules) for name, one in found.items()}
 
     def _roots(self, given: Iterable[object], around: policy.Circumstances) -> Roots:
         values: list[object] = [*given, around.declared]
@@ -402,7 +406,13 @@ def _now(work: Coroutine[Any, Any, T], twin: str) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
+        kept: list[T] = []
+
+        async def keep() -> None:
+            kept.append(await work)
+
+        asyncio.run(keep())  # CPython 3.11 takes the repr of what `run` returns, twice (signal.getsignal of the handler it set)
+        return kept[0]
     work.close()
     raise RuntimeError(f"an event loop is running here: await delivcheck.{twin}(...) instead")
 

@@ -8,15 +8,18 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from . import policy as policies
+from . import rulefiles
 from .model import MessageClass, Volume
 
 FILE = "delivcheck.toml"
 SHARED_FILE = "pyproject.toml"
 DEFAULT_POLICY = "bulk"
+MAX_SECONDS = 1_000_000  # of a timeout, eleven days; also keeps infinity, not-a-number and integers without a float out
 
 
 class ConfigError(Exception):
@@ -104,7 +107,10 @@ def _mentions_us(path: Path) -> bool:
     """Whether a pyproject.toml has our table; a broken one that names us is opened, so that its fault is told."""
     try:
         raw = path.read_bytes()
-        return b"delivcheck" in raw and "delivcheck" in tomllib.loads(raw.decode()).get("tool", {})
+        if b"delivcheck" not in raw:
+            return False
+        tool = rulefiles.loads(raw.decode()).get("tool")
+        return isinstance(tool, Mapping) and "delivcheck" in tool
     except OSError:
         return False
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
@@ -129,17 +135,20 @@ def load(path: Path) -> Config:
     """Read one configuration file. Raises ConfigError."""
     try:
         text = path.read_text(encoding="utf-8")
-        whole = tomllib.loads(text)
+        whole = rulefiles.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8: {error.reason} at octet {error.start}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except ValueError as error:  # a NUL in the path
+        raise ConfigError(f"{path}: {error}") from None
     inside: tuple[str, ...] = ()
-    if path.name == SHARED_FILE or ("tool" in whole and "delivcheck" in whole["tool"]):
+    tool = whole.get("tool") if isinstance(whole.get("tool"), Mapping) else {}
+    if path.name == SHARED_FILE or "delivcheck" in tool:
         inside = ("tool", "delivcheck")
-        whole = whole.get("tool", {}).get("delivcheck", {})
+        whole = tool.get("delivcheck", {})
     return _Reader(path, text, inside).config(whole)
 
 
@@ -149,8 +158,13 @@ class _Reader:
     def __init__(self, path: Path, text: str, inside: tuple[str, ...]) -> None:
         self.path, self.text, self.inside = path, text, inside
 
+    @cached_property
+    def lines(self) -> dict[tuple[str, ...], int]:
+        """Where every key stands, found once: a file may have thousands of rules."""
+        return _lines(self.text)
+
     def fail(self, keys: tuple[str, ...], what: str) -> ConfigError:
-        line = _line_of(self.text, (*self.inside, *keys))
+        line = self.lines.get((*self.inside, *keys))
         place = f"{self.path}:{line}" if line else str(self.path)
         return ConfigError(f"{place}: {'.'.join(keys)}: {what}")
 
@@ -158,7 +172,9 @@ class _Reader:
         table = self.table((), raw, _KEYS)
         streams = self.table(("streams",), table.get("streams", {}), None)
         timeout = table.get("timeout")
-        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0):
+        if timeout is not None and (
+            isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < MAX_SECONDS
+        ):
             raise self.fail(("timeout",), f"a number of seconds above 0, not {timeout!r}")
         lists = {key.replace("-", "_"): self.words(key, table.get(key, [])) for key in _LISTS}
         return Config(
@@ -202,7 +218,7 @@ class _Reader:
         source = str(self.path)
         settings: list[policies.Setting] = []
         for pattern, value in self.table(keys, raw, None).items():
-            line = _line_of(self.text, (*self.inside, *keys, pattern))
+            line = self.lines.get((*self.inside, *keys, pattern))
             place = f"{source}:{line}" if line else source
             try:
                 settings.extend(policies.fold("", {"rules": {pattern: value}}, place).settings)
@@ -235,26 +251,26 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-_HEADER = re.compile(r"\s*\[+\s*(?P<path>[^\]]+?)\s*\]+")
+_HEADER = re.compile(r"\s*+\[++(?P<path>[^\]]++)\]")
 _KEY = re.compile(
     r"""\s*(?P<path>(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+))*)\s*="""
 )
 _PART = re.compile(r""""([^"\n]*)"|'([^'\n]*)'|([A-Za-z0-9_-]+)""")
 
 
-def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
-    """The line on which a key stands, as far as that can be told without a second TOML parser (tomllib keeps no lines)."""
+def _lines(text: str) -> dict[tuple[str, ...], int]:
+    """The line on which each key stands first, as far as that can be told without a second TOML parser (tomllib keeps no lines)."""
+    found: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
         header = _HEADER.match(line)
         key = _KEY.match(line)
         if header and not key:
             table = _parts(header["path"])
-            if table == keys:
-                return number
-        elif key and (*table, *_parts(key["path"])) == keys:
-            return number
-    return None
+            found.setdefault(table, number)
+        elif key:
+            found.setdefault((*table, *_parts(key["path"])), number)
+    return found
 
 
 def _parts(path: str) -> tuple[str, ...]:

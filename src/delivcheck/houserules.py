@@ -10,7 +10,9 @@ from datetime import date
 from typing import Any
 
 from .engine import Check, rule
+from .facts.content import Attachments
 from .facts.message import Links
+from .mime.headers import display_text
 from .mime.message import Message
 from .model import Basis, Findings, Level, Problem, Rule, Source, Stage, TargetKind, Undetermined
 
@@ -75,8 +77,10 @@ def _made(table: Mapping[str, Any], word: str, place: str, policy: str) -> tuple
 
 def _pattern(text: str, place: str) -> re.Pattern[str]:
     try:
-        return re.compile(text)
-    except re.error as error:
+        return re.compile(
+            text, re.DOTALL
+        )  # or a line end in a name or URL, which readers never see, would keep it from matching
+    except (re.error, RecursionError, OverflowError) as error:
         raise HouseRuleError(f"{place}: not a regular expression: {error}") from None
 
 
@@ -84,7 +88,8 @@ def _header(name: str, header: str, pattern: re.Pattern[str], *, required: bool)
     @rule(name)
     def check(message: Message) -> Findings:
         fields = message.all(header.lower())
-        fitting = [field for field in fields if pattern.fullmatch(field.text)]
+        # As it is written or as a reader sees it: encoded-words must not hide what is forbidden.
+        fitting = [field for field in fields if pattern.fullmatch(field.text) or pattern.fullmatch(display_text(field))]
         if required and not fields:
             yield Problem(f"there is no {header} field")
         elif required and not fitting:
@@ -98,7 +103,8 @@ def _header(name: str, header: str, pattern: re.Pattern[str], *, required: bool)
 def _link(name: str, wanted: str, pattern: re.Pattern[str], *, required: bool) -> Check:
     @rule(name)
     def check(links: Links) -> Findings:
-        fitting = [link for link in links.each if pattern.fullmatch(link.raw)]
+        # As it is written or as a browser takes it: that drops white space inside and around (URL Standard section 4.4).
+        fitting = [link for link in links.each if pattern.fullmatch(link.raw) or pattern.fullmatch(link.url.text)]
         if required and not fitting:
             if links.unavailable:
                 yield Undetermined(links.unavailable[0].reason)
@@ -113,11 +119,11 @@ def _link(name: str, wanted: str, pattern: re.Pattern[str], *, required: bool) -
 
 def _attachment(name: str, wanted: str, pattern: re.Pattern[str], *, required: bool) -> Check:
     @rule(name)
-    def check(message: Message) -> Findings:
-        fitting = [part for part in message.attachments if pattern.fullmatch(part.filename or "")]
-        if required and not fitting:
+    def check(attachments: Attachments) -> Findings:
+        fitting = [one for one in attachments.each if pattern.fullmatch(one.name or "")]
+        if required and all(one.part.nested for one in fitting):  # one in a message inside is not the message's own
             yield Problem(f"no attachment is named {wanted}")
         elif not required:
-            yield from (Problem(f"the attachment {part.filename} is there", part.at) for part in fitting)
+            yield from (Problem(f"the attachment {one.name} is there", one.part.at) for one in fitting)
 
     return check

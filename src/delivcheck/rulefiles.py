@@ -6,6 +6,7 @@ file by path, when of the package's dependencies only msgspec is there.
 """
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +19,9 @@ import msgspec
 FOLDERS_OF_DATA = frozenset({"policies", "providers", "data"})  # the rest of rules/ are families of pages
 INDEX_IN_WHEEL = "index.json"
 INDEX_IN_CHECKOUT = ".rules-index.json"
+MAX_TOML = 1_000_000  # characters of one file; the largest that comes with us has 20,000
+MAX_KEY = 64  # parts of a dotted key; ours have three, and memory grows with the square
+_LONG_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{MAX_KEY}}}""")
 INDEX_FORMAT = 1
 
 
@@ -34,11 +38,30 @@ def folder() -> Path:
 def parse(path: Path) -> dict[str, Any]:
     """Read one TOML file. Raises RuleFileError with path and line."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RuleFileError(f"{path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # not UTF-8, not TOML, or a path with NUL
         raise RuleFileError(f"{path}: not valid TOML: {error}") from None
+
+
+def loads(text: str) -> dict[str, Any]:
+    """Parse TOML that others wrote. Raises tomllib.TOMLDecodeError, nothing else, and takes bounded time and memory.
+
+    tomllib itself lets deep nesting and long numbers through as other errors, and keeps every prefix of a dotted key.
+    """
+    if len(text) > MAX_TOML:
+        raise tomllib.TOMLDecodeError(f"longer than {MAX_TOML} characters")
+    if _LONG_KEY.search(text):
+        raise tomllib.TOMLDecodeError(f"a key of more than {MAX_KEY} parts")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise tomllib.TOMLDecodeError("nested too deeply") from None
+    except ValueError as error:  # a number of more than 4,300 digits
+        raise tomllib.TOMLDecodeError(str(error).partition(":")[0]) from None
 
 
 def compiled(root: Path) -> dict[str, Any]:

@@ -36,7 +36,13 @@ def judge(rule, data, *, dns=None, declared=None, **options):
         Octets(*with_crlf(data)), declared or Declared(), *([] if dns is None else [(Dns, dns)]), why_absent=roots.WHY_ABSENT
     )
     check = BOOK.checks[rule]
-    facts = asyncio.run(gather(BOOK.planner.plan([need.fact for need in check.needs], given), given))
+    kept = []
+
+    async def gathered():
+        kept.append(await gather(BOOK.planner.plan([need.fact for need in check.needs], given), given))
+
+    asyncio.run(gathered())  # what it returns it would write out, to compare signal handlers (CPython 3.11)
+    (facts,) = kept
     judged = run(check, facts, options)
     assert not judged.bug, judged.reason
     return judged

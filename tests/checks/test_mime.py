@@ -2,6 +2,7 @@
 
 import base64
 import io
+import time
 import zipfile
 
 import pytest
@@ -28,6 +29,41 @@ def zipped(*names):
         for name in names:
             archive.writestr(name, b"x")
     return out.getvalue()
+
+
+# --- floods: each of these took minutes --------------------------------------------------------------------------
+
+
+def took(rule, data):
+    started = time.process_time()
+    outcome = judge(rule, data).outcome
+    return time.process_time() - started, outcome
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome"),
+    [("mime/html-only", Outcome.PASS), ("mime/text-alternative-unrelated", Outcome.UNKNOWN), ("mime/latin-1", Outcome.PASS)],
+)
+def test_thousands_of_alternatives_take_linear_time(rule, outcome):
+    seconds, judged = took(rule, mixed(*[PLAIN, RICH] * 2000, kind="alternative"))
+    assert (judged, seconds < 5) == (outcome, True)
+
+
+def test_thousands_of_faulty_parameters_take_linear_time():
+    seconds, judged = took("mime/bad-content-type", b"From: a@b.com\nContent-Type: text/plain; " + b"a=b; " * 20_000 + b"\n\nx")
+    assert (judged, seconds < 5) == (Outcome.FAIL, True)
+
+
+def test_thousands_of_images_with_identifiers_take_linear_time():
+    images = "".join(f"<img src='cid:{number}@x'>" for number in range(3000))
+    parts = [f"Content-Type: image/png\nContent-ID: <{number}@x>\n\nx" for number in range(3000)]
+    seconds, judged = took("mime/unresolved-cid", mixed(f"Content-Type: text/html\n\n{images}", *parts, kind="related"))
+    assert (judged, seconds < 5) == (Outcome.PASS, True)
+
+
+def test_a_name_of_nothing_but_spaces_takes_linear_time():
+    data = mixed(PLAIN, attached('filename="' + " " * 200_000 + 'x .exe"', b"x"))
+    assert took("mime/deceptive-filename", data)[0] < 5
 
 
 # --- structure ---------------------------------------------------------------------------------------------------
@@ -75,6 +111,12 @@ def test_amp_alone_stands_outside_of_everything():
     amp = "Content-Type: text/x-amp-html\n\n<html amp4email></html>"
     assert said("mime/amp-without-fallback", mixed(amp)) == ["text/x-amp-html stands outside multipart/alternative"]
     assert said("mime/amp-without-fallback", amp.encode()) == ["text/x-amp-html stands outside multipart/alternative"]
+
+
+def test_a_multipart_without_parts_is_empty_whatever_it_is():
+    data = b"From: a@example.org\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b1\r\n\r\nno delimiter\r\n"
+
+    assert judge("mime/empty-body", data).outcome is Outcome.FAIL
 
 
 def test_html_that_is_too_large_to_be_read_is_not_empty(monkeypatch):

@@ -274,6 +274,17 @@ def test_an_output_file_that_cannot_be_written_is_2(run, message, tmp_path):
     assert "--output: /dev/full/x: no such directory" in one_line(ran)
 
 
+@pytest.mark.parametrize("outputs", [["json=may.eml"], ["json=link"], ["json=new", "jsonl=./new"]])
+def test_a_report_is_not_written_over_what_is_read_or_over_another(run, tmp_path, monkeypatch, outputs):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "may.eml").write_bytes(b"From: a@example.org\r\n\r\nHello\r\n")
+    (tmp_path / "link").symlink_to("may.eml")
+    ran = run("message", "may.eml", "--offline", *(word for output in outputs for word in ("--output", output)))
+    assert ran.code == 2
+    assert "something else is read from or written to it" in one_line(ran)
+    assert (tmp_path / "may.eml").read_bytes().endswith(b"Hello\r\n")
+
+
 def test_json_of_an_unreadable_input_is_json(run):
     ran = run("message", "gone.eml", "--offline", "--format", "jsonl")
     assert json.loads(ran.out) == {

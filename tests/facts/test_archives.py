@@ -121,6 +121,40 @@ def test_bombs_stop_at_the_limit():
     assert time.monotonic() - started < 5
 
 
+def test_many_bombs_side_by_side_cost_no_more_than_one():
+    bomb = bytes(archives.MAX_UNPACKED + 1)
+    many = zipped({f"{number}.zip": bomb for number in range(40)})
+    started = time.process_time()
+    found = look_into("a.zip", many)
+    assert time.process_time() - started < 1
+    assert len(found.members) == 40
+    assert [trouble for _, trouble in found.troubles] == [Trouble.LIMIT]
+
+
+def test_all_attachments_of_a_message_share_the_room():
+    bomb = gzip.compress(bytes(2 * archives.MAX_UNPACKED))
+    room = archives.Room(archives.MAX_UNPACKED + 5)
+    found = [look_into("a.gz", bomb, room) for _ in range(3)]
+    assert room.left == 0
+    assert found[2].troubles == ((("a.gz",), Trouble.LIMIT),)
+    assert look_into("a.zip", zipped({"b.zip": zipped({"run.exe": b""})}), room).troubles == (
+        (("b.zip", "a.zip"), Trouble.LIMIT),
+    )
+    assert not look_into("a.zip", zipped({"run.exe": b"x"}), room).troubles  # a table of contents costs nothing
+
+
+@pytest.mark.parametrize(("name", "pack"), [("a.tar.gz", gzip.compress), ("a.tbz2", bz2.compress), ("a.txz", lzma.compress)])
+def test_what_follows_the_first_compressed_member_hides_nothing(name, pack):
+    cut = TAR.index(b"docs/run.js") + 512
+    found = look_into(name, pack(TAR[:cut]) + pack(TAR[cut:]) + bytes(512))
+    assert "docs/run.js" in {member.name for member in found.members}
+    assert not found.troubles
+
+
+def test_a_thousand_compressed_members_are_not_unpacked():
+    assert look_into("a.gz", gzip.compress(b"x") * 1000).troubles == ((("a.gz",), Trouble.DAMAGED),)
+
+
 def test_more_files_than_the_limit_are_not_listed(monkeypatch):
     monkeypatch.setattr(archives, "MAX_MEMBERS", 2)
     many = {f"{number}.txt": b"" for number in range(4)}

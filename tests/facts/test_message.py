@@ -16,7 +16,6 @@ from delivcheck.mime.lexer import HeaderError
 from delivcheck.mime.message import Message, MessageError, parse
 from delivcheck.model import NotApplicable, Unavailable, Where
 
-
 PROVIDERS = [value for value in vars(message).values() if isinstance(value, Provider)]
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from delivcheck.mime.addresses import AddressList, Group, Mailbox, Obsolete, parse_addresses, parse_mailbox, parse_path
 from delivcheck.mime.lexer import HeaderError
+from tests.mime.outcomes import is_inside, outcome
 
 
 @pytest.mark.parametrize(
@@ -193,12 +194,8 @@ PIECES = st.sampled_from(
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join)))
 def test_it_returns_or_raises_header_error_with_a_position_inside(value: str) -> None:
     for parse in (parse_addresses, parse_mailbox, parse_path):
-        try:
-            found = parse(value)
-        except HeaderError as error:
-            assert 0 <= error.position <= len(value)
-        else:
-            assert found is None or isinstance(found, AddressList | Mailbox)
+        found = outcome(parse, value)
+        assert found is None or isinstance(found, AddressList | Mailbox) or is_inside(found, value)
 
 
 ATOMS = st.text(st.sampled_from("abcXYZ012!#é-"), min_size=1, max_size=8)

@@ -77,7 +77,7 @@ def test_the_parts_of_a_head_are_told() -> None:
 
 
 TAGS = st.sampled_from(
-    ["<p>", "</p>", "<b class='q\r\nr' id=x>", "</b>", "<table>", "<tr><td>", "</table>", "<a href=\"a&amp;b\">", "</a>", "<i \r\n id='z'\r>", "<br/>",
+    ["<p>", "</p>", "<b class='q\r\nr' id=x>", "</b>", "<table>", "<tr><td>", "</table>", '<a href="a&amp;b">', "</a>", "<i \r\n id='z'\r>", "<br/>",
      "<!-- c\r\n -->", "<!--[if mso]>x<![endif]-->", "<![if !mso]>", "<style>a<b{}</style>", "<title>t&amp;</title>", "<textarea>\r\n", "</textarea>",
      "<script>if(a<b){}</script>", "</foo>", "<select><option>", "<svg><path d=1>", "<pre>\n", "<form>", "<img src=x alt='y\r\nz'>", "<template>"]
 )  # fmt: skip

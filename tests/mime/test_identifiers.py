@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from delivcheck.mime.identifiers import Identifier, parse_identifier, parse_identifiers
 from delivcheck.mime.lexer import HeaderError
+from tests.mime.outcomes import is_inside, outcome
 
 
 @pytest.mark.parametrize(
@@ -65,10 +66,5 @@ def test_references_are_a_list() -> None:
 )
 def test_it_returns_or_raises_header_error_with_a_position_inside(value: str) -> None:
     for parse in (parse_identifier, parse_identifiers):
-        try:
-            found = parse(value)
-        except HeaderError as error:
-            assert 0 <= error.position <= len(value)
-        else:
-            assert found
-            assert isinstance(found, Identifier | tuple)
+        found = outcome(parse, value)
+        assert isinstance(found, Identifier | tuple) or is_inside(found, value)

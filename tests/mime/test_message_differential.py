@@ -58,7 +58,7 @@ def explain_types(ours: Message, kinds: set[DefectKind], theirs: StdlibMessage) 
         return "encoded"
     if any(part.main_type == "message" for part in us):
         return "message"
-    if any(part.is_multipart and "\n" in (part.get_boundary() or "") for part in [*theirs.walk()] + them):
+    if any(part.is_multipart and "\n" in (part.get_boundary() or "") for part in [*theirs.walk(), *them]):
         return "folded"
     if any("\n" in str(part.get("content-type", "")) for part in theirs.walk()) and any(
         part.get_content_maintype() == "multipart" for part in them

@@ -11,6 +11,7 @@ from delivcheck.mime.authres import AuthenticationResults, parse_authentication_
 from delivcheck.mime.lexer import HeaderError
 from delivcheck.mime.received import Received, parse_received
 from tests.mime.corpora import messages, needs_corpora
+from tests.mime.outcomes import is_inside, outcome
 
 DATE = "; Mon, 23 Nov 2026 10:00:00 +0000"
 
@@ -178,9 +179,5 @@ PIECES = st.sampled_from(
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=30).map(" ".join), st.lists(PIECES, max_size=30).map("".join)))
 def test_they_return_or_raise_header_error_with_a_position_inside(value: str) -> None:
     for parse, kind in ((parse_received, Received), (parse_authentication_results, AuthenticationResults)):
-        try:
-            found = parse(value)
-        except HeaderError as error:
-            assert 0 <= error.position <= len(value)
-        else:
-            assert isinstance(found, kind)
+        found = outcome(parse, value)
+        assert isinstance(found, kind) or is_inside(found, value)

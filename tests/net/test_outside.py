@@ -27,7 +27,7 @@ SILENT = from_mapping({"com NS": "TIMEOUT"})
         (INSIDE, "wiki.corp.internal", Found),
         (INSIDE, "other.corp.internal", NoSuchName),
         (INSIDE, "example.cmo", NoSuchName),
-        (INSIDE, "", NoSuchName),
+        (INSIDE, "", NoData),
         (SILENT, "missing.example.com", NoSuchName),
     ],
 )
@@ -37,4 +37,4 @@ def test_no_such_name_is_believed_of_who_knows_the_top(beneath, name, kind):
 
 def test_the_reason_names_the_top_level_domain():
     answer = asyncio.run(Outside(INSIDE).ask("_dmarc.example.org", "TXT"))
-    assert answer == Failed(Failure.REFUSED, "to this name server not even org exists: it does not see the public DNS")
+    assert answer == Failed(Failure.REFUSED, "not even org exists there: no view of the public DNS")

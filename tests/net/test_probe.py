@@ -44,6 +44,17 @@ def loopback(ip):
         ("fe80::1", False),
         ("224.0.0.1", False),
         ("0.0.0.0", False),
+        ("64:ff9b::808:808", True),  # NAT64, to a public address
+        ("64:ff9b::7f00:1", False),
+        ("64:ff9b:1::a00:1", False),
+        ("2002:808:808::1", True),  # 6to4
+        ("2002:7f00:1::", False),
+        ("2001:0:808:808:0:0:f5ff:fffe", False),  # Teredo, from 10.0.0.1
+        ("::7f00:1", False),
+        ("fec0::1", False),
+        ("3fff::1", False),
+        ("5f00::1", False),
+        ("2606:4700::1111%lo", False),
     ],
 )
 def test_only_public_addresses_are_probed_by_default(ip, allowed):

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,22 @@ def ask(client, *questions):
 
     answers = asyncio.run(run())
     return answers if len(answers) > 1 else answers[0]
+
+
+def test_a_snapshot_older_than_the_calendar_can_be_kept_again():
+    old = Snapshot({Question("a.example", "TXT"): NoData(1)}, datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))))
+    recorder = Recorder(Replay(old))
+    ask(recorder, "a.example TXT")
+    assert Snapshot.parse(recorder.dump()).answers == old.answers
+
+
+def test_a_link_in_the_place_of_the_draft_is_not_followed(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / f".dns.json.{os.getpid()}").symlink_to(victim)
+    Snapshot({}, TAKEN).save(tmp_path / "dns.json")
+    assert victim.read_text() == "precious"
+    assert Snapshot.load(tmp_path / "dns.json").answers == {}
 
 
 # --- the file ----------------------------------------------------------------------------------------------------

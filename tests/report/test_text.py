@@ -262,6 +262,31 @@ def test_what_dns_did_not_tell_is_not_said_to_be_absent():
     assert "no policy record" not in text
 
 
+@pytest.mark.parametrize(
+    ("reason", "step"),
+    [
+        ("no answer for example.org TXT: timeout (192.0.2.53: no answer)", "--timeout 60"),
+        ("no answer for example.org TXT: timeout (192.0.2.53: Connection refused)", "--nameserver ADDRESS"),
+        ("no answer for x TXT: refused (not even org exists there: no view of the public DNS)", "--nameserver ADDRESS"),
+    ],
+)
+def test_what_may_bring_dns_to_answer(reason, step):
+    target = made.silent_domain()
+    results = tuple(msgspec.structs.replace(one, reason=reason if one.reason else None) for one in target.results)
+    report = TextReport(made.RULES, "bulk", command=("delivcheck", "domain", "example.org"))
+    text = report.closing(made.report(msgspec.structs.replace(target, results=results)), Exit.UNKNOWN)
+    assert f"delivcheck domain example.org {step}\n" in text
+
+
+def test_of_many_undecided_rules_a_few_are_named():
+    target = made.silent_domain()
+    silent = [one for one in target.results if one.outcome is Outcome.UNKNOWN]
+    results = tuple(msgspec.structs.replace(silent[0], rule=f"spf/rule-{n}") for n in range(9))
+    target = msgspec.structs.replace(target, results=results)
+    assert "spf/rule-3 and 5 more" in " ".join(written(target).split())
+    assert "spf/rule-8" in written(target, verbosity=1)
+
+
 def test_a_snapshot_is_not_asked_for_longer():
     live = TextReport(made.RULES, "bulk", command=("delivcheck", "domain", "example.org"))
     replayed = TextReport(made.RULES, "bulk", command=("delivcheck", "domain", "example.org", "--snapshot", "dns.json"))

@@ -81,7 +81,9 @@ def no_soa(hosts: MailHosts) -> Findings:
         elif isinstance(answer, NoSuchName) and one.exists is True:
             # NODATA is right below a zone's apex: its SOA then stands in the authority section (catalogue T071)
             there = next(kind for kind, other in one.answers.items() if proves_name(other))
-            yield Problem(f"{what} {one.domain} exists for {there} and is denied for SOA (NXDOMAIN)", Where(name=one.domain, type="SOA"))
+            yield Problem(
+                f"{what} {one.domain} exists for {there} and is denied for SOA (NXDOMAIN)", Where(name=one.domain, type="SOA")
+            )
 
 
 @rule("dns/bad-mx")

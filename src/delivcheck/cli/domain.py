@@ -42,6 +42,7 @@ def command(domains: tuple[str, ...], **given: Any) -> int:
         "session": options.session(given["ip"], given["ehlo"]),
     }
     run = options.read(given)
+    run.sink.keep_off([given["from_file"]])
 
     from . import running
 

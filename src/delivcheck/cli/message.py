@@ -27,7 +27,9 @@ AT_ONCE = 8  # messages side by side: while one waits for DNS the others are jud
     click.option("--selector", "selectors", metavar="NAME", multiple=True, help="A DKIM selector that is in use (repeatable)."),
     click.option("--pre-sign", is_flag=True, help="The message is not signed yet: leave out what is judged on signatures."),
     click.option(
-        "--received", is_flag=True, help="The message came in: take IP, EHLO name and time from its first Received field with a public address."
+        "--received",
+        is_flag=True,
+        help="The message came in: take IP, EHLO name and time from its first Received field with a public address.",
     ),
     *options.CHECKING[:-1],
     click.option("--second-opinion", is_flag=True, hidden=True),  # taken only to say which command has it
@@ -42,6 +44,7 @@ def command(files: tuple[str, ...], **given: Any) -> int:
     envelope = options.envelope(given["mail_from"], given["rcpt"])
     session = options.session(given["ip"], given["ehlo"])
     run = options.read(given)
+    run.sink.keep_off(files)
 
     from ..facts.roots import Origin
     from ..model import Stage

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -163,6 +163,7 @@ class Sink:
         """Read the printing options. Raises UsageError."""
         self.format: str = given["format"]
         self.files = [output_target(text) for text in given["outputs"]]
+        self._read = (*given.get("zones", ()), given.get("snapshot"), given.get("save_snapshot"), given.get("config"))
         self.verbosity = int(given["verbose"]) - int(given["quiet"])
         self.exit_zero: bool = given["exit_zero"]
         self.fail_on = fail_on
@@ -172,6 +173,16 @@ class Sink:
         self.rules: Mapping[str, Rule] = {}  # the book of this run, house rules included
         self.before_writing: Callable[[], None] = lambda: None  # takes the progress line off the terminal
         self._opened: list[BinaryIO] = []
+
+    def keep_off(self, inputs: Iterable[str | None]) -> None:
+        """Refuse to write a report over what is read, or over another report. Raises UsageError."""
+        taken = {Path(name).resolve() for name in (*inputs, *self._read) if name}
+        for _, path in self.files:
+            if path.resolve() in taken and (path.is_file() or not path.exists()):  # /dev/null may be written to by all
+                raise click.UsageError(
+                    f"--output: {path}: something else is read from or written to it", click.get_current_context()
+                )
+            taken.add(path.resolve())
 
     @property
     def wants_the_number(self) -> bool:

@@ -39,15 +39,11 @@ def _in_uris(around: str, after: str) -> str | None:  # noqa: ARG001 -- as the o
     return "in a URI of"
 
 
-def _in_parameters(around: str, after: str) -> str | None:  # noqa: ARG001 -- as the others
-    return "in a parameter of"
-
-
 # Fields that are not free text: says where a word stands that may not, in words that the field's name follows. Comments are
-# free text in all of them.
+# free text in all of them. Content-Type and Content-Disposition are not here: file names written so are everywhere, no provider
+# refuses them, and mime/filename-encoding tells of them.
 _STRUCTURED: Mapping[str, Callable[[str, str], str | None]] = {
     **dict.fromkeys((*ADDRESS_FIELDS, "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-bcc"), _in_addresses),
-    **dict.fromkeys(("content-type", "content-disposition"), _in_parameters),
     **dict.fromkeys(("list-help", "list-subscribe", "list-post", "list-owner", "list-archive"), _in_uris),
     **dict.fromkeys(("in-reply-to", "references", "received", "dkim-signature", "mime-version"), _never),
     **dict.fromkeys(("content-transfer-encoding", "content-id"), _never),

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from ..model import Where
 
-MAX_DEFECTS = 1000  # of one message; Dovecot and the stdlib keep no count, but 10,000 parts could each have three
+MAX_DEFECTS = 1000  # of the headers and structure of one message, and of the encoding of one part; the stdlib has no limit
 
 
 class MessageError(ValueError):
@@ -85,12 +85,31 @@ class Defect:
     where: Where
 
 
+class Room:
+    """How many more defects a message may note: all parts share it, so that a hostile message cannot fill the memory."""
+
+    def __init__(self, left: int = MAX_DEFECTS) -> None:
+        """Begin with all of it."""
+        self.left = left
+
+
 class Defects(list[Defect]):
-    """Defects as they are found; stops growing at MAX_DEFECTS, so that a hostile message cannot fill the memory."""
+    """Defects as they are found, while there is room."""
+
+    def __init__(self, room: Room | None = None) -> None:
+        """Begin empty, with room of its own or a share in one."""
+        super().__init__()
+        self._room = room or Room()
+
+    @property
+    def full(self) -> bool:
+        """Whether another would not be kept: then its place need not be worked out."""
+        return self._room.left <= 0
 
     def add(self, kind: DefectKind, message: str, where: Where) -> None:
-        """Note one, while there is room."""
-        if len(self) < MAX_DEFECTS:
+        """Note one."""
+        if not self.full:
+            self._room.left -= 1
             self.append(Defect(kind, message, where))
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from ..model import Where
-from .defects import DefectKind, Defects, Limits
+from .defects import DefectKind, Defects, Limits, Room
 
 _WELL_FORMED = re.compile(
     rb"([\x21-\x39\x3b-\x7e]+)([ \t]*):"
@@ -109,6 +109,7 @@ class Scanner:
         """Keep what all sections of a message share."""
         self.data = data
         self.limits = limits
+        self.room = Room()
         self.stops: dict[bytes, tuple[int, bool]] = {}
 
     def message_header(self) -> tuple[Section, Defects]:
@@ -122,7 +123,7 @@ class Scanner:
         end = blank.start() + 1 if blank else len(self.data)
         if self.data.startswith((b"\r\n", b"\n")):
             end = 0
-        defects = Defects()
+        defects = Defects(self.room)
         return self._section(0, end, 1, None, defects, lenient=blank is not None or end == 0), defects
 
     def part_header(self, start: int, line: int, part: str) -> tuple[Section, Defects]:
@@ -130,7 +131,7 @@ class Scanner:
 
         As of a message, an mbox separator line before it is passed over: forwarded messages begin with one.
         """
-        defects = Defects()
+        defects = Defects(self.room)
         return self._section(start, len(self.data), line, part, defects, lenient=False), defects
 
     def _section(self, start: int, end: int, line: int, part: str | None, defects: Defects, *, lenient: bool) -> Section:

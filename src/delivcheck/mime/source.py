@@ -134,17 +134,20 @@ class Source:
             start = cut
 
     def _longest(self, start: int, end: int, alike: bool) -> Line | None:
-        """The first longest line. Where all line ends are alike one `max` finds it; else each line is measured by itself."""
-        if not alike:
-            return max(self.lines(start, end), key=lambda line: line.length, default=None)
-        best, where = b"", -1
+        """The first longest line. Where line ends differ, one without CR beats one as long with."""
+        best, where = -1, start
         for lines in self._split(start, end):
-            longest = max(lines, key=len)
-            if where < 0 or len(longest) > len(best):
-                before = lines.index(longest)
-                best, where = longest, start + sum(map(len, lines[:before])) + before
-            start += sum(map(len, lines)) + len(lines)
-        return None if where < 0 else Line(self.line_of(where), len(best) - best.endswith(b"\r"), where)
+            lengths = list(map(len, lines))
+            longest = max(lengths)
+            number = lengths.index(longest)
+            if not alike:
+                plain = (n for n, line in enumerate(lines) if lengths[n] == longest and not line.endswith(b"\r"))
+                number = next(plain, number)
+            length = longest - lines[number].endswith(b"\r")
+            if length > best:
+                best, where = length, start + sum(lengths[:number]) + number
+            start += sum(lengths) + len(lengths)
+        return None if best < 0 else Line(self.line_of(where), best, where)
 
     def _spots(self, pattern: re.Pattern[bytes], total: int, end: int | None = None) -> Spots:
         if not total:

@@ -20,13 +20,13 @@ _MESSAGES = frozenset({"message/rfc822", "message/global"})  # RFC 2046 section 
 class _Open:
     """A part that has begun and not ended."""
 
-    def __init__(self, section: Section, start: int, default_type: str, *, nested: bool) -> None:
+    def __init__(self, section: Section, defects: Defects, start: int, default_type: str, *, nested: bool) -> None:
+        self.defects = defects
         self.section = section
         self.start = start
         self.body = section.end
         self.default_type = default_type
         self.nested = nested
-        self.defects = Defects()
         self.path = self.prefix = ""  # the prefix is what stands before the numbers of its children
         self.digest = False
         self.children: list[Part] = []
@@ -56,9 +56,7 @@ class Builder:
     def build(self) -> tuple[Section, Part]:
         """The top-level header section and the root part."""
         section, defects = self.scanner.message_header()
-        root = _Open(section, 0, "text/plain", nested=False)
-        root.defects = defects
-        self._enter(root, None, "")
+        self._enter(_Open(section, defects, 0, "text/plain", nested=False), None, "")
         self._scan()
         while True:
             part = self._leave(len(self.data))
@@ -81,7 +79,7 @@ class Builder:
             if found is not None:
                 position = self._delimiter(*found, position, after)
                 continue
-            if line.startswith(self._boundaries):
+            if line.startswith(self._boundaries) and not self.stack[0].defects.full:
                 self._note_near_miss(line, position)
             position = after
 
@@ -90,14 +88,6 @@ class Builder:
         end = max(position - 1, 0)
         end -= self.data[end - 1 : end] == b"\r"  # RFC 2046 section 5.1.1: the CRLF before belongs to the delimiter
         multipart = self.stack[level]
-        if not closing and self.stack[-1].start == position and len(self.stack) == level + 2:
-            # Twice in a row. The line end of the first delimiter cannot also begin the second, so there is no empty part
-            # between.
-            multipart.defects.add(
-                DefectKind.DELIMITER_REPEATED, "a delimiter line stands twice", self._where(position, multipart.path)
-            )
-            self.stack.pop()
-            self.parts -= 1
         while len(self.stack) > level + 1:
             self._leave(end)
         if not multipart.delimiters:
@@ -107,6 +97,12 @@ class Builder:
             multipart.epilogue = after
             self._forget(multipart, level)
             return after
+        if self.scanner.stops.get(self._line_at(after)) == (level, False):
+            # Twice in a row: the line end of the first cannot also begin the second, so there is no empty part between.
+            if not multipart.defects.full:
+                where = self._where(after, multipart.path)
+                multipart.defects.add(DefectKind.DELIMITER_REPEATED, "a delimiter line stands twice", where)
+            return after
         if self.parts == self.limits.parts:
             self.parts += 1
             where = self._where(position, multipart.path)
@@ -115,9 +111,8 @@ class Builder:
         path = f"{multipart.prefix}{len(multipart.children) + 1}"
         section, defects = self.scanner.part_header(after, self._line_of(after), path)
         self._known_line = (section.end, section.line)
-        part = _Open(section, after, "message/rfc822" if multipart.digest else "text/plain", nested=multipart.nested)
-        part.defects = defects
-        return self._enter(part, path, f"{path}.")
+        default_type = "message/rfc822" if multipart.digest else "text/plain"
+        return self._enter(_Open(section, defects, after, default_type, nested=multipart.nested), path, f"{path}.")
 
     def _note_near_miss(self, line: bytes, position: int) -> None:
         """A line that begins with an open boundary and goes on: some parsers compare only the beginning."""
@@ -148,8 +143,7 @@ class Builder:
             if kind in _MESSAGES and self._note_encoding(part, kind) and self._has_room(part):
                 section, defects = self.scanner.part_header(part.body, self._line_of(part.body), part.path)
                 self._known_line = (section.end, section.line)
-                inner = _Open(section, part.body, "text/plain", nested=True)
-                inner.defects = defects
+                inner = _Open(section, defects, part.body, "text/plain", nested=True)
                 return self._enter(inner, None, f"{part.path}.")
         return part.body
 
@@ -255,6 +249,12 @@ class Builder:
         message = f"parts are nested more than {self.limits.depth} deep"
         part.defects.add(DefectKind.TOO_DEEP, message, self._where(part.body, part.path))
         return False
+
+    def _line_at(self, offset: int) -> bytes:
+        """The line at an offset as a delimiter is compared, if it could be one."""
+        if not self.data.startswith(b"--", offset):
+            return b""
+        return self.data[offset : self.data.find(b"\n", offset) + 1 or len(self.data)].rstrip(_PADDING)
 
     def _line_of(self, offset: int) -> int:
         known, line = self._known_line

@@ -10,7 +10,7 @@ from .client import Over, labels, normal
 
 
 class Outside(Over):
-    """Lets every answer through but one: that a public name does not exist, from a server to whom its top-level domain does not.
+    """Lets through every answer but one: no such name, from a server for which the top-level domain does not exist, either.
 
     Costs one question for each top-level domain under which a name was missing.
     """
@@ -24,5 +24,5 @@ class Outside(Over):
         if not top or not has_known_suffix(top[0]):  # "internal" and slips like "example.cmo" are missing outside, too
             return answer
         if isinstance(await self.beneath.ask(top[0], "NS"), NoSuchName):
-            return Failed(Failure.REFUSED, f"to this name server not even {top[0]} exists: it does not see the public DNS")
+            return Failed(Failure.REFUSED, f"not even {top[0]} exists there: no view of the public DNS")
         return answer

@@ -1,5 +1,6 @@
 """DNS answers as data: recorded into a file, replayed from it, or written down by hand for a test."""
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -17,6 +18,7 @@ from .names import Alias, Names, Wild
 
 FORMAT = "delivcheck-dns/1"
 MAX_SNAPSHOT = 64_000_000  # octets; one domain's audit takes about 10,000
+MAX_AGE = 50 * 366 * 86_400  # seconds; what claims to be older than the DNS still has a date before it
 MAX_STRING = 255  # octets of one character-string, RFC 1035 section 3.3
 
 
@@ -105,10 +107,13 @@ class Snapshot:
         path = Path(path)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            draft.write_text(self.dump(), encoding="utf-8")
+            draft.unlink(missing_ok=True)  # of a run that was killed
+            with draft.open("x", encoding="utf-8") as file:  # a link that somebody put there is not followed
+                file.write(self.dump())
             draft.replace(path)
         except OSError as error:
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
             raise SnapshotError(f"{path}: {error.strerror}") from None
 
 
@@ -226,7 +231,7 @@ class Recorder(Over):
         """Answer from beneath."""
         if self._taken is None:
             # What a snapshot beneath answers is as old as that.
-            self._taken = datetime.now(UTC) - timedelta(seconds=self.snapshot_age_s or 0)
+            self._taken = datetime.now(UTC) - timedelta(seconds=min(self.snapshot_age_s or 0, MAX_AGE))
         answer = self._answers[normal(name, type)] = await self.beneath.ask(name, type)
         return answer
 

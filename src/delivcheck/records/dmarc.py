@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import unquote
 
+from .errors import ParseError
 from .names import BadName, is_hostname, to_ascii
 from .tags import Tag, TagList, scan_tags
 
@@ -56,14 +57,8 @@ _LOCAL = re.compile(
 )
 
 
-class DmarcSyntaxError(ValueError):
+class DmarcSyntaxError(ParseError):
     """The text is no DMARC record: it does not begin with v=DMARC1. `span` is where it departs from that."""
-
-    def __init__(self, message: str, span: Span) -> None:
-        """Keep the message, one clause without a final stop, and the place."""
-        super().__init__(message)
-        self.message = message
-        self.span = span
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,23 +3,18 @@
 import re
 from dataclasses import dataclass
 
+from .errors import ParseError
+
 MAX_ID = 255  # octets, RFC 2919 section 2
 
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z")  # RFC 5322 section 3.2.3
 
 
-class ListIdError(ValueError):
+class ListIdError(ParseError):
     """A value is no List-Id. `span` is the half-open range of characters at fault.
 
     `kind` is a stable word: empty, no-brackets, after, no-dot, space, character, length.
     """
-
-    def __init__(self, message: str, span: tuple[int, int], kind: str) -> None:
-        """Keep the message, one clause without a final stop, the place and the kind."""
-        super().__init__(message)
-        self.message = message
-        self.span = span
-        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from .errors import ParseError
+
 MAX_TAGS = 100  # RFC 6376 defines 14 signature tags, RFC 9989 eleven; a list longer than this is an attack on the reader
 
 WHITE = " \t\r\n"  # FWS = [*WSP CRLF] 1*WSP; whether a CRLF is a proper fold is for whoever read the header
@@ -19,18 +21,11 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")  # tag-name = ALPHA *ALNUMPUNC
 _NEVER = re.compile(r"[^ \t\r\n\x21-\x7e\x80-\ud7ff\ue000-\U0010ffff]")
 
 
-class TagError(ValueError):
+class TagError(ParseError):
     """A tag list is not one. `span` is the half-open range of characters at fault, `kind` a stable word for what is wrong.
 
     Kinds: empty (nothing between two semicolons), no-equals, bad-name, bad-character, duplicate, too-many.
     """
-
-    def __init__(self, message: str, span: tuple[int, int], kind: str) -> None:
-        """Keep the message, one clause without a final stop, the place and the kind."""
-        super().__init__(message)
-        self.message = message
-        self.span = span
-        self.kind = kind
 
     @property
     def position(self) -> int:

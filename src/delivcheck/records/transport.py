@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .errors import ParseError
 from .names import BadName, to_ascii
 
 MAX_POLICY_LINES = 1000  # RFC 8461 names no limit; 64 KB of the shortest lines would be 10,000
@@ -16,13 +17,8 @@ _RPT = re.compile(r"v=TLSRPTv1[ \t]*(;|\Z)")  # RFC 8460 section 3
 _TLS_URI = re.compile(r"(mailto:[^@\s,;]+@[^@\s,;]+|https://[^\s,;]+)\Z", re.IGNORECASE)
 
 
-class TransportError(ValueError):
+class TransportError(ParseError):
     """A record or policy that cannot be used. `span` is the half-open range of characters of the text at fault."""
-
-    def __init__(self, message: str, span: tuple[int, int]) -> None:
-        super().__init__(message)
-        self.message = message
-        self.span = span
 
 
 @dataclass(frozen=True, slots=True)

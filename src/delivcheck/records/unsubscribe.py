@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from .errors import ParseError
+
 MAX_ITEMS = 50  # URIs and faults of one field; RFC 8058 wants one URI and perhaps a mailto, real mail has at most four
 
 POST_VALUE = "List-Unsubscribe=One-Click"  # RFC 8058 section 5, postarg
@@ -22,20 +24,13 @@ _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{%|%\}|\*\||\|\*|%%|\[\[|\]\]|\$\{|<%|%[A
 _PARTS = re.compile(r"[^:]*:(?://(?P<authority>[^/?#]*))?(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?")  # section 3, as appendix B
 
 
-class UnsubscribeError(ValueError):
+class UnsubscribeError(ParseError):
     """A value is not what its RFC asks for. `span` is the half-open range of characters at fault.
 
     `kind` is a word. Of the list: empty, encoded-word, no-brackets, not-closed, comment, separator, empty-item, too-many.
     Of one URI: empty-uri, encoded-word, placeholder, non-ascii, space, character, bracket, percent, no-scheme, no-host,
     no-address. Of List-Unsubscribe-Post: empty, encoded-word, case, value.
     """
-
-    def __init__(self, message: str, span: tuple[int, int], kind: str) -> None:
-        """Keep the message, one clause without a final stop, the place and the kind."""
-        super().__init__(message)
-        self.message = message
-        self.span = span
-        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,10 +144,13 @@ def _because(rules: tuple[str, ...]) -> str:
 # --- undecided and not judged ------------------------------------------------------------------------------------
 
 
-def undecided(target: TargetReport, paint: Paint, least: int) -> list[str]:
+MAX_UNDECIDED = 4  # rules named for one reason: without DNS it holds for forty; -v names all
+
+
+def undecided(target: TargetReport, paint: Paint, least: int, *, every: bool = False) -> list[str]:
     """What is unknown: a reason once, with the rules it holds for; what could decide the verdict first.
 
-    `least` is the rank of the lowest level to tell of.
+    `least` is the rank of the lowest level to tell of; `every`: name all rules.
     """
     groups: dict[str, list[Result]] = {}
     for result in target.results:
@@ -159,7 +162,10 @@ def undecided(target: TargetReport, paint: Paint, least: int) -> list[str]:
         if levels[reason].rank < least:
             continue
         head = f"undecided (level {levels[reason]})"
-        said = wrapped(f"{reason}: {', '.join(one.rule for one in results)}", paint.width, f"{head}: ", "  ")
+        most = len(results) if every else MAX_UNDECIDED
+        rules = ", ".join(one.rule for one in results[:most])
+        rules += f" and {len(results) - most} more" if len(results) > most else ""
+        said = wrapped(f"{reason}: {rules}", paint.width, f"{head}: ", "  ")
         lines += [paint("unknown", head) + said[0][len(head) :], *said[1:]]
     return lines
 

@@ -19,6 +19,7 @@ WAY_OUT = "its class was not declared: add --class bulk or --class transactional
 
 MAX_AUTHOR = 120  # characters of From that the head shows
 LONGER = "60"  # seconds to suggest where DNS was too slow
+WRONG_SERVER = ("Connection refused", "unreachable", "no view of the public DNS")  # in a reason: waiting longer brings nothing
 MAX_COMMAND = 200  # characters of a command line that is worth repeating
 MOST_FAILED = 5  # rules named in the closing of a run over many targets
 
@@ -60,7 +61,8 @@ class TextReport:
         given = given or Given()
         lines = self._head(target, given, run)
         lines += self._problems(target, given)
-        lines += _block(summary.undecided(target, self.paint, Level.NOTE.rank if self.verbosity >= 0 else self._deciding))
+        least = Level.NOTE.rank if self.verbosity >= 0 else self._deciding
+        lines += _block(summary.undecided(target, self.paint, least, every=self.verbosity > 0))
         if self.verbosity >= 0:
             if self.verbosity > 0:
                 lines += _block(summary.every(target, self.paint))
@@ -155,18 +157,21 @@ class TextReport:
         if any(_undeclared(one) for one in judged):
             steps.append(f"{self._again('--class', 'bulk')}   # or transactional")
         elif any(one.verdict is Verdict.UNKNOWN for one in judged):
-            steps += self._ask_better()
+            steps += self._ask_better(judged)
         elif any(one.kind is TargetKind.MESSAGE for one in judged) and "--mail-from" not in self.command and not steps:
             steps.append(self._again("--mail-from", "ADDRESS", "--ip", "ADDRESS"))
         elif judged and not steps and all(one.kind is TargetKind.DOMAIN for one in judged):
             steps.append("delivcheck message FILE.eml")
         return [visible(step) for step in steps]
 
-    def _ask_better(self) -> list[str]:
-        """What may bring DNS to answer; nothing where a file answered, whose silence is final."""
-        if {"--snapshot", "--timeout"} & set(self.command):
+    def _ask_better(self, judged: list[TargetReport]) -> list[str]:
+        """What may bring DNS to answer: more time, or another server; nothing where a file answered, whose silence is final."""
+        if "--snapshot" in self.command:
             return []
-        return [self._again("--timeout", LONGER)]
+        reasons = [one.reason or "" for target in judged for one in target.results if one.outcome is Outcome.UNKNOWN]
+        wrong = any(sign in reason for reason in reasons for sign in WRONG_SERVER)
+        more = ("--nameserver", "ADDRESS") if wrong else ("--timeout", LONGER)
+        return [] if more[0] in self.command and not wrong else [self._again(*more)]
 
     def _worst(self, judged: list[TargetReport]) -> Result | None:
         failed = [result for one in judged for result in one.results if result.outcome is Outcome.FAIL]

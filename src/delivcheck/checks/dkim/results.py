@@ -38,7 +38,8 @@ def does_not_verify(signatures: DkimSignatures, verdicts: DkimVerdicts) -> Findi
         yield Undetermined(one.reason or "a signature could not be judged", _place(one, signatures))
     if not unknown:
         for one in verdicts.each:
-            yield Problem(f"{signatures.each[one.index].label}: {one.reason}", _place(one, signatures))
+            label, reason = signatures.each[one.index].label, one.reason or "it does not verify"
+            yield Problem(reason if label in reason else f"{label}: {reason}", _place(one, signatures))
 
 
 @rule("dkim/not-aligned")

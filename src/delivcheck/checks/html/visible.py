@@ -58,7 +58,8 @@ def image_only(html: HtmlParts, *, min_characters: int = MIN_CHARACTERS) -> Find
         characters = len(" ".join(seen.split()))
         covering = next((image for image in images if _covers(image)), None)
         if characters < min_characters and covering is not None:
-            yield Problem(f"{characters} characters of text beside {_count(images)}", part.where(max(covering.offset, 0)))
+            what = f"{characters} characters of text beside {_count(images)}, fewer than {min_characters}"
+            yield Problem(what, part.where(max(covering.offset, 0)))
         elif covering is not None and len(seen.encode("utf-8", "replace")) < MIN_RATIO * len(
             document.source.encode("utf-8", "replace")
         ):

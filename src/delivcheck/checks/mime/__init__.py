@@ -29,7 +29,9 @@ class Beside:
     def _branches(self, around: Part, kind: str, *, nested: bool) -> list[tuple[Part, list[Part]]]:
         key = (around, kind, nested)
         if key not in self._known:
-            branches = ((child, [leaf for leaf in child.walk() if _shown(leaf, kind, nested=nested)]) for child in around.children)
+            branches = (
+                (child, [leaf for leaf in child.walk() if _shown(leaf, kind, nested=nested)]) for child in around.children
+            )
             self._known[key] = [(child, leaves) for child, leaves in branches if leaves]
         return self._known[key]
 

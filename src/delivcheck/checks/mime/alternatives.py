@@ -54,7 +54,9 @@ def text_alternative_unrelated(message: Message, html: HtmlParts, *, min_overlap
             if min(len(text), len(rich)) >= MIN_WORDS and common < min_overlap:
                 yield Problem(f"plain text and HTML have {common:.0%} of their words in common", part.where_text(0))
         if next(others, None) is not None:
-            yield Undetermined(f"the HTML stands beside more than {MAX_TEXTS} plain texts, the rest was not compared", shown.part.at)
+            yield Undetermined(
+                f"the HTML stands beside more than {MAX_TEXTS} plain texts, the rest was not compared", shown.part.at
+            )
 
 
 @rule("mime/unresolved-cid")

@@ -10,6 +10,7 @@ from ...mime.charsets import codec_of
 from ...mime.defects import DefectKind
 from ...mime.message import Message, Part
 from ...model import Findings, Level, Problem
+from . import Beside
 
 # Python's names for what the WHATWG Encoding Standard section 4.2 reads as one and the same.
 LATIN = {"iso8859-1": "windows-1252", "cp1252": "windows-1252"}

@@ -145,7 +145,8 @@ def amp_without_fallback(message: Message) -> Findings:
 
 @rule("mime/empty-body")
 def empty_body(message: Message, texts: TextParts, documents: HtmlParts, attachments: Attachments) -> Findings:
-    if attachments.each or message.attachments or any(text.text.strip() for text in texts.each):  # mail in mail is something
+    forwarded = any(part.main_type == "message" for part in message.attachments)  # message/rfc822 is no leaf
+    if attachments.each or forwarded or any(text.text.strip() for text in texts.each):
         return
     for _, document in documents.readable:
         if document.visible_text.strip("\xa0 \n") or next(document.all("img", "v:image", "v:imagedata"), None) is not None:
