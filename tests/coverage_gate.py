@@ -12,8 +12,8 @@ WHOLE = ("checks/", "records/", "engine.py", "policy.py")
 
 
 def main():
-    subprocess.run(["coverage", "combine", "-q"], check=False)
-    subprocess.run(["coverage", "json", "-q", "-o", ".coverage.json"], check=True)
+    subprocess.run([sys.executable, "-m", "coverage", "combine", "-q"], check=False)
+    subprocess.run([sys.executable, "-m", "coverage", "json", "-q", "-o", ".coverage.json"], check=True)
     report = json.loads(Path(".coverage.json").read_text())
     gaps = []
     for path, file in sorted(report["files"].items()):

@@ -145,7 +145,8 @@ def load(path: Path) -> Config:
     except ValueError as error:  # a NUL in the path
         raise ConfigError(f"{path}: {error}") from None
     inside: tuple[str, ...] = ()
-    tool = whole.get("tool") if isinstance(whole.get("tool"), Mapping) else {}
+    found = whole.get("tool")
+    tool: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
     if path.name == SHARED_FILE or "delivcheck" in tool:
         inside = ("tool", "delivcheck")
         whole = tool.get("delivcheck", {})
@@ -259,7 +260,7 @@ _PART = re.compile(r""""([^"\n]*)"|'([^'\n]*)'|([A-Za-z0-9_-]+)""")
 
 
 def _lines(text: str) -> dict[tuple[str, ...], int]:
-    """The line on which each key stands first, as far as that can be told without a second TOML parser (tomllib keeps no lines)."""
+    """The line on which each key stands first, as far as that can be told: tomllib keeps no lines."""
     found: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):

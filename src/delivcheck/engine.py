@@ -90,11 +90,6 @@ class Provider:
             raise EngineError(f"{self.function.__qualname__}: a provider's return type is the fact it makes")
         return made
 
-    @cached_property
-    def waits(self) -> bool:
-        """Whether it is a coroutine function."""
-        return inspect.iscoroutinefunction(self.function)
-
     def __repr__(self) -> str:
         return f"<provider {self.function.__module__}.{self.function.__qualname__}>"
 
