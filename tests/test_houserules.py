@@ -83,6 +83,12 @@ def test_what_is_forbidden_cannot_hide_in_how_it_is_written(message, table):
     assert judged(b"From: a@example.org\r\nMIME-Version: 1.0\r\n" + message, "forbid", **table).outcome is Outcome.FAIL
 
 
+def test_what_was_not_looked_at_is_not_known_to_be_free_of_what_is_forbidden():
+    many = b"--b\r\n\r\nx\r\n" * 10_001
+    message = b"From: a@example.org\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + many + b"--b--\r\n"
+    assert judged(message, "forbid", attachment=r".*\.exe").outcome is Outcome.UNKNOWN
+
+
 def test_an_attachment_of_a_message_inside_is_not_the_one_required():
     inside = b"Content-Type: message/rfc822\r\n\r\nContent-Type: application/pdf; name=terms.pdf\r\n\r\nx\r\n"
     assert judged(b"From: a@example.org\r\n" + inside, "require", attachment=r"terms\.pdf").outcome is Outcome.FAIL

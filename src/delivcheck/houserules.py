@@ -120,10 +120,11 @@ def _link(name: str, wanted: str, pattern: re.Pattern[str], *, required: bool) -
 def _attachment(name: str, wanted: str, pattern: re.Pattern[str], *, required: bool) -> Check:
     @rule(name)
     def check(attachments: Attachments) -> Findings:
-        fitting = [one for one in attachments.each if pattern.fullmatch(one.name or "")]
+        fitting = [one for one in attachments.each if any(map(pattern.fullmatch, (one.name or "", *one.other_names)))]
         if required and all(one.part.nested for one in fitting):  # one in a message inside is not the message's own
             yield Problem(f"no attachment is named {wanted}")
         elif not required:
             yield from (Problem(f"the attachment {one.name} is there", one.part.at) for one in fitting)
+            yield from (Undetermined(one.reason) for one in attachments.unavailable)
 
     return check

@@ -66,6 +66,28 @@ def test_a_name_of_nothing_but_spaces_takes_linear_time():
     assert took("mime/deceptive-filename", data)[0] < 5
 
 
+# --- what one reader sees and another does not -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Content-Type: application/octet-stream; name=run.exe\nContent-Disposition: attachment; filename=a.txt",
+        "Content-Type: application/octet-stream\nContent-Disposition: attachment; filename*=utf-8''a.txt; filename=run.exe",
+        "Content-Type: application/octet-stream; name=\"=?utf-8?Q?run.exe?=\"; name*=utf-8''a.txt",
+    ],
+)
+def test_a_program_cannot_hide_behind_a_second_name(header):
+    assert judge("mime/blocked-attachment", mixed(PLAIN, f"{header}\n\nMZ")).outcome is Outcome.FAIL
+
+
+def test_parts_past_the_limits_are_undecided_not_harmless():
+    data = mixed(*["\nx"] * 10_001, attached("filename=run.exe", b"x"))
+    judged = judge("mime/blocked-attachment", data)
+    assert judged.outcome is Outcome.UNKNOWN
+    assert "more than 10000 parts" in judged.reason
+
+
 # --- structure ---------------------------------------------------------------------------------------------------
 
 

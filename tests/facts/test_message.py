@@ -1,6 +1,7 @@
 """The facts of a message: texts, documents and links per part, and who From says it is."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from delivcheck.facts.roots import Octets
 from delivcheck.mime.addresses import AddressList
 from delivcheck.mime.html import HtmlDocument
 from delivcheck.mime.lexer import HeaderError
+from delivcheck.mime.links import MAX_LINKS
 from delivcheck.mime.message import Message, MessageError, parse
 from delivcheck.model import NotApplicable, Unavailable, Where
 
@@ -124,3 +126,22 @@ def test_every_from_field_is_read() -> None:
     assert facts("To: x\n\n", FromField).at is None
     assert facts("From: A <a@b.example>\n\n", FromField).mailbox.display_name == "A"
     assert facts("From: nobody\n\n", FromField).mailbox is None
+
+
+def test_links_past_the_limit_are_not_known():
+    body = b"https://example.org/a\r\n" * (MAX_LINKS + 1)
+    found = links_of(b"From: a@example.org\r\nContent-Type: text/plain\r\n\r\n" + body)
+    assert len(found.each) == MAX_LINKS
+    assert [one.reason for one in found.unavailable] == [f"only the first {MAX_LINKS} links of the part were looked at"]
+
+
+def test_thousands_of_texts_take_linear_time():
+    parts = b"--b\r\n\r\nhttps://example.org/\r\n" * 9000
+    started = time.process_time()
+    found = links_of(b"From: a@example.org\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + parts + b"--b--\r\n")
+    assert (len(found.each), time.process_time() - started < 5) == (9000, True)
+
+
+def links_of(data):
+    parsed = parse(data)
+    return message.links.function(parsed, message.text_parts.function(parsed), message.html_parts.function(parsed))

@@ -1,10 +1,12 @@
 """What a message carries besides its text: attachments with the names a reader sees, what they are, what is inside archives."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..engine import fact
-from ..mime.message import Message, Part
-from ..model import Where
+from ..mime.headers import Parametrized, decode_words
+from ..mime.message import DefectKind, Message, Part, of_kind
+from ..model import Unavailable, Where
 from .archives import Contents, Room, extension, look_into
 
 _PE_POINTER = slice(0x3C, 0x40)  # where a DOS header says that the Windows header begins (PE format, "MS-DOS Stub")
@@ -26,7 +28,7 @@ class Attachment:
 
     `name` is what a reader sees (RFC 2231 before RFC 2047 before nothing), `extension` its last one in lower case. `at` is the
     field that names it, else the part. `program` and `macros` say what its octets show it to be. `contents` is None for what is
-    no archive.
+    no archive. `other_names` are those that other readers see: clients do not agree on which of several parameters counts.
     """
 
     part: Part
@@ -36,13 +38,15 @@ class Attachment:
     program: str | None = None
     macros: str | None = None
     contents: Contents | None = None
+    other_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Attachments:
-    """All attachments in the order of the message."""
+    """All attachments in the order of the message; `unavailable` tells of parts that the parser did not look into."""
 
     each: tuple[Attachment, ...]
+    unavailable: tuple[Unavailable, ...] = ()
 
 
 def place(part: Part, *names: str) -> Where:
@@ -83,7 +87,10 @@ def attachments(message: Message) -> Attachments:
             continue
         if part in own or part.filename is not None or (part.nested and part.main_type not in {"text", "message"}):
             found.append(_attachment(part, room))
-    return Attachments(tuple(found))
+    unread = of_kind(message.defects, DefectKind.TOO_MANY_PARTS, DefectKind.TOO_DEEP)
+    return Attachments(
+        tuple(found), tuple(Unavailable(f"{defect.message}, the rest was not looked at", defect.where) for defect in unread[:1])
+    )
 
 
 def _attachment(part: Part, room: Room) -> Attachment:
@@ -102,4 +109,15 @@ def _attachment(part: Part, room: Room) -> Attachment:
         program_in(octets),
         macros_in(octets, contents),
         contents,
+        tuple(name for name in _names(part) if name != part.filename),
     )
+
+
+def _names(part: Part) -> Iterable[str]:
+    """Every name that the header gives the file, each once: of both fields, extended and plain, as written and decoded."""
+    declared = [*_named_by(part.disposition_params, "filename"), *_named_by(part.params, "name")]
+    return dict.fromkeys(text for value in declared for text in (value, decode_words(value)))
+
+
+def _named_by(parameters: Parametrized | None, name: str) -> Iterable[str]:
+    return (one.value for one in parameters.parameters if one.name == name) if parameters else ()

@@ -12,7 +12,7 @@ from ..mime.addresses import AddressList, Mailbox, parse_addresses
 from ..mime.fields import Field
 from ..mime.html import HtmlDocument, HtmlError, parse_html
 from ..mime.lexer import HeaderError
-from ..mime.links import Link, links_in_html, links_in_text
+from ..mime.links import MAX_LINKS, Link, links_in_html, links_in_text
 from ..mime.message import Message, parse
 from ..mime.part import Part
 from ..model import NotApplicable, Unavailable, Where
@@ -137,14 +137,19 @@ def _document(part: Part) -> HtmlDocument | Unavailable:
 def links(message: Message, texts: TextParts, html: HtmlParts) -> Links:
     """The links of all these parts, in the order of the message."""
     documents = {each.part: each.document for each in html.each}
+    plain = {each.part for each in texts.each}
     found: list[Link] = []
+    cut: list[Unavailable] = []
     for part in message.body_parts:
         document = documents.get(part)
+        before = len(found)
         if isinstance(document, HtmlDocument):
             found += links_in_html(document, part)
-        elif any(part is each.part for each in texts.each):
+        elif part in plain:
             found += links_in_text(part.text, part)
-    return Links(tuple(found), html.unavailable)
+        if len(found) - before >= MAX_LINKS:
+            cut.append(Unavailable(f"only the first {MAX_LINKS} links of the part were looked at", part.at))
+    return Links(tuple(found), (*html.unavailable, *cut))
 
 
 @fact

@@ -102,7 +102,7 @@ def _rewritten(name: str, parameter: Parameter, part: Part) -> str:
 def blocked_attachment(attachments: Attachments) -> Findings:
     for attachment in attachments.each:
         members = attachment.contents.members if attachment.contents else ()
-        for member in (Member((attachment.name or "",)), *members):
+        for member in (*(Member((name,)) for name in (attachment.name or "", *attachment.other_names)), *members):
             # Catalogue T084: the last extension counts, whatever the declared type; and archives are looked into.
             last = extension(member.name)
             if last in BLOCKED_BY_GMAIL:
@@ -110,6 +110,7 @@ def blocked_attachment(attachments: Attachments) -> Findings:
         for path, trouble in attachment.contents.troubles if attachment.contents else ():
             if trouble is Trouble.LIMIT:
                 yield Undetermined(f"{' in '.join(map(_shown, path))} {trouble}", attachment.at)
+    yield from (Undetermined(one.reason, one.where) for one in attachments.unavailable)
 
 
 @rule("mime/withheld-attachment")
