@@ -110,13 +110,13 @@ def test_among_name_servers_one_that_refuses_and_one_that_is_silent_change_nothi
     _, among, taken = audit(domain, [refusing, silent, nsd.address], selectors=("s1",))
 
     assert [(one.rule, one.outcome) for one in among.results] == [(one.rule, one.outcome) for one in alone.results]
-    assert taken < 15
+    assert taken < 60
 
 
 def test_where_dns_does_not_answer_everything_is_unknown_and_in_time(silent):
     _, target, taken = audit("example.org", [silent], timeout=1.0, ip="192.0.2.1", ehlo="mail.example.org", selectors=("s1",))
 
-    assert taken < 3
+    assert taken < 10
     assert target.verdict is Verdict.UNKNOWN
     assert decided_without_dns(target) == set()
 

@@ -303,7 +303,7 @@ def test_a_record_included_a_million_times_is_counted_and_not_visited():
     assert found.lookups == 2**20 - 2 + 2**19
     assert (world.questions, len(list(found.walk()))) == (20 + 2, 19 * 3 + 2)
     assert repr(found)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 10
 
 
 def test_a_chain_without_end_ends():
