@@ -9,7 +9,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from ..model import IPAddress
-from .lexer import DOT_ATOM, Lexer, quoted, unquoted
+from .lexer import DOT_ATOM, Lexer, quoted, unquoted, within_limit
 from .words import decode_words
 
 _ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=")
@@ -107,7 +107,7 @@ class AddressList(Struct, frozen=True):
 
 def parse_addresses(value: str) -> AddressList:
     """The address-list of To, Cc, Reply-To, From (RFC 6854). Raises HeaderError, also when there is no address."""
-    return _Parser(value).address_list()
+    return _Parser(within_limit(value)).address_list()
 
 
 def parse_mailbox(value: str) -> Mailbox:

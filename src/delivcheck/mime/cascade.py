@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 from tinycss2.color3 import parse_color
 
+from ..memo import remembered
 from .css import MAX_SHEET, Compound, Declaration, Rule, Selector, attribute_matches, parse_sheet, parse_style
 
 MAX_WORK = 2_000_000  # comparisons of an element with a selector; 40 times what a 100 KB newsletter with a 16 KB sheet takes
@@ -278,7 +279,7 @@ class Paint(NamedTuple):
     alpha: float
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def colour(value: str) -> Paint | None:
     """A CSS colour; None for what is none, `inherit` and `currentcolor` among them."""
     found = parse_color(value)

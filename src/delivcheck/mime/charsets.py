@@ -3,9 +3,10 @@
 import codecs
 import re
 from bisect import bisect_right
-from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
+
+from ..memo import remembered
 
 # Names that mail carries and Python's registry lacks: IANA's aliases, and labels of the WHATWG Encoding Standard.
 _ALIASES = {
@@ -60,7 +61,7 @@ class Decoded(NamedTuple):
     fault: int | None = None
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def codec_of(name: str) -> str | None:
     """Python's name for a charset of mail, None for one that is unknown. Aliases count (RFC 2978 section 2.3)."""
     plain = name.strip().strip("'\"").lower()

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import tinycss2
+
+from ..memo import remembered
 
 MAX_SHEET = 262_144  # characters of all style elements of a document that are read; Gmail drops what goes beyond 16 KB
 MAX_STYLE = 8_192  # characters of one style attribute that are read
@@ -75,7 +76,7 @@ class Sheet(NamedTuple):
 # --- declarations ------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def parse_style(text: str) -> tuple[Declaration, ...]:
     """The declarations of a style attribute that matter. Never raises; templates repeat themselves, so this remembers."""
     if not _RELEVANT.search(text):
@@ -120,7 +121,7 @@ def _shallow(tokens: Sequence[Any], depth: int) -> bool:
 # --- sheets ------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
+@remembered(256, 65_536)
 def parse_sheet(text: str) -> Sheet:
     """The rules of a style element. Never raises.
 
@@ -183,7 +184,7 @@ def _rules(block: _Block, body: str) -> list[Rule]:
 # --- selectors ---------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def parse_selectors(text: str) -> tuple[Selector, ...]:
     """The selectors of a list, those that cannot be read left out."""
     found = []

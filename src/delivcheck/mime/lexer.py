@@ -16,6 +16,9 @@ TOKEN = re.compile(r"[^\x00-\x20()<>@,;:\\\"/\[\]?=\x7f]+")  # RFC 2045 section 
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
+MAX_VALUE = 102_400  # characters of one value: Postfix's header_size_limit, three times what Gmail takes
+
+
 class HeaderError(ValueError):
     """A field's value does not follow its grammar. `position` is the index of the first character that does not fit."""
 
@@ -23,6 +26,13 @@ class HeaderError(ValueError):
         """Keep the reason, one clause, and the place in the value."""
         super().__init__(message)
         self.position = position
+
+
+def within_limit(value: str) -> str:
+    """The value, if it is one that is read at all. Raises HeaderError."""
+    if len(value) > MAX_VALUE:
+        raise HeaderError(f"the value has {len(value)} characters, of which {MAX_VALUE} would be read", MAX_VALUE)
+    return value
 
 
 class Lexer:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import idna
 from msgspec import Struct
 
+from ..memo import remembered
 from ..model import IPAddress, Where
 from .cascade import Hidden
 from .html import Element, HtmlDocument, visible_text
@@ -105,7 +106,7 @@ class Link(Struct, frozen=True, dict=True):
 # --- taking URLs apart -------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def split_url(raw: str) -> Url:
     """Take a URL apart. Never raises."""
     text = _REMOVED.sub("", raw[:MAX_URL].strip(_CONTROLS_AND_SPACE))

@@ -2,14 +2,14 @@
 
 import re
 from enum import StrEnum
-from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
+from ..memo import remembered
 from .charsets import codec_of, decode
-from .lexer import TOKEN, HeaderError, Lexer
+from .lexer import MAX_VALUE, TOKEN, HeaderError, Lexer, within_limit
 from .words import encoded_words
 
 _EXTENDED_NAME = re.compile(r"([^*]+)(?:\*(\d{1,9}))?(\*)?\Z")
@@ -82,10 +82,10 @@ class Parametrized(Struct, frozen=True, dict=True):
         return None if found is None else found.value
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def parse_content_type(value: str) -> Parametrized:
     """Content-Type: `value` is "type/subtype" in lower case. Raises HeaderError where there is no such thing."""
-    lexer = Lexer(value)
+    lexer = Lexer(within_limit(value))
     lexer.cfws()
     kind = lexer.take(TOKEN)
     if kind is None:
@@ -99,10 +99,10 @@ def parse_content_type(value: str) -> Parametrized:
     return _parameters(lexer, f"{kind[0]}/{subtype[0]}".lower())
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def parse_disposition(value: str) -> Parametrized:
     """Content-Disposition (RFC 2183): `value` is "inline", "attachment" … in lower case. Raises HeaderError without one."""
-    lexer = Lexer(value)
+    lexer = Lexer(within_limit(value))
     lexer.cfws()
     kind = lexer.take(TOKEN)
     if kind is None:
@@ -112,6 +112,7 @@ def parse_disposition(value: str) -> Parametrized:
 
 def parse_parameters(value: str) -> Parametrized:
     """The parameters behind a value that cannot be read: `value` is what stands before the first semicolon. Never raises."""
+    value = value[:MAX_VALUE]
     head = _TO_SEMICOLON.match(value)
     assert head is not None
     return _parameters(Lexer(value, head.end()), head[0].strip().lower())

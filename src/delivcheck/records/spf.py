@@ -7,8 +7,8 @@ keeps every fault with its place. Nothing here asks DNS.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
+from ..memo import remembered
 from .spf_macros import SpfSyntaxError
 from .spf_terms import MECHANISMS, QUERYING, Term, meant, parse_term
 
@@ -121,7 +121,7 @@ def parse(text: str) -> SpfRecord:
     return record
 
 
-@lru_cache(maxsize=512)  # a provider's record is read for each of its customers
+@remembered(512)  # a provider's record is read for each of its customers
 def read(text: str) -> SpfRecord:
     """Read what can be read of a record, and keep every fault. Never raises."""
     faults = [

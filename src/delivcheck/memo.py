@@ -1,0 +1,28 @@
+"""Remembers what short texts came to; long ones are worked out again.
+
+Templates and records repeat themselves, so remembering pays; but the texts are other people's, and a cache of a few thousand
+values of any length would let them fill the memory.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LONGEST = 4096  # characters of a text that is remembered: longer than any honest header value, style or URL
+
+
+def remembered(maxsize: int, longest: int = LONGEST) -> Callable[[Callable[[str], T]], Callable[[str], T]]:
+    """Cache a function of one text for the `maxsize` texts used last, those over `longest` characters left out."""
+
+    def decorate(function: Callable[[str], T]) -> Callable[[str], T]:
+        cached = lru_cache(maxsize)(function)
+
+        @wraps(function)
+        def call(text: str) -> T:
+            return cached(text) if len(text) <= longest else function(text)
+
+        return call
+
+    return decorate
