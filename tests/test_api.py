@@ -11,7 +11,7 @@ from delivcheck.api import Checker, Options, to_json, unreadable
 from delivcheck.catalog import pages
 from delivcheck.engine import Check
 from delivcheck.facts.roots import Octets
-from delivcheck.model import DnsUse, Found, MessageClass, NoSuchName, Outcome, Problem, TargetKind, Verdict, Where
+from delivcheck.model import DnsUse, Found, MessageClass, NoSuchName, Outcome, Problem, TargetKind, Undetermined, Verdict, Where
 from delivcheck.net.snapshot import from_mapping
 from delivcheck.policy import load
 from tests.keys import sign_example
@@ -163,6 +163,7 @@ def test_a_place_that_names_its_file_keeps_it():
         yield Problem("in a partial", Where(file="partials/footer.html", line=3))
         yield Problem("here", Where(line=len(octets.data.splitlines())))
         yield Problem("nowhere")
+        yield Undetermined("not read", Where(line=4))
 
     checker = Checker(Options(load("bulk"), dns="offline"))
     book = checker.book
@@ -170,8 +171,10 @@ def test_a_place_that_names_its_file_keeps_it():
         book.rules, {**book.checks, "class/undeclared": Check("class/undeclared", elsewhere)}, book.providers
     )
 
-    result = asyncio.run(checker.message(RECEIPT, name="a.eml")).results[0]
+    results = asyncio.run(checker.message(RECEIPT, name="a.eml")).results
+    result = next(one for one in results if one.rule == "class/undeclared")
 
+    assert result.where == Where(file="a.eml", line=4)
     assert [problem.where and (problem.where.file, problem.where.line) for problem in result.problems] == [
         ("partials/footer.html", 3),
         ("a.eml", 5),

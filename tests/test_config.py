@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from delivcheck import config, policy
 from delivcheck.config import Config, ConfigError, Layer, discover, find, load, settled
+from delivcheck.facts.roots import Sender
 from delivcheck.model import Level, MessageClass, Volume
 
 FULL = """\
@@ -20,6 +22,14 @@ nameservers = ["192.0.2.53", "[2001:db8::53]:5353"]
 owned-domains = ["example.com"]
 jurisdictions = ["de"]
 selectors = ["s1", "s2"]
+
+[sender]
+postal-address = " 1 Main St, Springfield IL 62701 "
+legal-name = "Example Ltd"
+brand-names = ["Example", " "]
+sexually-oriented = false
+unsolicited = true
+mailbox-domains = ["Example.ORG", "bücher.example"]
 
 [rules]
 "class/undeclared" = "off"
@@ -47,7 +57,10 @@ def test_every_key_is_read(tmp_path):
     assert (found.layer.message_class, found.layer.volume) == (MessageClass.BULK, Volume.LOW)
     assert found.timeout == 7.5
     assert found.nameservers == ("192.0.2.53", "[2001:db8::53]:5353")
-    assert (found.owned_domains, found.jurisdictions, found.selectors) == (("example.com",), ("de",), ("s1", "s2"))
+    assert (found.owned_domains, found.jurisdictions, found.selectors) == (("example.com",), ("DE",), ("s1", "s2"))
+    assert found.sender == Sender(
+        "1 Main St, Springfield IL 62701", "Example Ltd", ("Example",), False, True, ("example.org", "xn--bcher-kva.example")
+    )
     assert [(one.pattern, one.level) for one in found.layer.rules] == [("class/undeclared", Level.OFF), ("size/*", Level.NOTE)]
     assert found.streams["receipts"].message_class is MessageClass.TRANSACTIONAL
     assert found.streams["receipts"].policy == str(tmp_path / "house.toml"), "beside the file, not where the user stands"
@@ -108,6 +121,16 @@ def test_without_a_file_nothing_is_said(tmp_path):
         ("timeout = 'soon'\n", ":1: timeout: a number of seconds above 0, not 'soon'"),
         ("nameservers = '192.0.2.1'\n", ":1: nameservers: a list of strings is wanted here, not '192.0.2.1'"),
         ("selectors = ['a', 1]\n", ":1: selectors: a list of strings is wanted here, not ['a', 1]"),
+        (
+            "jurisdictions = ['DE', 'Germany']\n",
+            ":1: jurisdictions: 'Germany' is no code of a country such as DE, US or EU; did you mean DE (Germany)?",
+        ),
+        ("[sender]\nlegal-nam = 'x'\n", ":2: sender.legal-nam: no such key; did you mean legal-name?"),
+        ("[sender]\nlegal-name = 3\n", ":2: sender.legal-name: a string is wanted here, not 3"),
+        ("[sender]\nunsolicited = 'yes'\n", ":2: sender.unsolicited: true or false is wanted here, not 'yes'"),
+        ("[sender]\nbrand-names = 'x'\n", ":2: sender.brand-names: a list of strings is wanted here, not 'x'"),
+        ("[sender]\nmailbox-domains = ['a..b']\n", ":2: sender.mailbox-domains: "),
+        ("sender = 1\n", ":1: sender: a table is wanted here"),
         ("rules = 1\n", ":1: rules: a table is wanted here"),
         (
             "[rules]\n'spf/*' = 'eror'\n",
@@ -245,18 +268,59 @@ def test_any_text_is_a_configuration_or_a_config_error(text):
             assert isinstance(load(file), Config)
 
 
-def test_our_keys_are_those_of_the_documentation():
-    assert set(config._KEYS) == {
-        *(
-            "policy",
-            "class",
-            "volume",
-            "timeout",
-            "nameservers",
-            "owned-domains",
-            "jurisdictions",
-            "selectors",
-            "rules",
-            "streams",
-        )
-    }
+def test_the_readme_names_every_key():
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    told = text[text.index("`delivcheck.toml`, or") : text.index("`delivcheck rules` lists")]
+    assert [key for key in config._KEYS if key not in told] == []
+
+
+OVERRIDES = """\
+class = "bulk"
+
+[streams.receipts]
+class = "transactional"
+
+[[overrides]]
+paths = ["mails/*"]
+rules = { "mime/latin-1" = "off" }
+
+[[overrides]]
+paths = ["mails/receipts/*", "*.receipt.eml"]
+stream = "receipts"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "streams"),
+    [
+        ("mails/a.eml", [None]),
+        ("mails/receipts/a.eml", ["receipts", None]),  # the later one is the stronger
+        ("mails/receipts/2026/a.eml", ["receipts", None]),
+        ("elsewhere/a.receipt.eml", ["receipts"]),
+        ("elsewhere/a.eml", []),
+        ("../mails/a.eml", []),
+    ],
+)
+def test_overrides_hold_for_paths_below_the_configuration(tmp_path, name, streams):
+    found = load(written(tmp_path / "project", OVERRIDES))
+    assert [one.stream for one in found.at(str(tmp_path / "project" / name))] == streams
+
+
+def test_without_a_file_there_are_no_overrides():
+    assert Config().at("mails/a.eml") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("overrides = 3", ":1: overrides: tables [[overrides]] are wanted here"),
+        ("[[overrides]]\nrules = {}", ":1: overrides: paths: at least one pattern is wanted"),
+        ('[[overrides]]\npaths = "mails/*"', "overrides.paths: a list of strings is wanted here"),
+        ('[streams.receipts]\n[[overrides]]\npaths = ["a"]\nstream = "receits"', "did you mean receipts?"),
+        ('[[overrides]]\npath = ["a"]', "no such key; did you mean paths?"),
+    ],
+)
+def test_a_mistake_in_an_override_is_one_line(tmp_path, text, complaint):
+    with pytest.raises(ConfigError) as error:
+        load(written(tmp_path, text))
+    assert complaint in str(error.value)

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from delivcheck.engine import MAX_COUNTED, MAX_PROBLEMS, Check, EngineError, Planner, Roots, fact, gather, rule, run
-from delivcheck.model import Level, NotApplicable, Outcome, Problem, Unavailable, Undetermined
+from delivcheck.model import Level, NotApplicable, Outcome, Problem, Unavailable, Undetermined, Where
 
 
 @dataclass(frozen=True)
@@ -298,6 +298,37 @@ def test_only_undetermined_is_unknown_and_says_each_reason_once():
     judged = run(check(unsure), {Given: Given(1)})
 
     assert (judged.outcome, judged.reason) == (Outcome.UNKNOWN, "timeout; 1")
+    assert judged.where is None
+
+
+def test_what_is_unknown_shows_its_first_place():
+    here, there = Where(line=3), Where(line=9)
+
+    def unsure(given: Given) -> Iterator[Problem | Undetermined]:
+        yield Undetermined(f"no place {given.value}")
+        yield Undetermined("a part was not read")
+        yield Undetermined("a part was not read", here)
+        yield Undetermined("a part was not read", there)
+
+    def failing(given: Given) -> Iterator[Problem | Undetermined]:
+        yield Problem(f"found {given.value}")
+        raise Unavailable("the rest was not read", there)
+
+    given = {Given: Given(1)}
+    assert run(check(unsure), given).where == here
+    assert run(check(failing), given).where == there
+    assert run(check(reads_doubled), {Doubled: Unavailable("timeout", here)}).where == here
+
+
+def test_of_a_flood_of_reasons_the_first_are_told_and_the_rest_counted():
+    def unsure(given: Given) -> Iterator[Undetermined]:
+        yield from (Undetermined(f"part {number + given.value}") for number in range(100_000))
+
+    judged = run(check(unsure), {Given: Given(1)})
+
+    assert judged.reason is not None
+    assert judged.reason.startswith("part 1; part 2; ")
+    assert judged.reason.endswith("part 20; and 99980 more")
 
 
 def test_a_check_that_raises_is_unknown_never_a_pass(caplog):

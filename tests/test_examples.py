@@ -2,7 +2,9 @@
 
 import pytest
 
-from delivcheck import catalog
+from delivcheck import catalog, mailboxes
+from delivcheck.facts.roots import Declared
+from delivcheck.model import Volume
 from tests import examples
 
 BOOK = catalog.assemble(strict=False)
@@ -42,6 +44,12 @@ def test_the_rule_does_what_its_page_says(rule, number):
     if example.mark is not None:
         assert where is not None, told
         assert _marked(where, rule, example) == example.mark, told
+    declared = Declared(rule.class_, Volume.BULK)
+    for provider, said in example.outlook.items():
+        got = mailboxes.outlook(mailboxes.tables()[provider], [result], declared, {rule.id: rule.level})
+        assert " ".join(filter(None, [got.outlook, got.code])) == said
+    for reply in example.replies:
+        assert rule.id in {name for told in mailboxes.recognise(reply) for name in told.answer.names}, reply
     if example.asks is not None:
         assert set(asked) == set(example.asks)
 

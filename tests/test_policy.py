@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+from msgspec import UNSET
 
 from delivcheck import policy
 from delivcheck.engine import Judged, rule
@@ -14,7 +15,6 @@ from delivcheck.model import (
     MessageClass,
     Outcome,
     Problem,
-    Refusal,
     Result,
     Rule,
     Source,
@@ -22,6 +22,7 @@ from delivcheck.model import (
     TargetKind,
     Verdict,
     Volume,
+    Where,
 )
 
 
@@ -85,11 +86,29 @@ def test_command_line_settings_lie_over_the_policy():
         ("bulk", Volume.LOW, Level.WARNING),
         ("strict", Volume.BULK, Level.NOTE),
         ("strict", Volume.LOW, Level.NOTE),
-        ("orange", Volume.BULK, Level.ERROR),
+        ("csa", Volume.BULK, Level.ERROR),
     ],
 )
 def test_a_page_gives_its_level_by_column(column, volume, expected):
     assert made(column=column).level(SPF, Declared(volume=volume)) is expected
+
+
+@pytest.mark.parametrize(
+    ("levels", "volume", "expected"),
+    [
+        ({"gmx": Level.ERROR}, Volume.BULK, Level.ERROR),
+        ({"gmx": Level.ERROR, "low-volume": Level.NOTE}, Volume.LOW, Level.ERROR),
+        ({"gmx": Level.NOTE}, Volume.BULK, Level.WARNING),  # a pack can only raise a level
+        ({"orange": Level.ERROR}, Volume.BULK, Level.WARNING),
+    ],
+)
+def test_a_regional_pack_raises_the_level_of_its_column(levels, volume, expected):
+    page = a_rule(level=Level.WARNING, levels=levels)
+    assert made(extends="bulk", packs=["gmx"]).level(page, Declared(volume=volume)) is expected
+
+
+def test_packs_add_up_over_what_a_policy_extends():
+    assert made(extends="gmx", packs=["tonline"]).packs == ("gmx", "tonline")
 
 
 def test_a_policy_file_is_read_by_path(tmp_path):
@@ -114,9 +133,12 @@ def test_a_policy_file_is_read_by_path(tmp_path):
         ({"rules": 4}, "mine.toml: rules: a table"),
         (
             {"extends": "bulky"},
-            "no policy 'bulky': there are bulk, csa, strict, transactional, or name a .toml file; did you mean bulk?",
+            "no policy 'bulky': there are bulk, csa, eu, gmx, icloud, laposte, mailru, netease, orange, strict, tonline, transactional, yandex, or name a .toml file; did you mean bulk?",
         ),
         ({"extends": "zzz"}, "or name a .toml file"),
+        ({"column": "orange"}, "mine.toml: column: 'orange' is none of bulk, strict, csa"),
+        ({"packs": ["gmxx"]}, "did you mean gmx?"),
+        ({"packs": "gmx"}, "mine.toml: packs: a list of regional packs, of orange,"),
     ],
 )
 def test_a_mistake_is_one_line_with_file_key_and_suggestion(keys, complaint):
@@ -266,6 +288,12 @@ def test_our_own_bug_is_marked():
     assert policy.weigh(SPF, Level.ERROR, Judged("x", Outcome.UNKNOWN, reason="r", bug=True), Declared()).bug is True
 
 
+def test_the_place_of_what_is_unknown_comes_along():
+    judged = Judged("spf/no-record", Outcome.UNKNOWN, reason="r", where=Where(line=3))
+    assert policy.weigh(SPF, Level.ERROR, judged, Declared()).where == Where(line=3)
+    assert policy.weigh(SPF, Level.ERROR, Judged("spf/no-record", Outcome.PASS), Declared()).where is UNSET
+
+
 def result(outcome, level=Level.ERROR, name="spf/no-record"):
     return Result(name, outcome, level)
 
@@ -300,55 +328,31 @@ def test_outcomes_are_counted():
     assert policy.count(results, 3) == Counts(2, 1, 1, 1, 3)
 
 
-REFUSED = {
-    "a/reject": a_rule("a/reject", refusal=(Refusal("gmail", "reject", "550-5.7.26"), Refusal("yahoo", "junk"))),
-    "a/defer": a_rule("a/defer", refusal=(Refusal("gmail", "defer", "421-4.7.0"),)),
-    "a/junk": a_rule("a/junk", refusal=(Refusal("gmail", "junk"),)),
+FOLLOWING = {
+    "dkim/no-key": a_rule("dkim/no-key", explains=("dkim/does-not-*", "dkim/unauthenticated")),
+    "dkim/does-not-verify": a_rule("dkim/does-not-verify", explains=("dkim/unauthenticated", "dkim/no-key")),
+    "dkim/unauthenticated": a_rule("dkim/unauthenticated", explains=("dmarc/not-aligned",)),
+    "dmarc/not-aligned": a_rule("dmarc/not-aligned"),
 }
 
 
-@pytest.mark.parametrize(
-    ("outcomes", "expected", "code"),
-    [
-        ({}, "no-known-blocker", None),
-        ({"a/reject": Outcome.PASS}, "no-known-blocker", None),
-        ({"a/reject": Outcome.FAIL}, "would-reject", "550-5.7.26"),
-        ({"a/reject": Outcome.FAIL, "a/defer": Outcome.FAIL}, "would-reject", "550-5.7.26"),
-        ({"a/defer": Outcome.FAIL, "a/junk": Outcome.FAIL}, "would-defer", "421-4.7.0"),
-        ({"a/junk": Outcome.FAIL}, "may-junk", None),
-        ({"a/junk": Outcome.FAIL, "a/reject": Outcome.UNKNOWN}, "unknown", None),
-        ({"a/reject": Outcome.FAIL, "a/defer": Outcome.UNKNOWN}, "would-reject", "550-5.7.26"),
-        ({"a/reject": Outcome.UNKNOWN}, "unknown", None),
-    ],
-)
-def test_the_outlook_follows_the_refusals_of_failed_rules(outcomes, expected, code):
-    got = policy.outlook("gmail", [result(outcome, name=name) for name, outcome in outcomes.items()], REFUSED)
-
-    assert (got.outlook, got.code) == (expected, code)
+def followed(*failed, passed=(), levels=()):
+    levels = dict(levels)
+    results = [result(Outcome.FAIL, levels.get(name, Level.ERROR), name) for name in failed]
+    results += [result(Outcome.PASS, name=name) for name in passed]
+    told = policy.follow(results, FOLLOWING)
+    return {one.rule: one.because for one in told if isinstance(one.because, str)}
 
 
-def test_a_mere_note_is_no_outlook():
-    assert policy.outlook("gmail", [result(Outcome.FAIL, Level.NOTE, "a/reject")], REFUSED).outlook == "no-known-blocker"
+def test_what_follows_names_the_first_cause():
+    assert followed(*FOLLOWING) == dict.fromkeys(
+        ["dkim/does-not-verify", "dkim/unauthenticated", "dmarc/not-aligned"], "dkim/no-key"
+    )
 
 
-def a_problem(message, level=Level.ERROR):
-    return Result("a/case", Outcome.FAIL, level, None, (), (Problem(message, level=level),))
+def test_a_rule_that_passed_explains_nothing():
+    assert followed("dmarc/not-aligned", passed=["dkim/unauthenticated"]) == {}
 
 
-@pytest.mark.parametrize(
-    ("refusal", "found", "volume", "expected"),
-    [
-        (Refusal("gmail", "reject", volume=Volume.BULK), a_problem("x"), Volume.BULK, "would-reject"),
-        (Refusal("gmail", "reject", volume=Volume.BULK), a_problem("x"), Volume.LOW, "no-known-blocker"),
-        (Refusal("gmail", "reject"), a_problem("x"), Volume.LOW, "would-reject"),
-        (Refusal("gmail", "reject", says="policy reject"), a_problem("x (policy reject)"), Volume.BULK, "would-reject"),
-        (Refusal("gmail", "reject", says="policy reject"), a_problem("x (policy none)"), Volume.BULK, "no-known-blocker"),
-        # a sub-case that its page calls less than the rule is not what the provider refuses
-        (Refusal("gmail", "reject"), a_problem("x", Level.WARNING), Volume.BULK, "no-known-blocker"),
-        (Refusal("gmail", "reject", says="x"), a_problem("x", Level.WARNING), Volume.BULK, "no-known-blocker"),
-    ],
-)
-def test_a_refusal_holds_for_its_volume_its_words_and_its_level(refusal, found, volume, expected):
-    rules = {"a/case": a_rule("a/case", refusal=(refusal,))}
-
-    assert policy.outlook("gmail", [found], rules, volume, {"a/case": Level.ERROR}).outlook == expected
+def test_nothing_follows_from_what_is_worth_less():
+    assert followed("dkim/unauthenticated", "dmarc/not-aligned", levels={"dkim/unauthenticated": Level.WARNING}) == {}

@@ -9,7 +9,9 @@
 
     report = delivcheck.audit_domain("example.com")
 
-Both have twins for a running event loop, `check_message_async` and `audit_domain_async`. Nothing is imported before it is used.
+    diff = delivcheck.diff_domain("example.com", Path("new.zone"))      # what a DNS change would do
+
+All have twins for a running event loop, `check_message_async` and so on. Nothing is imported before it is used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -27,12 +29,15 @@ if TYPE_CHECKING:
         check_message_async,
         to_json,
     )
+    from .comparison import Diff
+    from .difference import diff_domain, diff_domain_async, diff_to_json
     from .facts.roots import Envelope, Session
     from .model import Level, Outcome, Problem, Report, Result, Stage, TargetReport, Verdict, Where
     from .policy import PolicyError
 
 __all__ = [
     "Checker",
+    "Diff",
     "Envelope",
     "InputError",
     "Level",
@@ -52,10 +57,15 @@ __all__ = [
     "audit_domain_async",
     "check_message",
     "check_message_async",
+    "diff_domain",
+    "diff_domain_async",
+    "diff_to_json",
     "to_json",
 ]
 
 _HOMES = {
+    "comparison": ("Diff",),
+    "difference": ("diff_domain", "diff_domain_async", "diff_to_json"),
     "facts.roots": ("Envelope", "Session"),
     "model": ("Level", "Outcome", "Problem", "Report", "Result", "Stage", "TargetReport", "Verdict", "Where"),
     "policy": ("PolicyError",),

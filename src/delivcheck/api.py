@@ -5,22 +5,26 @@ public API for one call. Results are frozen and serialise to the JSON of schema 
 """
 
 import asyncio
+import difflib
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import msgspec
 
-from . import __version__, catalog, policy, rulefiles
+from . import __version__, catalog, mailboxes, policy
 from .engine import Check, Plan, Roots, gather, run
+from .facts.declared_class import class_in
+from .facts.earlier import Renderings
+from .facts.recipients import RecipientProviders
 from .facts.roots import (
     WHY_ABSENT,
     AsReceived,
     AuditedDomain,
+    BlockLists,
     Declared,
     Envelope,
     Now,
@@ -28,10 +32,18 @@ from .facts.roots import (
     Origin,
     SecondOpinionWanted,
     Selectors,
+    Sender,
     Session,
+    Stream,
+    Streams,
+    TemplateRole,
+    TemplateSource,
+    TemplateText,
+    UnsubscribeTest,
 )
 from .facts.second_opinion import SecondOpinion
 from .facts.summary import SHOWN, summarise
+from .facts.template_source import role_of
 from .mime.message import MessageError, parse
 from .mime.storage import with_crlf
 from .model import (
@@ -55,9 +67,12 @@ from .model import (
     Unavailable,
     Verdict,
     Volume,
+    Where,
     worst,
 )
+from .records.feed import Feed
 from .records.names import BadName, to_ascii
+from .records.placeholders import ENGINES, MAX_TEMPLATE
 
 DEFAULT_TIMEOUT = (
     15.0  # seconds for all DNS of one target: a person waits, and pyspf's own limit is 20 s (RFC 7208 section 4.6.4)
@@ -89,7 +104,13 @@ class Options:
     probe: Probe | None = None
     second_opinion: bool = False
     owned_domains: tuple[str, ...] = ()
-    jurisdictions: tuple[str, ...] = ()
+    jurisdictions: tuple[str, ...] = ()  # as `records.jurisdictions.parse` gives them
+    sender: Sender = field(default_factory=Sender)
+    trust_class_header: bool = False
+    blocklists: tuple[str, ...] = ()  # zones to ask, lower-case names; none are asked unless named here
+    feed: Feed | None = None
+    streams: tuple[Stream, ...] = ()
+    unsubscribe_test_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +134,8 @@ class Checker:
     options: Options
     book: catalog.Catalog = field(default_factory=catalog.standard)
     shown: Mapping[TargetKind, tuple[type, ...]] = field(default_factory=lambda: SHOWN)  # facts for the report, read by no rule
+    earlier: Renderings = field(default_factory=Renderings)  # what was checked before, for a Message-ID used twice
+    gathered: Callable[[Mapping[type, Any]], None] | None = None  # told each target's facts: for more than reports hold
 
     def __post_init__(self) -> None:
         """Add the policy's house rules to the book, hold the policy against it, and make the client."""
@@ -139,22 +162,25 @@ class Checker:
         selectors: Sequence[str] = (),
         stage: Stage = Stage.POST_SIGN,
         origin: Origin = Origin.AS_SENT,
+        came_in: AsReceived | None = None,
     ) -> TargetReport:
-        """Check one message. Raises InputError when the octets are no message at all."""
+        """Check one message; `came_in` says more of one that is AS_RECEIVED. Raises InputError when it is no message at all."""
         octets = Octets(*with_crlf(data), origin=origin)
         try:
-            roots: list[object] = [octets, parse(octets.data)]
+            parsed = parse(octets.data)
         except MessageError as error:
             raise InputError(str(error)) from None
+        roots: list[object] = [octets, parsed, self.earlier.meet(parsed, name)]
         if origin is Origin.AS_RECEIVED:
-            roots.append(AsReceived())
+            roots.append(came_in or AsReceived())
         if envelope is not None:
             roots.append(envelope)
         if session is not None:
             roots.append(session)
         if selectors:
             roots.append(Selectors(tuple(selectors)))
-        around = policy.Circumstances(TargetKind.MESSAGE, stage, self._declared(), origin, octets.line_ends_converted)
+        declared = self._declared(class_in(parsed) if self.options.trust_class_header else None)
+        around = policy.Circumstances(TargetKind.MESSAGE, stage, declared, origin, octets.line_ends_converted)
         return await self._examine(name, roots, around)
 
     async def domain(
@@ -188,21 +214,49 @@ class Checker:
         around = policy.Circumstances(TargetKind.DOMAIN, Stage.POST_SIGN, self._declared())
         return await self._examine(domain, roots, around)
 
+    async def template(
+        self,
+        source: str,
+        *,
+        name: str = "template",
+        engine: str | None = None,
+        plain: str | None = None,
+        subject: str | None = None,
+        required: Sequence[str] = (),
+    ) -> TargetReport:
+        """Check a template's source; nothing is rendered. `engine` is None for whatever its code looks like.
+
+        `plain` and `subject` are the sources of the plain-text twin and of the subject, where they stand in files of their own;
+        `required` names the variables that are always there. Raises InputError for an unknown engine and for what is too large.
+        """
+        if engine is not None and engine not in ENGINES:
+            near = difflib.get_close_matches(engine, ENGINES, 1)
+            raise InputError(f"no template engine {engine!r}{f'; did you mean {near[0]}?' if near else ''}")
+        given = ((source, role_of(source, name)), (plain, TemplateRole.PLAIN), (subject, TemplateRole.SUBJECT))
+        texts = tuple(TemplateText(text, role) for text, role in given if text is not None)
+        if max(len(one.text) for one in texts) > MAX_TEMPLATE:
+            raise InputError(f"a template of more than {MAX_TEMPLATE} characters")
+        around = policy.Circumstances(TargetKind.TEMPLATE, Stage.TEMPLATE, self._declared())
+        return await self._examine(name, [TemplateSource(texts, engine, tuple(required))], around)
+
     # --- the pipeline
 
-    def _declared(self) -> Declared:
+    def _declared(self, said_by_header: MessageClass | None = None) -> Declared:
         chosen = self.options
         return Declared(
-            chosen.message_class or chosen.policy.message_class,
+            chosen.message_class or chosen.policy.message_class or said_by_header,
             chosen.volume or chosen.policy.volume or Volume.BULK,
             chosen.stream,
             chosen.jurisdictions,
             chosen.owned_domains,
+            chosen.trust_class_header,
         )
 
     async def _examine(self, name: str, given: Iterable[object], around: policy.Circumstances) -> TargetReport:
         roots = self._roots(given, around)
         facts = await gather(self._plan(around, roots), roots)
+        if self.gathered is not None:
+            self.gathered(facts)
         results = []
         for one in self._selected(around):
             if one.why_not is not None:
@@ -210,6 +264,7 @@ class Checker:
                 continue
             judged = run(one.check, facts, one.options)
             results.append(_in_file(policy.weigh(one.rule, one.level, judged, around.declared), name))
+        results = policy.follow(results, self.book.rules)
         return TargetReport(
             name,
             around.kind,
@@ -218,19 +273,39 @@ class Checker:
             policy.count(results),
             tuple(results),
             {**summarise(facts), **_beside(facts.get(SecondOpinion), results)},
-            self._outlooks(results, around, seen=Dns in roots),
+            self._outlooks(results, around, facts.get(RecipientProviders), seen=Dns in roots),
         )
 
-    def _outlooks(self, results: Sequence[Result], around: policy.Circumstances, *, seen: bool) -> dict[str, Outlook]:
-        """What each provider would do; without DNS (`seen` false) a message that shows no blocker is not known to have none."""
-        volume, levels = around.declared.volume, {one.rule.id: one.level for one in self._selected(around)}
-        found = {name: policy.outlook(name, results, self.book.rules, volume, levels) for name in _providers()}
+    def _outlooks(
+        self, results: Sequence[Result], around: policy.Circumstances, recipients: object, *, seen: bool
+    ) -> dict[str, Outlook]:
+        """What each provider would do: those of the recipients where they are known, else all.
+
+        Without DNS (`seen` false) a message that shows no blocker is not known to have none.
+        """
+        levels = {one.rule.id: one.level for one in self._selected(around)}
+        at = recipients if isinstance(recipients, RecipientProviders) and recipients.known is not None else None
+        tables = mailboxes.tables()
+        names = (
+            at.known or ()
+            if at is not None
+            else [name for name, one in tables.items() if not one.regional or name in self.options.policy.packs]
+        )
+        found = {
+            name: mailboxes.outlook(
+                tables[name], results, around.declared, levels, hosted=at is not None and name not in at.own
+            )
+            for name in names
+        }
         if seen:
             return found
-        return {name: one if one.outlook.startswith("would") else Outlook("unknown", one.rules) for name, one in found.items()}
+        return {
+            name: one if one.outlook.startswith("would") else Outlook("unknown", one.rules, rows=one.rows)
+            for name, one in found.items()
+        }
 
     def _roots(self, given: Iterable[object], around: policy.Circumstances) -> Roots:
-        values: list[object] = [*given, around.declared]
+        values: list[object] = [*given, around.declared, self.options.sender]
         dns = self.options.dns
         if dns != "offline":
             from .net.deadline import Deadline
@@ -240,7 +315,20 @@ class Checker:
             values.append(Now(self.options.now or datetime.now(UTC)))
         if self.options.probe is not None:
             values.append((Probe, self.options.probe))
+        values += self._asked_for()
         return Roots(*values, why_absent=WHY_ABSENT)
+
+    def _asked_for(self) -> Iterator[object]:
+        """The roots that the user's options are, where there are any."""
+        chosen = self.options
+        if chosen.blocklists:
+            yield BlockLists(chosen.blocklists)
+        if chosen.feed is not None:
+            yield chosen.feed
+        if chosen.streams:
+            yield Streams(chosen.streams)
+        if chosen.unsubscribe_test_url is not None:
+            yield UnsubscribeTest(chosen.unsubscribe_test_url)
 
     def _selected(self, around: policy.Circumstances) -> tuple[_Selected, ...]:
         """The rules under these circumstances; a run has few, and asks the policy once for each."""
@@ -258,20 +346,21 @@ class Checker:
         if key not in self._plans:
             running = (one.check for one in self._selected(around) if one.why_not is None)
             wanted = dict.fromkeys(need.fact for check in running for need in check.needs)
-            self._plans[key] = self.book.planner.plan([*wanted, *self.shown.get(around.kind, ()), SecondOpinion], roots)
+            self._plans[key] = self.book.planner.plan([*wanted, *self.shown.get(around.kind, ())], roots)
         return self._plans[key]
 
 
 def _in_file(result: Result, name: str) -> Result:
     """Name the file in every place that has a line and no file of its own: checks see octets, not files."""
 
-    def placed(problem: Problem) -> Problem:
-        where = problem.where
-        if where is None or where.line is None or where.file is not None:
-            return problem
-        return msgspec.structs.replace(problem, where=msgspec.structs.replace(where, file=name))
+    def named(where: Where) -> Where:
+        return where if where.line is None or where.file is not None else msgspec.structs.replace(where, file=name)
 
-    return msgspec.structs.replace(result, problems=tuple(map(placed, result.problems))) if result.problems else result
+    def placed(problem: Problem) -> Problem:
+        return problem if problem.where is None else msgspec.structs.replace(problem, where=named(problem.where))
+
+    where = named(result.where) if isinstance(result.where, Where) else result.where
+    return msgspec.structs.replace(result, problems=tuple(map(placed, result.problems)), where=where)
 
 
 _SAME_SUBJECT = {"spf": "spf", "dmarc": "dmarc", "mx": "dns"}  # checkdmarc's subject: our rule family
@@ -297,11 +386,6 @@ def _beside(second: object, results: Sequence[Result]) -> dict[str, Any]:
             "agrees": agrees,
         }
     return {"second_opinion": shown}
-
-
-@lru_cache(maxsize=1)
-def _providers() -> tuple[str, ...]:
-    return tuple(rulefiles.load()["providers"])
 
 
 def unreadable(name: str, kind: TargetKind, why: str, declared: DeclaredClass | None = None) -> TargetReport:
@@ -350,7 +434,7 @@ def _options(chosen: str | policy.Policy, dns: Dns | DnsMode, settings: Mapping[
     return Options(made, dns, **settings)
 
 
-def _session(ip: str | IPAddress | None, ehlo: str | None, tls: bool | None) -> Session | None:
+def _session(ip: str | IPAddress | None, ehlo: str | None, tls: str | None) -> Session | None:
     return None if ip is None else Session(ip_address(str(ip)), ehlo, tls)
 
 
@@ -360,25 +444,33 @@ async def check_message_async(
     envelope: Envelope | None = None,
     ip: str | IPAddress | None = None,
     ehlo: str | None = None,
-    tls: bool | None = None,
+    tls: str | None = None,
     policy: str | policy.Policy = "bulk",
     dns: Dns | DnsMode = "live",
     name: str = "message",
     stage: Stage = Stage.POST_SIGN,
-    received: bool = False,
+    received: bool | AsReceived = False,
     selectors: Sequence[str] = (),
     **settings: Any,
 ) -> Report:
     """Check one message as it will be sent (or, with `received`, as it came in).
 
     `octets` are the message as bytes, CRLF or stored with LF throughout; `settings` are the other fields of `Options`
-    (`message_class="bulk"`, `now=…`, `timeout=…`). Raises InputError, PolicyError.
+    (`message_class="bulk"`, `now=…`, `timeout=…`); `received` may be an `AsReceived` that names the trusted hop.
+    Raises InputError, PolicyError.
     """
     started = time.monotonic()
     checker = Checker(_options(policy, dns, settings))
     origin = Origin.AS_RECEIVED if received else Origin.AS_SENT
     target = await checker.message(
-        octets, name=name, envelope=envelope, session=_session(ip, ehlo, tls), selectors=selectors, stage=stage, origin=origin
+        octets,
+        name=name,
+        envelope=envelope,
+        session=_session(ip, ehlo, tls),
+        selectors=selectors,
+        stage=stage,
+        origin=origin,
+        came_in=received if isinstance(received, AsReceived) else None,
     )
     return report([target], checker.options, started)
 

@@ -4,21 +4,28 @@ What the command line says goes before what the stream says, and that before the
 """
 
 import difflib
+import fnmatch
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from . import policy as policies
 from . import rulefiles
-from .model import MessageClass, Volume
+from .facts.roots import Sender, Stream
+from .model import MessageClass, Volume, Where
+from .records.identities import BadIdentity, author, sending_address, test_url
+from .records.jurisdictions import BadJurisdiction
+from .records.jurisdictions import parse as jurisdiction
+from .records.names import BadName, to_ascii
 
 FILE = "delivcheck.toml"
 SHARED_FILE = "pyproject.toml"
 DEFAULT_POLICY = "bulk"
+T = TypeVar("T")
 MAX_SECONDS = 1_000_000  # of a timeout, eleven days; also keeps infinity, not-a-number and integers without a float out
 
 
@@ -37,6 +44,18 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Override:
+    """What holds for files whose path matches one of the patterns (`[[overrides]]`): a stream, and a layer of its own over it.
+
+    Patterns are shell patterns on the path below the configuration's folder, with slashes; `*` matches slashes, too.
+    """
+
+    paths: tuple[str, ...]
+    layer: Layer = field(default_factory=Layer)
+    stream: str | None = None
+
+
+@dataclass(frozen=True)
 class Config:
     """A configuration file as read; without a file everything is unsaid. `timeout` in seconds."""
 
@@ -47,7 +66,24 @@ class Config:
     owned_domains: tuple[str, ...] = ()
     jurisdictions: tuple[str, ...] = ()
     selectors: tuple[str, ...] = ()
+    sender: Sender = field(default_factory=Sender)
+    blocklists: tuple[str, ...] = ()
+    feed: Path | None = None
+    unsubscribe_test_url: str | None = None
     streams: Mapping[str, Layer] = field(default_factory=dict)
+    identities: Mapping[str, Stream] = field(default_factory=dict)  # who sends each stream, where it says so
+    overrides: tuple[Override, ...] = ()
+
+    def at(self, name: str) -> tuple[Override, ...]:
+        """The overrides for a file, the strongest first: of several that match, the later one in the configuration."""
+        if not self.overrides or self.path is None:
+            return ()
+        base = self.path.parent.resolve()
+        file = Path(name).resolve()
+        below = file.relative_to(base).as_posix() if file.is_relative_to(base) else file.as_posix()
+        return tuple(
+            one for one in reversed(self.overrides) if any(fnmatch.fnmatchcase(below, pattern) for pattern in one.paths)
+        )
 
     def stream(self, name: str) -> Layer:
         """What a stream says. Raises ConfigError for a name that the file does not have."""
@@ -177,17 +213,42 @@ class _Reader:
             isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < MAX_SECONDS
         ):
             raise self.fail(("timeout",), f"a number of seconds above 0, not {timeout!r}")
-        lists = {key.replace("-", "_"): self.words(key, table.get(key, [])) for key in _LISTS}
+        lists = {key.replace("-", "_"): self.words((key,), table.get(key, [])) for key in _LISTS}
+        lists["jurisdictions"] = self.each_as(("jurisdictions",), lists["jurisdictions"], jurisdiction)
+        lists["blocklists"] = self.each_as(("blocklists",), lists["blocklists"], to_ascii)
+        feed = self.string(("feed",), table.get("feed"))
+        tried = self.string(("unsubscribe-test-url",), table.get("unsubscribe-test-url"))
         return Config(
             path=self.path,
             layer=self.layer((), table),
             timeout=None if timeout is None else float(timeout),
             **lists,
+            sender=self.sender(("sender",), table.get("sender", {})),
+            feed=None if feed is None else self.path.parent / feed,
+            unsubscribe_test_url=None if tried is None else self.each_as(("unsubscribe-test-url",), [tried], test_url)[0],
+            overrides=self.overrides(table.get("overrides", []), streams),
             streams={
                 name: self.layer(("streams", name), self.table(("streams", name), one, _STREAM_KEYS))
                 for name, one in streams.items()
             },
+            identities={
+                name: self.identity(("streams", name), one) for name, one in streams.items() if not _IDENTITY.isdisjoint(one)
+            },
         )
+
+    def overrides(self, raw: Any, streams: Mapping[str, Any]) -> tuple[Override, ...]:
+        if not isinstance(raw, list):
+            raise self.fail(("overrides",), "tables [[overrides]] are wanted here")
+        made = []
+        for one in raw:
+            given = self.table(("overrides",), one, _OVERRIDE_KEYS)
+            paths, stream = self.words(("overrides", "paths"), given.get("paths", [])), given.get("stream")
+            if not paths:
+                raise self.fail(("overrides",), "paths: at least one pattern is wanted")
+            if stream is not None and stream not in streams:
+                raise self.fail(("overrides", "stream"), f"no stream {stream!r}{_nearest(str(stream), streams)}")
+            made.append(Override(paths, self.layer(("overrides",), given), stream))
+        return tuple(made)
 
     def table(self, keys: tuple[str, ...], raw: Any, known: Iterable[str] | None) -> Mapping[str, Any]:
         if not isinstance(raw, Mapping):
@@ -235,16 +296,72 @@ class _Reader:
         except ValueError:
             raise self.fail(keys, f"{value!r} is none of {', '.join(words)}{_nearest(str(value), words)}") from None
 
-    def words(self, key: str, value: Any) -> tuple[str, ...]:
+    def words(self, keys: tuple[str, ...], value: Any) -> tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(one, str) for one in value):
             return tuple(value)
-        raise self.fail((key,), f"a list of strings is wanted here, not {value!r}")
+        raise self.fail(keys, f"a list of strings is wanted here, not {value!r}")
+
+    def each_as(self, keys: tuple[str, ...], given: Iterable[str], read: Callable[[str], T]) -> tuple[T, ...]:
+        try:
+            return tuple(dict.fromkeys(map(read, given)))
+        except (BadJurisdiction, BadName, BadIdentity) as error:
+            raise self.fail(keys, str(error)) from None
+
+    def string(self, keys: tuple[str, ...], value: Any) -> str | None:
+        if value is None or (isinstance(value, str) and value.strip()):
+            return value
+        raise self.fail(keys, f"a string is wanted here, not {value!r}")
+
+    def identity(self, keys: tuple[str, ...], raw: Mapping[str, Any]) -> Stream:
+        """Who sends a stream: `from`, `ip` and `dkim-domain`, each one string or a list of them."""
+
+        def said(key: str) -> tuple[str, ...]:
+            value = raw.get(key, [])
+            return self.words((*keys, key), [value] if isinstance(value, str) else value)
+
+        return Stream(
+            keys[-1],
+            None,
+            self.each_as((*keys, "from"), said("from"), author),
+            self.each_as((*keys, "ip"), said("ip"), sending_address),
+            self.each_as((*keys, "dkim-domain"), said("dkim-domain"), to_ascii),
+            Where(file=str(self.path), line=self.lines.get((*self.inside, *keys))),
+        )
+
+    def sender(self, keys: tuple[str, ...], raw: Any) -> Sender:
+        said: dict[str, Any] = {}
+        for key, value in self.table(keys, raw, _SENDER).items():
+            name, kind = key.replace("-", "_"), _SENDER[key]
+            if kind is tuple:
+                said[name] = tuple(one for one in self.words((*keys, key), value) if one.strip())
+            elif isinstance(value, str) and kind is str:
+                said[name] = value.strip() or None
+            elif not isinstance(value, kind):
+                raise self.fail(
+                    (*keys, key), f"{'true or false' if kind is bool else 'a string'} is wanted here, not {value!r}"
+                )
+            else:
+                said[name] = value
+        if "mailbox_domains" in said:
+            said["mailbox_domains"] = self.each_as((*keys, "mailbox-domains"), said["mailbox_domains"], to_ascii)
+        return Sender(**said)
 
 
 _OF_POLICY = {"extends", "require", "forbid"}  # what people put here first, since both files have rules
-_LISTS = ("nameservers", "owned-domains", "jurisdictions", "selectors")
-_STREAM_KEYS = ("policy", "class", "volume", "rules")
-_KEYS = (*_STREAM_KEYS, "timeout", *_LISTS, "streams")
+_LISTS = ("nameservers", "owned-domains", "jurisdictions", "selectors", "blocklists")
+_IDENTITY = frozenset({"from", "ip", "dkim-domain"})  # who sends a stream
+_LAYER_KEYS = ("policy", "class", "volume", "rules")
+_STREAM_KEYS = (*_LAYER_KEYS, *sorted(_IDENTITY))
+_KEYS = (*_LAYER_KEYS, "timeout", *_LISTS, "feed", "unsubscribe-test-url", "sender", "streams", "overrides")
+_OVERRIDE_KEYS = ("paths", "stream", *_LAYER_KEYS)
+_SENDER: Mapping[str, type] = {
+    "postal-address": str,
+    "legal-name": str,
+    "brand-names": tuple,
+    "sexually-oriented": bool,
+    "unsolicited": bool,
+    "mailbox-domains": tuple,
+}
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

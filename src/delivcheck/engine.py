@@ -14,15 +14,17 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
-from .model import Finding, Level, NotApplicable, Outcome, Problem, Unavailable, Undetermined
+from .model import Finding, Level, NotApplicable, Outcome, Problem, Unavailable, Undetermined, Where
 
 log = logging.getLogger("delivcheck")
 
 MAX_PROBLEMS = (
     50  # per rule and target; a message with 10,000 bare LFs is told fifty times, then counted (Ruff and zizmor have no limit)
 )
+MAX_REASONS = 20  # why a rule is undecided, in one line: a message of 10,000 parts may have one for each
 MAX_COUNTED = 10_000  # findings of one check past those that are kept: counting costs time, and nobody reads the number
 
 Absent = Unavailable | NotApplicable
@@ -319,6 +321,7 @@ class Judged:
     problems: tuple[Problem, ...] = ()
     reason: str | None = None
     bug: bool = False
+    where: Where | None = None  # the place of what could not be found out, the first that has one
 
 
 # How much a finding's own level tells; none at all means the rule's, which is not known here: that is taken to lie between.
@@ -340,16 +343,15 @@ def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | No
         if not need.lets_through(value):
             if isinstance(value, NotApplicable):
                 return Judged(check.id, Outcome.NOT_APPLICABLE, reason=value.reason)
-            return Judged(check.id, Outcome.UNKNOWN, reason=value.reason, bug=value.bug)
+            return Judged(check.id, Outcome.UNKNOWN, reason=value.reason, bug=value.bug, where=value.where)
         arguments.append(value)
     problems: list[Problem] = []
-    unsure: list[str] = []
+    unsure: dict[str, Where | None] = {}  # each reason once, with its first place
     more = 0
     try:
         for finding in check.function(*arguments, **{name.replace("-", "_"): value for name, value in (options or {}).items()}):
             if isinstance(finding, Undetermined):
-                if finding.reason not in unsure:
-                    unsure.append(finding.reason)
+                unsure[finding.reason] = unsure.get(finding.reason) or finding.where
             elif len(problems) < MAX_PROBLEMS:
                 problems.append(finding)
             else:
@@ -361,7 +363,7 @@ def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | No
         if not problems:
             return Judged(check.id, Outcome.NOT_APPLICABLE, reason=nothing.reason)
     except Unavailable as unknown:
-        unsure.append(unknown.reason)
+        unsure[unknown.reason] = unsure.get(unknown.reason) or unknown.where
     except Exception as error:
         log.exception("the check %s failed", check.id)
         return Judged(check.id, Outcome.UNKNOWN, reason=f"delivcheck failed here: {type(error).__name__}: {error}", bug=True)
@@ -369,8 +371,15 @@ def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | No
         problems.append(Problem(f"and more than {more} more, the rest was not looked at", level=Level.ERROR))
     elif more:
         problems.append(Problem(f"and {more} more", level=max(problems, key=lambda one: _WORTH[one.level]).level))
+    reason, where = _told(unsure)
     if problems:
-        return Judged(check.id, Outcome.FAIL, tuple(problems), "; ".join(unsure) or None)
-    if unsure:
-        return Judged(check.id, Outcome.UNKNOWN, reason="; ".join(unsure))
-    return Judged(check.id, Outcome.PASS)
+        return Judged(check.id, Outcome.FAIL, tuple(problems), reason, where=where)
+    return Judged(check.id, Outcome.PASS if reason is None else Outcome.UNKNOWN, reason=reason, where=where)
+
+
+def _told(unsure: Mapping[str, Where | None]) -> tuple[str | None, Where | None]:
+    """The reasons in one, as many as are kept, and the first place there is."""
+    said = "; ".join(islice(unsure, MAX_REASONS))
+    if len(unsure) > MAX_REASONS:
+        said += f"; and {len(unsure) - MAX_REASONS} more"
+    return said or None, next((where for where in unsure.values() if where is not None), None)

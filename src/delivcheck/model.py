@@ -73,9 +73,10 @@ class Stage(StrEnum):
 
 
 class Basis(StrEnum):
-    """What a rule stands on: an RFC's MUST, a mailbox provider's page, or experience."""
+    """What a rule stands on: an RFC's MUST, a statute, a mailbox provider's page, or experience."""
 
     STANDARD = "standard"
+    LAW = "law"
     PROVIDER = "provider"
     PRACTICE = "practice"
 
@@ -189,10 +190,11 @@ class ProbeFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeFailed:
-    """A probe without an answer."""
+    """A probe without an answer. `status` where one came and only its body was not taken (too-large)."""
 
     fault: ProbeFault
     detail: str = ""
+    status: int | None = None
 
     def __str__(self) -> str:
         return f"{self.fault}: {self.detail}" if self.detail else str(self.fault)
@@ -216,13 +218,16 @@ class SmtpAnswer:
     """What a mail server says before any mail: banner, EHLO keywords (upper case), and how STARTTLS went.
 
     `tls` is the protocol version ("TLSv1.3"), None without STARTTLS; `certificate_fault` says why its certificate is not valid
-    for the host name.
+    for the host name. `size` is what its SIZE announces, in octets (RFC 1870 section 3: 0 or absent sets no limit); `chain` the
+    certificates it shows in DER, leaf first, verified or not.
     """
 
     banner: str
     extensions: tuple[str, ...]
     tls: str | None = None
     certificate_fault: str | None = None
+    size: int | None = None
+    chain: tuple[bytes, ...] = ()
 
 
 @runtime_checkable
@@ -323,20 +328,6 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     url: str | None = None
 
 
-class Refusal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a mailbox provider does about it: the evidence behind the provider outlook.
-
-    `volume` when it is done to senders of that volume only; `says` when only to problems whose message has these words.
-    """
-
-    provider: str
-    effect: str  # reject | defer | junk
-    code: str | None = None
-    text: str | None = None
-    volume: Volume | None = None
-    says: str | None = None
-
-
 class Example(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="kebab"):
     """One case on a rule's page: documentation and test at once. `rules/README.md` explains every field."""
 
@@ -345,20 +336,32 @@ class Example(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     message: str | None = None
     file: str | None = None
     raw: str | None = None
+    template: str | None = None
+    engine: str | None = None
+    plain: str | None = None  # the template's plain-text twin
+    required: tuple[str, ...] = ()
     domain: str | None = None
     dns: dict[str, Any] = {}
+    before: dict[str, Any] = {}  # DNS as it was when the same client was asked last, a TTL ago
     zone: str | None = None
     envelope: dict[str, Any] = {}
     ip: str | None = None
     ehlo: str | None = None
     now: str | None = None
     declared: dict[str, Any] = {}
+    sender: dict[str, Any] = {}
     selectors: tuple[str, ...] = ()
     sign: dict[str, Any] | tuple[dict[str, Any], ...] | None = None
     received: bool = False
     stage: str | None = None
     http: dict[str, Any] = {}
     smtp: dict[str, Any] = {}
+    probes: tuple[str, ...] | None = None  # "GET https://…"
+    blocklists: tuple[str, ...] = ()
+    feed: str | None = None
+    streams: dict[str, Any] = {}
+    unsubscribe_test_url: str | None = None
+    earlier: tuple[str, ...] = ()  # messages of the same run that went before
     options: dict[str, Any] = {}
     says: str | None = None
     line: int | None = None
@@ -368,6 +371,8 @@ class Example(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     mark: str | None = None  # the characters of the record or line that the place points at
     level: str | None = None
     asks: tuple[str, ...] | None = None
+    outlook: dict[str, str] = {}  # provider: "would-reject 550-5.7.26"
+    replies: tuple[str, ...] = ()
     traps: tuple[str, ...] = ()
 
 
@@ -390,10 +395,10 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
     class_: MessageClass | None = field(name="class", default=None)
     volume: Volume | None = None
     not_for: tuple[Literal["received", "reconstructed", "converted"], ...] = ()  # octets it cannot judge
-    refusal: tuple[Refusal, ...] = ()
     spamassassin: tuple[str, ...] = ()
     rspamd: tuple[str, ...] = ()
     see: tuple[str, ...] = ()
+    explains: tuple[str, ...] = ()  # rules (ids or patterns) that fail along with it: mending this one mends them
 
     @property
     def family(self) -> str:
@@ -414,6 +419,8 @@ class Result(Struct, frozen=True):
     covers: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     bug: bool | UnsetType = UNSET  # our own check raised: exit 70
+    because: str | UnsetType = UNSET  # the failed rule that this one follows from: mending that one mends this
+    where: Where | UnsetType = UNSET  # the place of what `reason` could not find out, if it has one
 
 
 class Counts(Struct, frozen=True, rename="kebab"):
@@ -426,12 +433,25 @@ class Counts(Struct, frozen=True, rename="kebab"):
     suppressed: int = 0
 
 
+class PostmasterRow(Struct, frozen=True):
+    """A row of a provider's own compliance page (Google Postmaster Tools), as far as it can be judged from here."""
+
+    name: str
+    state: str  # compliant | needs-work | unknown
+    rules: tuple[str, ...] = ()
+
+
 class Outlook(Struct, frozen=True):
-    """What one provider would likely do, from what can be seen here; never "accepted"."""
+    """What one provider would likely do, from what can be seen here; never "accepted".
+
+    `code` and `text` are the provider's answer to the worst of it, as its table has them.
+    """
 
     outlook: str  # no-known-blocker | may-junk | would-defer | would-reject | unknown
     rules: tuple[str, ...] = ()
     code: str | None = None
+    text: str | None = None
+    rows: tuple[PostmasterRow, ...] = ()
 
 
 class DeclaredClass(Struct, frozen=True, rename={"class_": "class"}):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from . import houserules, rulefiles
 from .engine import Check, Judged
 from .facts.roots import Declared, Origin
@@ -20,9 +22,7 @@ from .model import (
     Level,
     MessageClass,
     Outcome,
-    Outlook,
     Problem,
-    Refusal,
     Result,
     Rule,
     Stage,
@@ -33,7 +33,9 @@ from .model import (
 
 MAX_EXTENDS = 8  # policies above policies; more is a mistake or a circle
 
-_KEYS = {"title", "extends", "column", "class", "volume", "on-fail", "on-unknown", "rules", "require", "forbid"}
+_KEYS = {"title", "extends", "column", "packs", "class", "volume", "on-fail", "on-unknown", "rules", "require", "forbid"}
+COLUMNS = ("bulk", "strict", "csa")  # each a level for every rule; "bulk" reads "low-volume" for a sender that is none
+PACKS = ("orange", "laposte", "gmx", "tonline", "icloud", "mailru", "yandex", "netease", "eu")  # levels above a column's
 _ACTIONS = {"on-fail": ("refuse", "hold", "send"), "on-unknown": ("defer", "send", "refuse", "hold")}
 
 
@@ -58,6 +60,7 @@ class Policy:
     name: str
     title: str = ""
     column: str = "bulk"
+    packs: tuple[str, ...] = ()
     message_class: MessageClass | None = None
     volume: Volume | None = None
     on_fail: str = "refuse"
@@ -66,10 +69,10 @@ class Policy:
     house: tuple[tuple[Rule, Check], ...] = ()
 
     def base_level(self, rule: Rule, declared: Declared) -> Level:
-        """The page's own word for this column, and for a low-volume sender under it."""
-        if self.column == "bulk" and declared.volume is Volume.LOW:
-            return rule.levels.get("low-volume", rule.level)
-        return rule.levels.get(self.column, rule.level)
+        """The page's own word for this column, and for a low-volume sender under it; a regional pack can only raise it."""
+        column = "low-volume" if self.column == "bulk" and declared.volume is Volume.LOW else self.column
+        base = rule.levels.get(column, rule.level)
+        return max((base, *(rule.levels[pack] for pack in self.packs if pack in rule.levels)), key=lambda level: level.rank)
 
     def level(self, rule: Rule, declared: Declared) -> Level:
         """The level that holds after all settings."""
@@ -173,7 +176,8 @@ def fold(name: str, raw: Mapping[str, Any], source: str, depth: int = 0) -> Poli
         base,
         name=name,
         title=str(raw.get("title", base.title)),
-        column=str(raw.get("column", base.column)),
+        column=_word(source, "column", raw["column"], COLUMNS) if "column" in raw else base.column,
+        packs=(*base.packs, *_packs(source, raw.get("packs", []))),
         message_class=MessageClass(_word(source, "class", raw["class"], list(MessageClass)))
         if "class" in raw
         else base.message_class,
@@ -183,6 +187,12 @@ def fold(name: str, raw: Mapping[str, Any], source: str, depth: int = 0) -> Poli
         settings=(*base.settings, *(_setting(source, pattern, value) for pattern, value in rules.items())),
         house=(*base.house, *house),
     )
+
+
+def _packs(source: str, raw: Any) -> tuple[str, ...]:
+    if not isinstance(raw, list):
+        raise PolicyError(f"{source}: packs: a list of regional packs, of {', '.join(PACKS)}")
+    return tuple(_word(source, "packs", one, PACKS) for one in raw)
 
 
 def hold_against(policy: Policy, rules: Mapping[str, Rule], checks: Mapping[str, Check]) -> None:
@@ -293,13 +303,37 @@ def weigh(rule: Rule, level: Level, judged: Judged, declared: Declared) -> Resul
         if outcome is Outcome.FAIL:
             reason = f"fails if this is {rule.class_} mail; its class was not declared"
         outcome, level = Outcome.UNKNOWN, Level.NOTE
-    result = Result(rule.id, outcome, level, reason, rule.covers, problems)
-    return Result(rule.id, outcome, level, reason, rule.covers, problems, bug=True) if judged.bug else result
+    bug, where = judged.bug or msgspec.UNSET, judged.where or msgspec.UNSET
+    return Result(rule.id, outcome, level, reason, rule.covers, problems, bug=bug, where=where)
 
 
 def replace_level(problem: Problem, level: Level) -> Problem:
     """The same problem with its level settled."""
     return Problem(problem.message, problem.where, level, problem.fix)
+
+
+def follow(results: Sequence[Result], rules: Mapping[str, Rule]) -> list[Result]:
+    """Name, in every failed result that another failed rule explains, that rule: one cause is told once.
+
+    A cause is worth at least as much as what follows from it, and nothing follows from itself. Outcomes and levels stay.
+    """
+    failed = {result.rule: result for result in results if result.outcome is Outcome.FAIL}
+    because: dict[str, str] = {}
+
+    def first(name: str) -> str:
+        """The cause at the beginning of the chain; `because` never has a circle."""
+        while name in because:
+            name = because[name]
+        return name
+
+    for cause, result in failed.items():
+        for pattern in rules[cause].explains:
+            for name in fnmatch.filter(failed, pattern):
+                if name not in because and failed[name].level.rank <= result.level.rank and first(cause) != name:
+                    because[name] = cause
+    return [
+        msgspec.structs.replace(result, because=first(result.rule)) if result.rule in because else result for result in results
+    ]
 
 
 def verdict(results: Iterable[Result], fail_on: Level | None = Level.ERROR) -> Verdict:
@@ -321,48 +355,3 @@ def count(results: Iterable[Result], suppressed: int = 0) -> Counts:
     for result in results:
         tally[result.outcome] += 1
     return Counts(tally[Outcome.PASS], tally[Outcome.FAIL], tally[Outcome.UNKNOWN], tally[Outcome.NOT_APPLICABLE], suppressed)
-
-
-_EFFECTS = {"reject": "would-reject", "defer": "would-defer", "junk": "may-junk"}  # worst first
-
-
-def outlook(
-    provider: str,
-    results: Iterable[Result],
-    rules: Mapping[str, Rule],
-    volume: Volume = Volume.BULK,
-    levels: Mapping[str, Level] | None = None,
-) -> Outlook:
-    """What one provider would likely do, from the refusals that the failed rules' pages name.
-
-    Never "accepted": reputation and content filters are out of sight. A rule that could not be decided makes it unknown, unless
-    something else is known to be refused. `levels` are those the rules ran at: a sub-case that is worth less is not refused.
-    """
-    hits: dict[str, list[tuple[str, str | None]]] = {effect: [] for effect in _EFFECTS}
-    unsure: list[str] = []
-    for result in results:
-        for refusal in rules[result.rule].refusal:
-            if refusal.provider != provider or refusal.effect not in hits or refusal.volume not in {None, volume}:
-                continue
-            if result.outcome is Outcome.FAIL:
-                if _refused(refusal, result, (levels or {}).get(result.rule, Level.WARNING)):
-                    hits[refusal.effect].append((result.rule, refusal.code))
-            elif result.outcome is Outcome.UNKNOWN and result.rule not in unsure:
-                unsure.append(result.rule)
-    for effect, word in _EFFECTS.items():
-        if effect != "reject" and unsure:
-            break
-        if hits[effect]:
-            names = tuple(dict.fromkeys(name for name, _ in hits[effect]))
-            return Outlook(word, names, next((code for _, code in hits[effect] if code), None))
-    if unsure:
-        return Outlook("unknown", tuple(unsure))
-    return Outlook("no-known-blocker")
-
-
-def _refused(refusal: Refusal, result: Result, ran_at: Level) -> bool:
-    """Whether what was found is what the provider refuses, and not a lesser sub-case of the rule."""
-    least = max(ran_at.rank, Level.WARNING.rank)
-    if refusal.says is None:
-        return result.level.rank >= least
-    return any(refusal.says in problem.message and (problem.level or result.level).rank >= least for problem in result.problems)

@@ -134,10 +134,19 @@ def test_an_image_is_content_if_it_is_large_or_of_unknown_size(attributes, told)
     assert len(said("html/image-only", html("<p>Hello</p>" + image(*attributes)))) == told
 
 
-def test_little_text_in_much_html_is_told_by_its_share():
-    markup = html(f"<p>{WORDS * 3}</p>" + image() * 2 + "<!--" + "x" * 20_000 + "-->")
-    (message,) = said("html/image-only", markup)
-    assert "with 2 images" in message
+@pytest.mark.parametrize(
+    ("words", "around", "told"),
+    [
+        (3, "<td></td>" * 2_000, 1),
+        (6, "<td></td>" * 4_000, 0),  # four hundred characters say something, whatever stands around them
+        (3, "<!--" + "x" * 20_000 + "-->", 0),
+        (3, "<style>" + "p{color:red}" * 2_000 + "</style>", 0),
+    ],
+)
+def test_little_text_in_much_markup_is_told_by_its_share(words, around, told):
+    messages = said("html/image-only", html(f"<p>{WORDS * words}</p>" + image() * 2 + around))
+    assert len(messages) == told
+    assert all("with 2 images" in message for message in messages)
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,7 @@ def test_an_address_is_known_however_it_is_written(href, written):
     ("markup", "message"),
     [
         ('<a href="">Buy</a>', 'the link "Buy" leads nowhere: its address is empty'),
+        ('<a href="">Buy</a><a href="">Sell</a>', 'the link "Buy" leads nowhere: its address is empty (2 times)'),
         ('<a href="#"><img alt="Logo"></a>', 'the link "Logo" leads nowhere: its address is #'),
         ('<a href="HTTPS://"></a>', 'the link "without text" leads nowhere: its address is HTTPS://'),
         ('<a href="/may">Buy</a>', 'the link "Buy" leads nowhere: its address is /may'),

@@ -361,7 +361,7 @@ def test_a_message_with_nothing_but_a_text_has_nothing_to_tell_of():
     data = text("Hello https://www.shop.com/").replace(b"8bit", b"7bit").replace(b"Subject", b"Subject ")
     for rule in sorted(set(BOOK.checks) & set(BOOK.rules)):
         if rule.startswith("mime/"):
-            assert judge(rule, data).outcome is Outcome.PASS, rule
+            assert judge(rule, data).outcome in {Outcome.PASS, Outcome.NOT_APPLICABLE}, rule
     assert not said("mime/unresolved-cid", html('<a href="https://shop.com/">x</a>'))
     assert not said("mime/opaque-archive", mixed(PLAIN, attached("filename=a.pdf", b"%PDF")))
 

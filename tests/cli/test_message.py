@@ -266,3 +266,32 @@ def test_offline_asks_nothing_and_says_so_once(run, message):
     ran = run("message", message, "--offline", "--ip", "192.0.2.7", "--mail-from", "ada@example.com")
     assert ran.out.count("(--offline)") <= 1
     assert run("message", message, "--offline", "-f", "json").json["dns"]["questions"] == 0
+
+
+def test_files_have_the_streams_that_their_paths_have_in_the_configuration(run, message, tmp_path, monkeypatch):
+    text = '[streams.receipts]\nclass = "transactional"\n\n[[overrides]]\npaths = ["receipts/*"]\nstream = "receipts"\n'
+    (tmp_path / "delivcheck.toml").write_text(text)
+    for folder in ("receipts", "news"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.eml").write_bytes(message.read_bytes())
+    monkeypatch.chdir(tmp_path)
+
+    came = run("message", "receipts", "news", "--offline", "-f", "json").json["targets"]
+    asked = run("message", "receipts", "--class", "bulk", "--offline", "-f", "json").json["targets"]
+
+    assert [(one["declared"]["stream"], one["declared"]["class"]) for one in came] == [
+        ("receipts", "transactional"),
+        (None, None),
+    ]
+    assert asked[0]["declared"]["class"] == "bulk"  # the command line goes before the file
+
+
+def test_an_override_with_an_unknown_policy_is_a_usage_error(run, message, tmp_path, monkeypatch):
+    (tmp_path / "delivcheck.toml").write_text('[[overrides]]\npaths = ["*"]\npolicy = "bulkk"\n')
+    (tmp_path / "a.eml").write_bytes(message.read_bytes())
+    monkeypatch.chdir(tmp_path)
+
+    came = run("message", "a.eml", "--offline")
+
+    assert came.code == 2
+    assert "did you mean bulk?" in came.err

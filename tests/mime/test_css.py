@@ -1,5 +1,7 @@
 """The cascade: what hides a text, what does not, and what leaves it undecided."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from delivcheck.mime import cascade
 from delivcheck.mime.cascade import Hidden, colour, contrast, length
 from delivcheck.mime.css import parse_selectors, parse_sheet, parse_style
-from delivcheck.mime.html import parse_html
+from delivcheck.mime.html import Room, parse_html
 
 
 def hidden(source: str) -> Hidden | None:
@@ -221,7 +223,83 @@ def test_over_a_limit_less_is_called_hidden(monkeypatch: pytest.MonkeyPatch) -> 
     assert [text.hidden for text in document.texts if text.data == "x"] == [None, None]
     monkeypatch.undo()
     monkeypatch.setattr(cascade, "MAX_WORK", 1)
-    assert not parse_html("<style>p{display:none}</style><p>x<p>y<p>z").styles_complete
+    document = parse_html("<style>p{display:none}</style><p>x<p>y<p>z")
+    assert not document.styles_complete
+    assert document.styles_cut
+
+
+def test_a_sheet_that_is_not_understood_is_not_one_that_was_cut() -> None:
+    document = parse_html("<style>p{color:red;b{color:red}}</style><p>x")
+    assert (document.styles_complete, document.styles_cut) == (False, False)
+
+
+# Each of these took seconds: a flood of comparisons, of declarations to order, of classes, of values that reveal.
+ROWS = "".join(f"<p style='display:none;width:{number}px'>x" for number in range(2_000))
+FLOODS = {
+    "rules that fit everything": "<style>" + "*{color:red}" * 8_000 + "</style>" + "<b>x</b>" * 5_000,
+    "declarations for every row": "<style>" + "p{color:red}" * 8_000 + "</style>" + ROWS,
+    "values of media queries": "<style>@media (x){" + "".join(f"p{{width:{n}px}}" for n in range(8_000)) + "}</style>" + ROWS,
+    "classes of one element": "<style>"
+    + "".join(f".c{number}{{color:red}}" for number in range(6_000))
+    + "</style><p class='"
+    + " ".join(f"c{number}" for number in range(6_000))
+    + "'>x",
+    "classes of many elements": "<style>"
+    + ".c1.c2.c3{color:red}" * 5_000
+    + "</style>"
+    + ("<p class='" + " ".join(f"c{number}" for number in range(1_900)) + "'>x") * 50,
+    "attributes of one element": "<style>"
+    + "[z]{color:red}" * 9_000
+    + "</style>"
+    + ("<p " + " ".join(f"a{number}=1" for number in range(3_000)) + ">x") * 20,
+    "long values": "<style>" + "[a*=ab]{color:red}" * 9_000 + "</style>" + ("<p a='" + "a" * 100_000 + "'>x") * 20,
+    "descendants": "<style>" + "b b b b i{color:red}" * 9_000 + "</style>" + "<b>" * 400 + "<i>x",
+    "lists of selectors": "<style>" + (",".join(["a>b"] * 2_000) + "{color:red}") * 30 + "</style><b>x",
+    "styles of elements": "".join(f"<p style='width:{number}px;" + "color:rgb(1,2,3);" * 400 + "'>x" for number in range(300)),
+    "many style elements": "".join(f"<style>p.c{number}{{color:rgb(1,2,3)}}</style>" for number in range(8_000)) + "<p>x",
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_styles_take_bounded_time_and_say_when_they_were_cut(name: str) -> None:
+    document = parse_html(FLOODS[name])
+    begin = time.process_time()
+    cut = document.styles_cut
+    assert time.process_time() - begin < 5
+    assert cut is (name not in {"descendants", "many style elements"})
+
+
+def test_documents_share_the_steps_of_their_message() -> None:
+    room = Room()
+    flood = FLOODS["rules that fit everything"]
+    assert parse_html(flood, room).styles_cut
+    left = room.work.left
+    assert parse_html(flood.replace("red", "blue"), room).styles_cut
+    assert left - room.work.left < 100_000  # what it takes to see that nothing is left
+
+
+def test_a_newsletter_takes_a_tenth_of_the_steps() -> None:
+    sheet = "".join(f".c{number} td,a.c{number}:hover{{color:#333;font-size:14px;width:100px}}" for number in range(220))
+    row = "<tr><td class='c1 x' style='padding:0;color:#333;font-size:14px;width:100px'><a class=c2>x</a></td></tr>"
+    room = Room()
+    document = parse_html(f"<style>{sheet}</style><table>{row * 800}</table>", room)
+    assert document.styles_complete
+    assert cascade.MAX_WORK - room.work.left < cascade.MAX_WORK / 4
+
+
+def test_more_values_than_are_tried_count_as_revealing() -> None:
+    def sheet(count: int) -> str:
+        return "<style>@media (x){" + "".join(f"p{{display: none{' ' * n}!important}}" for n in range(count)) + "}</style>"
+
+    assert hidden(sheet(1) + "<p style=display:none>x") is Hidden.DISPLAY
+    values = "".join(f"p{{width:{number}px}}" for number in range(cascade.MAX_VARIANTS + 1))
+    assert hidden(f"<style>@media (x){{{values}}}</style><p style='width:0;overflow:hidden'>x") is Hidden.RESPONSIVE
+
+
+def test_a_long_class_attribute_is_cut() -> None:
+    long = "a " * cascade.MAX_CLASSES
+    document = parse_html(f"<style>.b{{display:none}}</style><p class='{long}b'>x")
+    assert document.styles_cut
 
 
 def test_specificity_counts_ids_then_classes_then_tags() -> None:

@@ -1,6 +1,7 @@
 """The HTML seam: places in the text as given, what is visible, what is wrong; and it survives everything within its limits."""
 
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from delivcheck.mime import html_source
 from delivcheck.mime.cascade import Hidden
-from delivcheck.mime.html import HtmlDocument, HtmlError, parse_html
+from delivcheck.mime.html import HtmlDocument, HtmlError, Room, parse_html
 from tests.mime.corpora import documents, needs_corpora
 
 PAGE = (
@@ -240,7 +241,7 @@ def test_documents_over_a_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
     unclosed = "<p>" + "".join(f"<b c={number}>" for number in range(600)) + "</p>" + "<p>x</p>" * 600
     with pytest.raises(HtmlError, match="copies"):
         parse_html(unclosed)
-    with pytest.raises(HtmlError, match="tags and texts"):
+    with pytest.raises(HtmlError, match="tags, texts"):
         parse_html("<p>x" * 60_000)
     monkeypatch.setattr(html, "MAX_HTML", 10)
     with pytest.raises(HtmlError, match="characters") as caught:
@@ -251,10 +252,42 @@ def test_documents_over_a_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_repaired_tree_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from delivcheck.mime import html
 
-    monkeypatch.setattr(html, "MAX_NODES", 3)
-    monkeypatch.setattr(html, "MAX_COPIES", 3)
+    monkeypatch.setattr(html, "MAX_NODES", 20)
+    monkeypatch.setattr(html, "MAX_COPIES", 2)
     with pytest.raises(HtmlError, match="nodes"):
         parse_html("<p>x" * 10)
+
+
+def test_the_documents_of_a_message_share_what_may_be_read() -> None:
+    room = Room()
+    room.characters, room.nodes = 100, 20
+    assert parse_html("<p>x", room).visible_text == "x"
+    with pytest.raises(HtmlError, match="all HTML of the message") as caught:
+        parse_html("<p>x</p>" * 13, room)
+    assert caught.value.position == 96
+    with pytest.raises(HtmlError, match="more than 15 tags"):  # html, head, body, p and x are gone from the 20
+        parse_html("<p>" * 16, room)
+
+
+@pytest.mark.parametrize("flood", ["\0", "<>", '<p "" ">', "&a;", "\ufffe"])
+def test_a_flood_of_parse_errors_costs_no_more_than_its_beginning(flood: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from delivcheck.mime import html
+
+    monkeypatch.setattr(html, "MAX_FAULTY", 3_000)
+    monkeypatch.setattr(html, "MAX_FAULTS", 10)
+    document = parse_html("<body>" + flood * 1_500 + "<a><a>" + flood * 1_500)
+    codes = Counter(fault.code for fault in document.faults)
+    assert document.faults_cut
+    assert codes.pop("nested-a") == 1
+    assert codes
+    assert max(codes.values()) == 10
+    assert not any(code.startswith("eof-") for code in codes)
+
+
+def test_a_short_document_is_looked_through_to_its_end() -> None:
+    document = parse_html("x\0<!-- open")
+    assert not document.faults_cut
+    assert [fault.code for fault in document.faults] == ["unexpected-null-character", "eof-in-comment"]
 
 
 def test_well_closed_formatting_is_never_taken_for_an_attack() -> None:

@@ -36,6 +36,9 @@ DATE = "; Mon, 23 Nov 2026 10:00:00 +0000"
         # Microsoft
         ("from mx.a.example (192.0.2.1) by in.b.example (2001:db8::5) with Microsoft SMTP Server (version=TLS1_3) id 15.20 via Frontend",
          "mx.a.example", None, "192.0.2.1", "in.b.example"),
+        # Yahoo; a greeting is no evidence, even if it is an address
+        ("from 192.0.2.1 (EHLO mx.a.example) by 10.197.38.100 with SMTPs (version=TLS1_3)", "mx.a.example", None, "192.0.2.1", "10.197.38.100"),
+        ("from 192.0.2.1 (EHLO [10.0.0.5]) by 10.197.38.100 with SMTP", "10.0.0.5", None, "192.0.2.1", "10.197.38.100"),
         ("from [192.0.2.7] by in.b.example", "[192.0.2.7]", None, "192.0.2.7", "in.b.example"),
         ("from localhost (localhost [127.0.0.1]) by in.b.example", "localhost", None, "127.0.0.1", "in.b.example"),
         ("from mx.a.example 192.0.2.1 by in.b.example", "mx.a.example", None, "192.0.2.1", "in.b.example"),
@@ -53,6 +56,31 @@ def test_a_hop_is_read_however_it_was_written(value: str, helo: str, rdns: str |
 def test_the_other_clauses_are_kept() -> None:
     found = parse_received('from a.example by b.example via TCP with ESMTPS id "x y" for <u@c.example>' + DATE)
     assert (found.protocol, found.id, found.recipient) == ("ESMTPS", '"x y"', "u@c.example")
+
+
+@pytest.mark.parametrize(
+    ("value", "tls", "encrypted"),
+    [
+        ("from a.example by mx.google.com with ESMTPS id x (version=TLS1_3 cipher=TLS_AES_128_GCM_SHA256 bits=128/128)", "TLSv1.3", True),
+        ("from a.example (192.0.2.1) by b.example with Microsoft SMTP Server (version=TLS1_2, cipher=TLS_ECDHE_RSA) id 1", "TLSv1.2", True),
+        ("from a.example (h.a.example [192.0.2.1]) (using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)) by b.example", "TLSv1.3", True),
+        ("from a.example ([192.0.2.1]) by b.example with esmtps (TLS1.3) tls TLS_AES_256_GCM_SHA384 (Exim 4.98)", "TLSv1.3", True),
+        ("from a.example by b.example (version=TLSv1/SSLv3 cipher=AES)", "TLSv1.0", True),
+        ("from a.example by b.example (version=SSLv3)", "SSLv3", True),
+        ("from a.example by b.example with ESMTPS", None, True),
+        ("from a.example by b.example with UTF8SMTPSA", None, True),
+        ("from a.example by b.example with ESMTP (TLS_AES_128_GCM_SHA256)", None, None),
+        ("from a.example by b.example with ESMTPA", None, None),
+    ],
+)  # fmt: skip
+def test_the_version_of_tls_is_read_where_it_is_told(value: str, tls: str | None, encrypted: bool | None) -> None:
+    found = parse_received(value + DATE)
+    assert (found.tls, found.encrypted) == (tls, encrypted)
+
+
+def test_a_submission_is_told_from_a_border() -> None:
+    assert parse_received("from a.example by b.example with ESMTPSA" + DATE).submitted
+    assert not parse_received("from a.example by b.example with ESMTPS" + DATE).submitted
 
 
 def test_a_date_that_cannot_be_read_is_none_and_its_text_is_kept() -> None:
@@ -145,6 +173,20 @@ def test_what_does_not_follow_the_grammar_is_refused_where_it_stops(value: str, 
     assert caught.value.position == position
 
 
+def test_a_lenient_reader_passes_over_what_it_cannot_read() -> None:
+    found = parse_authentication_results("mx; header.From=a@b; dkim=pass header.d=a.example; spf; dmarc=pass", lenient=True)
+    assert [(each.method, each.result) for each in found.results] == [("dkim", "pass"), ("dmarc", "pass")]
+    assert len(found.unread) == 2
+    assert parse_authentication_results("spf;dkim=pass", lenient=True).of("dkim")
+    assert parse_authentication_results("mx spf=pass", lenient=True).of("spf")
+
+
+@pytest.mark.parametrize("value", ["", "; spf=pass", "mx (", "mx" + "; =" * 30])
+def test_even_a_lenient_reader_gives_up(value: str) -> None:
+    with pytest.raises(HeaderError):
+        parse_authentication_results(value, lenient=True)
+
+
 PIECES = st.sampled_from(
     [
         "from",
@@ -178,6 +220,10 @@ PIECES = st.sampled_from(
 
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=30).map(" ".join), st.lists(PIECES, max_size=30).map("".join)))
 def test_they_return_or_raise_header_error_with_a_position_inside(value: str) -> None:
-    for parse, kind in ((parse_received, Received), (parse_authentication_results, AuthenticationResults)):
+    def lenient(text: str) -> AuthenticationResults:
+        return parse_authentication_results(text, lenient=True)
+
+    strict = parse_authentication_results
+    for parse, kind in ((parse_received, Received), (strict, AuthenticationResults), (lenient, AuthenticationResults)):
         found = outcome(parse, value)
         assert isinstance(found, kind) or is_inside(found, value)

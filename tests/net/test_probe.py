@@ -226,12 +226,19 @@ def mail_server(certificate=None, banner=b"220 mail.example ESMTP\r\n"):
     return handle
 
 
+def der(certificate):
+    """The certificate of the file that holds it behind its key."""
+    return x509.load_pem_x509_certificate(
+        certificate.read_bytes().partition(b"KEY-----\n")[2].partition(b"KEY-----\n")[2]
+    ).public_bytes(serialization.Encoding.DER)
+
+
 def test_a_mail_server_is_greeted_and_its_tls_told(certificate):
     trust = ssl.create_default_context(cafile=str(certificate))
 
     got = with_server(mail_server(certificate), lambda port: Live(LOOPBACK, loopback, trust=trust).smtp("mail.example", port))
 
-    assert got == SmtpAnswer("mail.example ESMTP", ("STARTTLS", "SIZE"), "TLSv1.3", None)
+    assert got == SmtpAnswer("mail.example ESMTP", ("STARTTLS", "SIZE"), "TLSv1.3", None, 1000, (der(certificate),))
 
 
 def test_an_untrusted_mail_server_certificate_is_told(certificate):
@@ -239,12 +246,13 @@ def test_an_untrusted_mail_server_certificate_is_told(certificate):
 
     assert got.tls == "unverified"
     assert "self-signed" in got.certificate_fault
+    assert got.chain == (der(certificate),)  # what DANE compares, though no authority vouches for it
 
 
 def test_a_mail_server_without_starttls_is_told():
     got = with_server(mail_server(), lambda port: Live(LOOPBACK, loopback).smtp("mail.example", port))
 
-    assert (got.extensions, got.tls) == (("SIZE",), None)
+    assert (got.extensions, got.tls, got.size, got.chain) == (("SIZE",), None, 1000, ())
 
 
 @pytest.mark.parametrize(

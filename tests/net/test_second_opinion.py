@@ -57,6 +57,15 @@ def test_a_failure_of_dns_ends_and_does_not_hang():
         assert not said["spf"]["valid"]
 
 
+def test_of_bimi_the_record_alone_is_judged_and_its_absence_not_at_all():
+    assert "bimi" not in opinions(GOOD)
+
+    at = ("default._bimi.example.org", "TXT")
+    good = opinions({**GOOD, at: txt("v=BIMI1; l=https://example.org/logo.svg; a=https://example.org/vmc.pem")})["bimi"]
+    assert good == {"valid": True, "error": None, "warnings": []}
+    assert not opinions({**GOOD, at: txt("v=BIMI1; l=http://example.org/logo.svg")})["bimi"]["valid"]
+
+
 def test_every_question_comes_to_us():
     zone = Zone(GOOD)
 

@@ -14,7 +14,6 @@ from delivcheck.model import (
     Outcome,
     Outlook,
     Problem,
-    Refusal,
     Report,
     Result,
     Rule,
@@ -46,7 +45,7 @@ SPF = (
 )
 
 
-def rule(name, title, fix, *, refusals=(), level=Level.ERROR):
+def rule(name, title, fix, *, level=Level.ERROR):
     return Rule(
         id=name,
         title=title,
@@ -58,7 +57,6 @@ def rule(name, title, fix, *, refusals=(), level=Level.ERROR):
         targets=(TargetKind.MESSAGE, TargetKind.DOMAIN),
         stage=Stage.TEMPLATE,
         source=(Source("RFC 8058 section 4", date(2026, 11, 22), "https://www.rfc-editor.org/rfc/rfc8058"),),
-        refusal=tuple(refusals),
     )
 
 
@@ -81,7 +79,6 @@ RULES = {
             "spf/too-many-lookups",
             "SPF needs more than ten look-ups",
             "Drop the include of a service that sends no mail for you.",
-            refusals=(Refusal("gmail", "reject", "550-5.7.27"),),
         ),
         rule("dmarc/pct-removed", "pct= has no meaning any more", "Delete pct= from the record.", level=Level.NOTE),
         rule("class/undeclared", "The class was not declared", "Say it.", level=Level.WARNING),

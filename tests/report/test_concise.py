@@ -1,5 +1,7 @@
 """One line a problem."""
 
+import msgspec
+
 from delivcheck.model import Problem, Where
 from delivcheck.report import concise
 from tests.report import made
@@ -25,6 +27,13 @@ def test_a_problem_without_a_place_has_the_target():
 def test_a_problem_never_breaks_its_line():
     problem = Problem("a\nb\x1b[2J", Where(file="x\n.eml", line=1, column=2))
     assert concise.target(made.failing("a/b", problem)) == "x␊.eml:1:2: error a/b a␊b␛[2J\n"
+
+
+def test_what_is_undecided_stands_where_its_place_is():
+    target = made.silent_domain()
+    first = msgspec.structs.replace(target.results[0], where=Where(file="a.eml", line=7, column=1))
+    target = msgspec.structs.replace(target, target="a.eml", results=(first,))
+    assert concise.target(target).startswith("a.eml:7:1: unknown dkim/revoked ")
 
 
 def test_a_header_is_named_where_there_is_no_line():

@@ -232,6 +232,13 @@ PUBLISHED = {
         "record": "v=DMARC1; p=none",
         "record_at": "example",
     },
+    "bimi": {
+        "result": None,
+        "domain": "a.example",
+        "selector": "default",
+        "record": "v=BIMI1; l=https://a.example/logo.svg",
+        "record_at": "example",
+    },
 }
 
 
@@ -241,6 +248,7 @@ def test_a_domain_shows_what_it_publishes():
     assert "… (3 of 10 look-ups, 1 void look-up)" in " ".join(text.split())
     assert "DKIM   selector s1, rsa, 2048 bits\n       selector s2, rsa: revoked\n" in text
     assert "DMARC  v=DMARC1; p=none (at example)\n" in text
+    assert "BIMI   v=BIMI1; l=https://a.example/logo.svg (at example)\n" in text
     bare = {"spf": {**PUBLISHED["spf"], "record": None}, "dkim": [], "dmarc": {**PUBLISHED["dmarc"], "record": None}}
     text = written(msgspec.structs.replace(made.silent_domain(), facts=bare))
     assert "SPF    no record" in text.replace("SPF    none  ", "SPF    ")
@@ -285,6 +293,22 @@ def test_of_many_undecided_rules_a_few_are_named():
     target = msgspec.structs.replace(target, results=results)
     assert "spf/rule-3 and 5 more" in " ".join(written(target).split())
     assert "spf/rule-8" in written(target, verbosity=1)
+
+
+def test_what_is_undecided_shows_its_place_if_there_is_one():
+    target = made.silent_domain()
+    silent = next(one for one in target.results if one.outcome is Outcome.UNKNOWN)
+    here, there = Where(file="a.eml", line=7, column=1), Where(file="a.eml", line=9, column=1)
+
+    def shown(*results):
+        return " ".join(written(msgspec.structs.replace(target, results=results)).split())
+
+    at = msgspec.structs.replace(silent, reason="the rest was not read", where=here)
+    assert "the rest was not read (a.eml:7:1): dkim/revoked" in shown(at)
+    assert "the rest was not read: dkim/revoked" in shown(at, msgspec.structs.replace(at, where=there))
+    assert "the rest was not read: dkim/revoked" in shown(msgspec.structs.replace(at, where=Where(name="x.example")))
+    found = msgspec.structs.replace(at, outcome=Outcome.FAIL, problems=(Problem("bad"),))
+    assert "and undecided: the rest was not read (a.eml:7:1)" in shown(found)
 
 
 def test_a_snapshot_is_not_asked_for_longer():
@@ -343,6 +367,7 @@ def test_no_control_character_of_others_is_printed(octets, text, name, record, l
             ),
         ),
         Result("x/z", Outcome.UNKNOWN, Level.ERROR, text),
+        Result("x/p", Outcome.UNKNOWN, Level.ERROR, text, where=Where(file=name, line=line, part=text)),
         Result("x/a", Outcome.NOT_APPLICABLE, Level.ERROR, text),
     )
     facts = {

@@ -11,7 +11,9 @@ from ..engine import rule
 from ..facts.answers import is_bogus, no_answer, proves_name
 from ..facts.hosts import Ehlo, MailHosts, MxHost, ReverseDns
 from ..facts.identity import FromDomain, SendingHost
+from ..facts.operator_site import OperatorSite
 from ..facts.roots import Declared
+from ..facts.wildcards import Aliases, Wildcards
 from ..model import (
     Failed,
     Failure,
@@ -20,6 +22,8 @@ from ..model import (
     Level,
     NoSuchName,
     NotApplicable,
+    ProbeFailed,
+    ProbeFault,
     Problem,
     Question,
     Unavailable,
@@ -238,3 +242,58 @@ def names_disagree(ehlo: Ehlo, reverse: ReverseDns, host: SendingHost) -> Findin
     if reverse.names and name not in {one.name for one in reverse.names}:
         where = Where(name=reverse.question.name, type="PTR", record=reverse.names[0].name)
         yield Problem(f"the EHLO name {name} is not the PTR name {reverse.names[0].name} of {ip}", where)
+
+
+# --- who runs the host -------------------------------------------------------------------------------------------
+
+
+@rule("dns/operator-unknown")
+def operator_unknown(reverse: ReverseDns, site: OperatorSite) -> Findings:
+    where = Where(name=reverse.question.name, type="PTR")
+    if not site.pages:
+        yield Problem(f"{reverse.ip} has no host name under which a web site could say who runs it", where)
+        return
+    if site.telling:
+        return
+    failed = [f"{url}: {answer}" for url, answer in site.pages if isinstance(answer, ProbeFailed) and answer.fault in _OUR_SIDE]
+    if failed:
+        yield Undetermined(failed[0], where)
+        return
+    seen = ", ".join(url for url, _ in site.pages)
+    yield Problem(f"no web page with an imprint or a contact under the host's names ({seen})", where)
+
+
+_OUR_SIDE = {ProbeFault.TIMEOUT, ProbeFault.DNS, ProbeFault.ADDRESS}  # they say nothing of the site
+
+
+# --- wildcards and aliases ---------------------------------------------------------------------------------------
+
+
+@rule("dns/wildcard-txt")
+def wildcard_txt(found: Wildcards) -> Findings:
+    for one in found.each:
+        where = Where(name=one.name, type="TXT")
+        if isinstance(one.texts, Unavailable):
+            yield Undetermined(one.texts.reason, where)
+        elif one.texts:
+            shown = one.texts[0] if len(one.texts[0]) <= _LONGEST_TXT else one.texts[0][:_LONGEST_TXT] + "…"
+            yield Problem(
+                f"a name that nobody made has a TXT record: a wildcard answers below {one.below}",
+                Where(name=one.name, type="TXT", record=shown),
+            )
+
+
+_LONGEST_TXT = 255  # characters of a record in the place of a problem: one character-string
+
+
+@rule("dns/alias-with-other-data")
+def alias_with_other_data(found: Aliases) -> Findings:
+    for one in found.each:
+        where = Where(name=one.domain, type="CNAME")
+        if isinstance(one.target, Unavailable):
+            yield Undetermined(one.target.reason, where)
+        elif one.target is not None and one.beside:
+            # RFC 1034 section 3.6.2, RFC 2181 section 10.1: a name with a CNAME has no other data
+            yield Problem(
+                f"{one.domain} is an alias of {one.target} and has records of its own ({', '.join(one.beside)})", where
+            )

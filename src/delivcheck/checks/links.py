@@ -32,7 +32,7 @@ _LONGEST_TEXT = 2_000  # characters of a link's text that are searched for a dom
 _URL_IN_TEXT = re.compile(r"(?<![\w@.-])(?:https?://|www\.)[^\s<>\"'()]+", re.IGNORECASE)
 _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?=/|\Z)", re.IGNORECASE)
 _FILE_ENDINGS = frozenset({"md", "mov", "pl", "ps", "py", "rs", "sh", "zip"})  # top-level domains that end file names too
-_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_INVISIBLE = re.compile("[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _SPACE = re.compile(r"\s")
 
 MaybeDomain = FromDomain | NotApplicable | Unavailable
@@ -80,6 +80,12 @@ def _own(declared: Declared, sender: MaybeDomain) -> tuple[str, ...]:
 
 def _among(host: str | None, domains: Iterable[str]) -> bool:
     return host is not None and any(is_within(host, domain.lower()) for domain in domains)
+
+
+def _is_placeholder(link: Link, own: Iterable[str]) -> bool:
+    """Whether a link leads to a name kept for examples, and the sender's own is none."""
+    host = (link.host_ascii or "").rstrip(".")
+    return _among(host, PLACEHOLDERS) and not _among(host, own)
 
 
 # --- where links lead --------------------------------------------------------------------------------------------
@@ -138,8 +144,9 @@ def shortener(links: Links) -> Findings:
 
 
 @rule("links/plain-http")
-def plain_http(links: Links) -> Findings:
+def plain_http(links: Links, declared: Declared, sender: MaybeDomain) -> Findings:
     yield from unread(links)
+    own = _own(declared, sender)
     for link, shown in distinct(_web(links)):
         # A bare www. name in a text has no scheme: what a client makes of it is the client's.
         if (
@@ -148,6 +155,7 @@ def plain_http(links: Links) -> Findings:
             and link.raw.strip().lower().startswith("http:")
             and link.url.host
             and never_public(link.url) is None  # links/unresolvable-host's: https would not make it work
+            and not _is_placeholder(link, own)  # links/placeholder's
         ):
             yield Problem(f"the link {shown} is not encrypted", link.at, fix=f"https{link.url.text[4:]}")
 
@@ -179,7 +187,7 @@ def _faults(link: Link) -> Iterator[str]:
         yield "has a backslash"
     if _SPACE.search(written):
         yield "has white space inside"
-    invisible = _INVISIBLE.search(written)
+    invisible = _INVISIBLE.search(written) or _INVISIBLE.search(url.host or "")  # in the host it may be percent-encoded
     if invisible:
         yield f"has the invisible character U+{ord(invisible[0]):04X}"
     yield from _host_faults(link)
@@ -236,8 +244,9 @@ def placeholder(links: Links, declared: Declared, sender: MaybeDomain, *, stagin
             continue
         host = (link.host_ascii or "").rstrip(".")
         if link.kind is LinkKind.LINK and link.element is not None and _leads_nowhere(link):
-            yield Problem(f"the link {_called(link)} leads nowhere: its address is {shown or 'empty'}", link.at)
-        elif _among(host, PLACEHOLDERS) and not _among(host, own):
+            address = shown if link.raw.strip() else f"empty{shown}"  # which may end with how often
+            yield Problem(f"the link {_called(link)} leads nowhere: its address is {address}", link.at)
+        elif _is_placeholder(link, own):
             yield Problem(f"{shown} leads to {host}, a name kept for examples", link.at)
         elif any(fnmatchcase(host, pattern.lower()) for pattern in staging):
             yield Problem(f"{shown} leads to {host}, a staging host", link.at)

@@ -2,8 +2,9 @@
 
 from ..engine import rule
 from ..facts.content import place
+from ..facts.recipient_servers import RecipientServers
 from ..mime.message import Message, Part
-from ..model import Findings, Problem
+from ..model import Findings, NotApplicable, ProbeFailed, Problem, Undetermined, Where
 from ..rulefiles import data
 
 _BOOK = data("size-limits")
@@ -21,6 +22,18 @@ def too_large(message: Message, *, max_octets: int = MAX_OCTETS) -> Findings:
 def too_large_for_icloud(message: Message, *, max_octets: int = ICLOUD_OCTETS) -> Findings:
     if max_octets < message.size <= MAX_OCTETS:  # above that the other rule tells
         yield _problem(message, max_octets)
+
+
+@rule("size/over-announced-limit")
+def over_announced_limit(message: Message, servers: RecipientServers) -> Findings:
+    if not servers.each:
+        raise NotApplicable("no recipient's domain takes mail")
+    for domain, host, answer in servers.each:
+        where = Where(name=host, type="MX")
+        if isinstance(answer, ProbeFailed):
+            yield Undetermined(f"{host}: {answer}", where)
+        elif answer.size and message.size > answer.size:  # RFC 1870 section 3: 0 announces no limit
+            yield Problem(f"{message.size} octets on the wire, and {host} takes {answer.size} for {domain}", where)
 
 
 def _problem(message: Message, limit: int) -> Problem:

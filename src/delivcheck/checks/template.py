@@ -108,7 +108,8 @@ def unrendered_code(  # noqa: PLR0917 -- the engine passes facts by position
 
 def _told(found: Iterable[Found], passage: Passage, allow: Collection[str]) -> Iterator[Problem]:
     for one in _allowed(found, allow):
-        yield Problem(f"{one.text[:120]} in {passage.name}: {one.what}", passage.place(one.start, one.end))
+        level = Level(one.level) if one.level else None
+        yield Problem(f"{one.text[:120]} in {passage.name}: {one.what}", passage.place(one.start, one.end), level)
 
 
 def _written(texts: TextParts, html: HtmlParts) -> Iterator[Passage]:

@@ -1,12 +1,15 @@
-"""Rules about TLS for the mail that a domain receives: bounces, replies and reports come back this way.
+"""Rules about TLS: of the session that carries the mail, and of the mail that the domain receives (replies, bounces, reports).
 
 Catalogue T091: no provider asks a sender for MTA-STS, TLS-RPT or DANE, so their absence is no finding; what is
 published must work.
 """
 
 from ..engine import rule
+from ..facts.dane import DaneRecords, HostTlsa, MxCertificates
 from ..facts.inbound_tls import MtaStsFetched, MtaStsRecords, MxGreetings, TlsRptRecords
+from ..facts.roots import Session
 from ..model import Findings, Level, NotApplicable, ProbeFailed, ProbeFault, Problem, Unavailable, Undetermined, Where
+from ..records.tlsa import DANE_TA, Tlsa, TlsaError, fits, parse
 from ..records.transport import MAX_AGE_LOW, TransportError, parse_mta_sts, parse_tls_rpt
 
 _SAYS_NOTHING = {ProbeFault.TIMEOUT, ProbeFault.DNS, ProbeFault.ADDRESS}  # of the server: our side or the way there
@@ -96,3 +99,99 @@ def mx_without_tls(greetings: MxGreetings) -> Findings:
             yield Problem(f"the MX host {host} does not offer STARTTLS", where)
         elif answer.certificate_fault is not None:
             yield Problem(f"the certificate of the MX host {host} is not valid: {answer.certificate_fault}", where)
+
+
+# --- the session that carries the mail ---------------------------------------------------------------------------
+
+_OLD = {"SSLv2", "SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1"}  # RFC 8996: TLS 1.0 and 1.1 MUST NOT be used
+_UNSAID = "how TLS was used was not said (--tls)"
+
+
+@rule("tls/sent-without-tls")
+def sent_without_tls(session: Session) -> Findings:
+    if session.tls is None:
+        raise NotApplicable(_UNSAID)
+    if session.tls == "none":
+        yield Problem(f"the session from {session.ip} does not use TLS")
+
+
+@rule("tls/obsolete-version")
+def obsolete_version(session: Session) -> Findings:
+    if session.tls is None or session.tls == "none":
+        raise NotApplicable(_UNSAID if session.tls is None else "the session does not use TLS")
+    if session.tls in _OLD:
+        yield Problem(f"the session from {session.ip} uses {session.tls}")
+
+
+# --- DANE --------------------------------------------------------------------------------------------------------
+
+
+def _tlsa_at(host: HostTlsa, record: str | None = None) -> Where:
+    return Where(name=host.name, type="TLSA", record=record)
+
+
+def _parsed(text: str) -> Tlsa | str:
+    """A record, or why it is none that SMTP can use."""
+    try:
+        record = parse(text)
+    except TlsaError as error:
+        return error.message
+    return record.fault or record
+
+
+@rule("tls/unusable-dane")
+def unusable_dane(dane: DaneRecords) -> Findings:
+    if not any(one.records for one in dane.each):
+        raise NotApplicable("no MX host has TLSA records, and none are asked of senders")
+    for host in dane.each:
+        if isinstance(host.records, Unavailable):
+            yield Undetermined(host.records.reason, _tlsa_at(host))
+            continue
+        read = {text: _parsed(text) for text in host.records}
+        faults = {text: fault for text, fault in read.items() if isinstance(fault, str)}
+        for text, fault in faults.items():
+            # Beside a usable record one that is not does no harm (RFC 7672 section 3.1): a note.
+            yield Problem(
+                f"{fault}, so the TLSA record counts for nothing",
+                _tlsa_at(host, text),
+                None if len(faults) == len(read) else Level.NOTE,
+            )
+        if not host.records or host.secure:
+            continue
+        if isinstance(dane.validates, Unavailable):
+            yield Undetermined(dane.validates.reason, _tlsa_at(host))
+        elif not dane.validates:
+            yield Undetermined(
+                "the name server asked does not validate DNSSEC, so nothing shows whether the records are signed",
+                _tlsa_at(host),
+            )
+        else:  # RFC 7672 section 2.1.1: only secure answers count
+            yield Problem(
+                f"the zone of {host.host} is not signed with DNSSEC, so its TLSA records count for nothing",
+                _tlsa_at(host, host.records[0]),
+            )
+
+
+@rule("tls/dane-mismatch")
+def dane_mismatch(dane: DaneRecords, shown: MxCertificates) -> Findings:
+    seen = False
+    for host in dane.each:
+        if isinstance(host.records, Unavailable) or not host.secure:
+            continue
+        usable = [record for record in map(_parsed, host.records) if isinstance(record, Tlsa)]
+        if not usable:
+            continue
+        seen = True
+        chain = shown.of(host.host)
+        where = _tlsa_at(host, usable[0].text)
+        if isinstance(chain, Unavailable):
+            yield Undetermined(chain.reason, where)
+        elif not any(fits(record, chain) for record in usable):
+            if len(chain) == 1 and any(record.usage == DANE_TA for record in usable):
+                yield Undetermined(
+                    f"{host.host} showed no more than its own certificate, and a TLSA record is about the one above", where
+                )
+            else:
+                yield Problem(f"the certificate of {host.host} fits none of its {len(usable)} usable TLSA records", where)
+    if not seen:
+        raise NotApplicable("no MX host has TLSA records that are signed and usable")

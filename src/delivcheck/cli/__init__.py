@@ -15,6 +15,7 @@ from .. import __version__
 COMMANDS = {  # name: (module, the line in --help); the order is that of --help
     "domain": ("domain", "Audit a sender domain's DNS."),
     "message": ("message", "Check messages: .eml files, mbox, Maildir, directories, or - for stdin."),
+    "diff": ("diff", "Show what a DNS change that is not published yet would alter."),
     "spf": ("spf", "Show what an SPF record costs, or evaluate it for an address."),
     "explain": ("explain", "Show a rule's page: why, fix, sources, examples."),
     "rules": ("rules", "List the rules."),

@@ -28,6 +28,7 @@ _URL = re.compile(r"(?i)[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?(?P<host>[^/?#:]*)")
     click.option("--selector", "selectors", metavar="NAME", multiple=True, help="A DKIM selector that is in use (repeatable)."),
     click.option("--ip", metavar="ADDRESS", help="The address the mail leaves from."),
     click.option("--ehlo", metavar="NAME", help="The EHLO name given with --ip."),
+    options.TLS,
     click.option("--mail-from", metavar="ADDRESS", help="MAIL FROM, where it is at another domain."),
     click.option("--from-file", metavar="FILE", type=click.Path(), help="Names from a file, one a line; # begins a comment."),
     click.option("--jobs", "-j", type=click.IntRange(1, 1000), default=JOBS, show_default=True, help="Domains side by side."),
@@ -39,7 +40,7 @@ def command(domains: tuple[str, ...], **given: Any) -> int:
         raise click.UsageError("which domain? Name one, or - for names on standard input", click.get_current_context())
     settings: dict[str, Any] = {
         "envelope": options.envelope(given["mail_from"]),
-        "session": options.session(given["ip"], given["ehlo"]),
+        "session": options.session(given["ip"], given["ehlo"], given["tls"]),
     }
     run = options.read(given)
     run.sink.keep_off([given["from_file"]])

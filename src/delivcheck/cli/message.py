@@ -24,12 +24,41 @@ AT_ONCE = 8  # messages side by side: while one waits for DNS the others are jud
     click.option("--rcpt", metavar="ADDRESS", multiple=True, help="A recipient of the envelope (repeatable)."),
     click.option("--ip", metavar="ADDRESS", help="The address the mail leaves from."),
     click.option("--ehlo", metavar="NAME", help="The EHLO name given with --ip."),
+    options.TLS,
     click.option("--selector", "selectors", metavar="NAME", multiple=True, help="A DKIM selector that is in use (repeatable)."),
     click.option("--pre-sign", is_flag=True, help="The message is not signed yet: leave out what is judged on signatures."),
     click.option(
         "--received",
         is_flag=True,
-        help="The message came in: take IP, EHLO name and time from its first Received field with a public address.",
+        help="The message came in: take client, envelope and time from its header, and say what would mend SPF, DKIM, DMARC.",
+    ),
+    click.option(
+        "--trusted-hop",
+        metavar="N",
+        type=click.IntRange(1),
+        help="With --received: the Received field to go by, counted from the top [default: the receiver's border].",
+    ),
+    click.option(
+        "--authserv-id",
+        metavar="NAME",
+        help="With --received: whose Authentication-Results to compare with [default: the receiver's].",
+    ),
+    click.option(
+        "--jurisdiction",
+        "jurisdictions",
+        metavar="CODE",
+        multiple=True,
+        help="A country where recipients live, or EU (repeatable); never guessed.",
+    ),
+    click.option(
+        "--trust-class-header",
+        is_flag=True,
+        help="Take the class from X-Delivcheck-Class where nothing else declares it.",
+    ),
+    click.option(
+        "--unsubscribe-test-url",
+        metavar="URL",
+        help="With --probe: the https address of yours under which nobody is subscribed, to post to as one click does.",
     ),
     *options.CHECKING[:-1],
     click.option("--second-opinion", is_flag=True, hidden=True),  # taken only to say which command has it
@@ -39,14 +68,18 @@ def command(files: tuple[str, ...], **given: Any) -> int:
     context = click.get_current_context()
     if given["received"] and given["pre_sign"]:
         raise click.UsageError("--received and --pre-sign contradict each other: what came in has been sent", context)
+    for option in ("trusted_hop", "authserv_id"):
+        if given[option] is not None and not given["received"]:
+            raise click.UsageError(f"--{option.replace('_', '-')} says nothing without --received", context)
     if given["second_opinion"]:
         raise click.UsageError("--second-opinion is about a domain: delivcheck domain DOMAIN --second-opinion", context)
     envelope = options.envelope(given["mail_from"], given["rcpt"])
-    session = options.session(given["ip"], given["ehlo"])
+    session = options.session(given["ip"], given["ehlo"], given["tls"])
+    options.words("--authserv-id", [given["authserv_id"]] if given["authserv_id"] else [])
     run = options.read(given)
     run.sink.keep_off(files)
 
-    from ..facts.roots import Origin
+    from ..facts.roots import AsReceived, Origin
     from ..model import Stage
     from . import running
 
@@ -56,6 +89,7 @@ def command(files: tuple[str, ...], **given: Any) -> int:
         "selectors": (*options.words("--selector", given["selectors"]), *run.config.selectors),
         "stage": Stage.PRE_SIGN if given["pre_sign"] else Stage.POST_SIGN,
         "origin": Origin.AS_RECEIVED if given["received"] else Origin.AS_SENT,
+        "came_in": AsReceived(given["trusted_hop"], given["authserv_id"]),
     }
     return running.check(_jobs(files, settings), run, AT_ONCE)
 
@@ -78,7 +112,13 @@ def _jobs(files: tuple[str, ...], settings: dict[str, Any]) -> Iterator[Job]:
             None if envelope is None else envelope.mail_from,
             None if session is None else str(session.ip),
         )
-        yield Job(one.name, TargetKind.MESSAGE, _examine(one.name, one.data, settings), given=given)
+        yield Job(
+            one.name,
+            TargetKind.MESSAGE,
+            _examine(one.name, one.data, settings),
+            given=given,
+            path=None if one.name == inputs.STDIN else one.name,
+        )
 
 
 def _examine(name: str, data: bytes, settings: dict[str, Any]) -> Callable[[api.Checker], Awaitable[TargetReport]]:

@@ -6,7 +6,7 @@ Only click is imported here; the rest when a command runs, so that `--help` stay
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,6 +39,12 @@ CONFIG = click.option(
     metavar="FILE",
     type=click.Path(),
     help="Configuration [default: the nearest delivcheck.toml or pyproject.toml].",
+)
+
+TLS_VERSIONS = ("none", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")  # as Postfix and OpenSSL write them
+
+TLS = click.option(
+    "--tls", type=click.Choice(TLS_VERSIONS), help="The TLS version of the session from --ip, as the log has it."
 )
 
 JUDGING = (
@@ -87,16 +93,23 @@ FORMATTING = (
     click.option("--exit-zero", is_flag=True, help="Return 0 whatever the verdict."),
 )
 
+ZONES = click.option(
+    "--zone",
+    "zones",
+    metavar="FILE",
+    type=click.Path(),
+    multiple=True,
+    help="Lay a zone file, octoDNS YAML or a Terraform plan over the DNS (repeatable).",
+)
+ZONE_ONLY = click.option("--zone-only", is_flag=True, help="What the zone files do not have does not exist.")
 OFFLINE = click.option("--offline", is_flag=True, help="Ask no DNS; rules that need it do not apply.")
 
 RESOLVING = (
     click.option(
         "--nameserver", "nameservers", metavar="HOST[:PORT]", multiple=True, help="Ask this name server (repeatable)."
     ),
-    click.option(
-        "--zone", "zones", metavar="FILE", type=click.Path(), multiple=True, help="Lay a zone file over the DNS (repeatable)."
-    ),
-    click.option("--zone-only", is_flag=True, help="What the zone files do not have does not exist."),
+    ZONES,
+    ZONE_ONLY,
     click.option("--snapshot", metavar="FILE", type=click.Path(), help="Answer from a file written by --save-snapshot."),
     click.option("--save-snapshot", metavar="FILE", type=click.Path(), help="Keep every DNS answer of this run in a file."),
     OFFLINE,
@@ -104,7 +117,14 @@ RESOLVING = (
 )
 
 LIVE = (
-    click.option("--probe", is_flag=True, help="Also fetch policies over HTTPS and speak to the mail servers."),
+    click.option("--probe", is_flag=True, help="Also fetch policies and linked pages, and speak to the mail servers."),
+    click.option("--blocklists", is_flag=True, help="Also ask block lists: those of the configuration, or Spamhaus's."),
+    click.option(
+        "--feed",
+        metavar="FILE",
+        type=click.Path(),
+        help="Complaint, bounce and volume figures: CSV, JSON, Google's Postmaster API.",
+    ),
     click.option("--second-opinion", is_flag=True, help="Also ask checkdmarc about the domain."),
 )
 
@@ -132,6 +152,7 @@ class Run:
     options: Options
     config: Config
     sink: Sink
+    at: Callable[[str], Options]
     save_snapshot: Callable[[], None] | None = None
 
 
@@ -139,7 +160,7 @@ def read(given: Mapping[str, Any]) -> Run:
     """Make a run of parsed options. Raises UsageError, ConfigError, PolicyError, ZoneError, SnapshotError, NoNameservers."""
     from .. import api, config, policy
     from ..model import Level, MessageClass, Volume
-    from . import resolving
+    from . import asking, resolving
     from .output import Sink
 
     if given["quiet"] and given["verbose"]:
@@ -168,9 +189,36 @@ def read(given: Mapping[str, Any]) -> Run:
         probe=resolving.probe(dns.client) if given["probe"] and dns.client != "offline" else None,
         second_opinion=given["second_opinion"],
         owned_domains=found.owned_domains,
-        jurisdictions=found.jurisdictions,
+        jurisdictions=jurisdictions(given.get("jurisdictions", ())) or found.jurisdictions,
+        sender=found.sender,
+        trust_class_header=given.get("trust_class_header", False),
+        **asking.asked_for(given, found),
     )
-    return Run(options, found, sink, dns.save)
+    by_overrides: dict[tuple[config.Override, ...], api.Options] = {(): options}
+
+    def at(name: str) -> api.Options:
+        """What holds for one file: its overrides lie under what the command line says, and over the rest of the file."""
+        overrides = found.at(name)
+        if overrides not in by_overrides:
+            between = [layer for one in overrides for layer in (one.layer, *([found.stream(one.stream)] if one.stream else []))]
+            own = config.settled([asked, *stream, *between, found.layer])
+            named = given["stream"] or next((one.stream for one in overrides if one.stream), None)
+            by_overrides[overrides] = replace(
+                options, policy=own.policy, message_class=own.message_class, volume=own.volume, stream=named
+            )
+        return by_overrides[overrides]
+
+    return Run(options, found, sink, at, dns.save)
+
+
+def jurisdictions(given: Iterable[str]) -> tuple[str, ...]:
+    """The codes that --jurisdiction was given. Raises UsageError."""
+    from ..records.jurisdictions import BadJurisdiction, parse
+
+    try:
+        return tuple(dict.fromkeys(parse(text) for text in words("--jurisdiction", given)))
+    except BadJurisdiction as error:
+        raise click.UsageError(f"--jurisdiction: {error}", click.get_current_context()) from None
 
 
 def seconds(value: float | None) -> float | None:
@@ -193,8 +241,8 @@ def moment(text: str | None) -> datetime | None:
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
-def session(ip: str | None, ehlo: str | None) -> Session | None:
-    """The session that --ip and --ehlo describe. Raises UsageError."""
+def session(ip: str | None, ehlo: str | None, tls: str | None = None) -> Session | None:
+    """The session that --ip, --ehlo and --tls describe. Raises UsageError."""
     import ipaddress
 
     from ..facts.roots import Session
@@ -203,9 +251,11 @@ def session(ip: str | None, ehlo: str | None) -> Session | None:
     if ip is None:
         if ehlo is not None:
             raise click.UsageError("--ehlo says nothing without --ip, the address it is said from", click.get_current_context())
+        if tls is not None:
+            raise click.UsageError("--tls says nothing without --ip, the address of the session", click.get_current_context())
         return None
     try:
-        return Session(ipaddress.ip_address(ip), ehlo)
+        return Session(ipaddress.ip_address(ip), ehlo, tls)
     except ValueError:
         raise click.UsageError(f"--ip: {ip!r} is no IP address", click.get_current_context()) from None
 

@@ -170,7 +170,7 @@ class Sink:
         self.policy = policy
         self.paint = paint(given["color"])
         self.single = True
-        self.rules: Mapping[str, Rule] = {}  # the book of this run, house rules included
+        self.rules: dict[str, Rule] = {}  # the book of this run, house rules included
         self.before_writing: Callable[[], None] = lambda: None  # takes the progress line off the terminal
         self._opened: list[BinaryIO] = []
 

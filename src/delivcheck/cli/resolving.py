@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from .faults import say
+
 if TYPE_CHECKING:
     from ..model import Probe
     from ..net.client import Client
@@ -59,7 +61,10 @@ def client(given: Mapping[str, Any], configured: Sequence[str]) -> Resolving:
     if given["zones"]:
         from ..net.zone import ZoneOverlay
 
-        asked = ZoneOverlay(given["zones"], asked)
+        overlay = asked = ZoneOverlay(given["zones"], asked)
+        for zone in overlay.zones:
+            for what in zone.unread:  # no report has a place for it, and it must not be passed over in silence
+                say(f"{zone.file}: not laid over the DNS: {what}")
     if not given["save_snapshot"]:
         return Resolving(asked)
     path = Path(given["save_snapshot"])
@@ -94,6 +99,7 @@ def _bottom(given: Mapping[str, Any], configured: Sequence[str]) -> Client:
 
 def probe(client: Client) -> Probe:
     """What speaks HTTP and SMTP for --probe; it resolves names as everything else does."""
+    from ..net.once import Once
     from ..net.probe import Live
 
-    return Live(client)
+    return Once(Live(client))

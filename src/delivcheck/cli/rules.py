@@ -31,11 +31,21 @@ SCHEMA = "delivcheck-rules/1"
 )
 @click.option("--policy", metavar="NAME|FILE", help="The policy that sets the levels [default: bulk].")
 @click.option("--format", "-f", "format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--site", metavar="DIR", type=click.Path(), help="Write the whole book as a site into this directory instead.")
 @options.COLOR
 def command(
-    *, families: tuple[str, ...], wanted: tuple[str, ...], target: str | None, policy: str | None, format: str, color: str
+    *,
+    families: tuple[str, ...],
+    wanted: tuple[str, ...],
+    target: str | None,
+    policy: str | None,
+    format: str,
+    site: str | None,
+    color: str,
 ) -> int:
-    """List the rules with the level that a policy gives them."""
+    """List the rules with the level that a policy gives them, or write them as a site."""
+    if site is not None:
+        return _write_site(site)
     import difflib
 
     from .. import catalog, config
@@ -72,6 +82,32 @@ def command(
     style = output.paint(color)
     output.write(page.listing(rows, style, wrap=sys.stdout.isatty()), style.colour)
     output.write(f"{len(rows)} of {len(pages)} rules under the policy {chosen.name}\n")
+    return 0
+
+
+def _write_site(folder: str) -> int:
+    """Write the site and say where it begins. Raises UsageError where it cannot be written."""
+    from pathlib import Path
+
+    from .. import __version__, catalog, mailboxes
+    from ..report.site import site
+    from . import explain, output
+
+    book = catalog.pages()
+    root, count = Path(folder), 0
+    try:
+        for path, text in site(
+            book, {name: explain.levels(rule) for name, rule in book.items()}, mailboxes.tables(), __version__
+        ):
+            target = root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+            count += 1
+    except OSError as error:
+        raise click.UsageError(
+            f"--site: {error.filename or folder}: {error.strerror or error}", click.get_current_context()
+        ) from None
+    output.write(f"{count} files; begin at {root / 'index.html'}\n")
     return 0
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import api
 from ..model import TargetKind, TargetReport
+from ..policy import PolicyError
 from ..report.text import Given
 from ..report.words import exit_code
 from .faults import say
@@ -34,6 +35,7 @@ class Job:
     examine: Callable[[api.Checker], Awaitable[TargetReport]] | None = None
     error: str | None = None
     given: Given | None = None
+    path: str | None = None  # the file, where the configuration may have something of its own for it
 
 
 def check(jobs: Iterable[Job], run: Run, at_once: int) -> int:
@@ -43,8 +45,8 @@ def check(jobs: Iterable[Job], run: Run, at_once: int) -> int:
     sink = run.sink
     first = list(itertools.islice(waiting, 2)) if sink.wants_the_number else []
     sink.single = len(first) < 2
-    checker = api.Checker(run.options)
-    sink.rules = checker.book.rules
+    checkers = _Checkers(run)
+    sink.rules.update(checkers.of(None).book.rules)
     done: list[tuple[int, TargetReport]] = []
     with contextlib.ExitStack() as stack:
         stack.callback(sink.close)
@@ -68,7 +70,7 @@ def check(jobs: Iterable[Job], run: Run, at_once: int) -> int:
             in_order.take(number, job, target)
             done.append((number, target if sink.keeps_every_result else slim(target)))
 
-        pool = _Pool(checker, known, progress)
+        pool = _Pool(checkers, known, progress)
         _unwrapped(pool.run(itertools.chain(first, waiting), at_once))
         report = api.report([target for _, target in sorted(done, key=lambda one: one[0])], run.options, started)
         code = exit_code(report.targets, bug=pool.bug, exit_zero=sink.exit_zero)
@@ -91,12 +93,28 @@ def _unwrapped(work: Coroutine[Any, Any, None]) -> None:
         raise error from None
 
 
+class _Checkers:
+    """The checker for each file: one for the run, and one for each set of overrides that files have in the configuration."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._made = {id(run.options): api.Checker(run.options)}
+
+    def of(self, path: str | None) -> api.Checker:
+        """The checker for one file, or for what is no file. Raises PolicyError."""
+        chosen = self._run.options if path is None else self._run.at(path)
+        if id(chosen) not in self._made:
+            made = self._made[id(chosen)] = api.Checker(chosen, earlier=self.of(None).earlier)
+            self._run.sink.rules.update(made.book.rules)
+        return self._made[id(chosen)]
+
+
 class _Pool:
     """A few workers over one feed of jobs: the next input is read when somebody is free for it."""
 
-    def __init__(self, checker: api.Checker, known: Callable[[int, Job, TargetReport], None], progress: Progress) -> None:
+    def __init__(self, checkers: _Checkers, known: Callable[[int, Job, TargetReport], None], progress: Progress) -> None:
         self.bug = False  # whether examining a target failed through a fault of our own
-        self._checker, self._known, self._progress = checker, known, progress
+        self._checkers, self._known, self._progress = checkers, known, progress
 
     async def run(self, jobs: Iterator[Job], at_once: int) -> None:
         """Examine all of them."""
@@ -119,9 +137,11 @@ class _Pool:
         if job.examine is None:
             return api.unreadable(job.name, job.kind, job.error or "unreadable")
         try:
-            return await job.examine(self._checker)
+            return await job.examine(self._checkers.of(job.path))
         except api.InputError as error:
             return api.unreadable(job.name, job.kind, str(error))
+        except PolicyError:  # of an override, known when its first file comes
+            raise
         except Exception as error:
             self.bug = True
             log.exception("examining %s failed", job.name)

@@ -1,7 +1,7 @@
 """What is inside an archive, as far as its table of contents tells: names, whether they are encrypted, archives within.
 
-Nothing is unpacked but archives inside archives, and of those no more than the limits below. Takes octets, does no I/O,
-never raises.
+Nothing is unpacked but archives inside archives, and of those no more than the limits below; of rar and 7z only the names are
+read. Takes octets, does no I/O, never raises.
 """
 
 import bz2
@@ -16,6 +16,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from msgspec import Struct
+
+from .archive_names import BadArchive, names_in
 
 MAX_LEVELS = 2  # archives within archives that are looked into; the catalogue's number (MIME015), ClamAV's default is 17
 MAX_MEMBERS = 20_000  # of one attachment, all levels together; twice ClamAV's MaxFiles
@@ -72,6 +74,10 @@ class Trouble(StrEnum):
     NESTED = f"is nested more than {MAX_LEVELS} archives deep"
     HIDDEN = "has an encrypted table of contents"
     LIMIT = f"holds more than {MAX_MEMBERS} files or {MAX_UNPACKED} octets, the rest was not looked at"
+    UNREAD = "has a table of contents that cannot be read here"  # damaged, or in a form of rar or 7z that is not known here
+
+
+NOT_LOOKED_AT = frozenset({Trouble.LIMIT, Trouble.UNREAD})  # says nothing about the archive: what is in it is not known
 
 
 class Member(NamedTuple):
@@ -87,15 +93,11 @@ class Member(NamedTuple):
 
 
 class Contents(Struct, frozen=True):
-    """What an archive holds. `troubles` pairs the archive concerned, with those around it, and why.
-
-    `listed` is false for formats whose table of contents is not read here (rar, 7z).
-    """
+    """What an archive holds. `troubles` pairs the archive concerned, with those around it, and why."""
 
     kind: str
     members: tuple[Member, ...] = ()
     troubles: tuple[tuple[tuple[str, ...], Trouble], ...] = ()
-    listed: bool = True
 
 
 def extension(name: str) -> str:
@@ -135,7 +137,7 @@ def look_into(name: str, data: bytes, room: Room | None = None) -> Contents | No
     had = reader.room
     reader.read((name,), kind, data, 1)
     room.left -= had - max(reader.room, 0)
-    return Contents(kind, tuple(reader.members), tuple(reader.troubles), listed=kind not in {"rar", "7z"})
+    return Contents(kind, tuple(reader.members), tuple(reader.troubles))
 
 
 class _Reader:
@@ -154,12 +156,25 @@ class _Reader:
             elif kind == "tar":
                 self._tar(path, data, level)
             elif kind in {"rar", "7z"}:
-                if (_hidden_in_rar if kind == "rar" else _hidden_in_7z)(data):
-                    self.troubles.append((path, Trouble.HIDDEN))
+                self._by_headers(path, kind, data)
             else:
                 self._compressed(path, kind, data, level)
         except _FAULTS:
             self.troubles.append((path, Trouble.DAMAGED))
+
+    def _by_headers(self, path: tuple[str, ...], kind: str, data: bytes) -> None:
+        """The names of a rar or 7z archive; archives in it stay closed, since nothing unpacks them here."""
+        if (_hidden_in_rar if kind == "rar" else _hidden_in_7z)(data):
+            self.troubles.append((path, Trouble.HIDDEN))
+            return
+        try:
+            named = names_in(kind, data)
+        except BadArchive:
+            self.troubles.append((path, Trouble.UNREAD))
+            return
+        for one in named:
+            if not self._note(Member((one.name[:MAX_NAME], *path), one.encrypted)):
+                return
 
     def _note(self, member: Member) -> bool:
         if len(self.members) >= MAX_MEMBERS:

@@ -176,9 +176,13 @@ def message_id(message: Message) -> MessageId:
 
 
 def is_private(name: str) -> bool:
-    """Whether a name has no dot or lies under a top-level domain that public DNS does not have; literals are not names."""
+    """Whether a name has no dot, is an address, or lies under a top-level domain that public DNS does not have.
+
+    Literals in brackets are not names.
+    """
     plain = name.rstrip(".").lower()
-    return not plain.startswith("[") and ("." not in plain or reserved_top(plain) is not None)
+    top = plain.rpartition(".")[2]
+    return not plain.startswith("[") and (top == plain or top.isdigit() or reserved_top(plain) is not None)
 
 
 # --- all fields --------------------------------------------------------------------------------------------------

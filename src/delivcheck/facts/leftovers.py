@@ -16,18 +16,23 @@ MAX_TEXT = 1_000_000  # characters of one text that are searched; ten times what
 
 
 class Found(NamedTuple):
-    """What was found from `start` up to `end`; `text` are those characters, `what` says what they are."""
+    """What was found from `start` up to `end`; `text` are those characters, `what` says what they are.
+
+    `level` is set where the characters may mean something else in a text ("warning").
+    """
 
     start: int
     end: int
     text: str
     what: str
+    level: str | None = None
 
 
 class _Pattern(NamedTuple):
     what: str
     marker: str
     pattern: re.Pattern[str]
+    level: str | None = None
 
 
 class _Patterns(NamedTuple):
@@ -65,7 +70,9 @@ def _patterns() -> _Patterns:
     book = data("leftovers")
 
     def compiled(entries: list[dict[str, Any]]) -> tuple[_Pattern, ...]:
-        return tuple(_Pattern(_named(one["name"]), one["marker"], re.compile(one["pattern"])) for one in entries)
+        return tuple(
+            _Pattern(_named(one["name"]), one["marker"], re.compile(one["pattern"]), one.get("level")) for one in entries
+        )
 
     nothing = _alternatives(book["nothing"]["words"])
     greeting = _alternatives(book["greetings"]["words"])
@@ -119,9 +126,9 @@ def code_in_url(url: str) -> Iterator[Found]:
 def _code(text: str, patterns: tuple[_Pattern, ...]) -> Iterator[Found]:
     """All matches in order of place; where two kinds meet, the first of the book counts."""
     found: list[Found] = []
-    for what, marker, pattern in patterns:
+    for what, marker, pattern, level in patterns:
         if marker in text:
-            found += [Found(*match.span(), match[0], what) for match in pattern.finditer(text)]
+            found += [Found(*match.span(), match[0], what, level) for match in pattern.finditer(text)]
     found.sort(key=lambda one: one.start)
     end = 0
     for one in found:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..engine import fact
 from ..mime.addresses import AddressList, Mailbox, parse_addresses
 from ..mime.fields import Field
-from ..mime.html import HtmlDocument, HtmlError, parse_html
+from ..mime.html import HtmlDocument, HtmlError, Room, parse_html
 from ..mime.lexer import HeaderError
 from ..mime.links import MAX_LINKS, Link, links_in_html, links_in_text
 from ..mime.message import Message, parse
@@ -123,12 +123,13 @@ def text_parts(message: Message) -> TextParts:
 @fact
 def html_parts(message: Message) -> HtmlParts:
     """The HTML a reader is shown, each part parsed once."""
-    return HtmlParts(tuple(HtmlPart(part, _document(part)) for part in message.html_parts))
+    room = Room()
+    return HtmlParts(tuple(HtmlPart(part, _document(part, room)) for part in message.html_parts))
 
 
-def _document(part: Part) -> HtmlDocument | Unavailable:
+def _document(part: Part, room: Room) -> HtmlDocument | Unavailable:
     try:
-        return parse_html(part.text)
+        return parse_html(part.text, room)
     except HtmlError as error:
         return Unavailable(f"the HTML was not read: {error}", part.at)
 

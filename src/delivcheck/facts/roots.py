@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ..model import Dns, IPAddress, MessageClass, Probe, Volume
+from ..model import Dns, IPAddress, MessageClass, Probe, Volume, Where
+from ..records.feed import Feed
 
 
 class Origin(StrEnum):
@@ -35,11 +36,14 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The SMTP session that will carry the message: the address it leaves from, the EHLO name, whether TLS is used."""
+    """The SMTP session that carries the message: the address it leaves from, the EHLO name, and TLS.
+
+    `tls` is the protocol version as OpenSSL and Postfix write it ("TLSv1.3"), "none" without TLS, None when nobody says.
+    """
 
     ip: IPAddress
     ehlo: str | None = None
-    tls: bool | None = None
+    tls: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +76,66 @@ class Declared:
     stream: str | None = None
     jurisdictions: tuple[str, ...] = ()
     owned_domains: tuple[str, ...] = ()
+    trusts_class_header: bool = False  # X-Delivcheck-Class may declare the class of the message it stands on
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What the sender says about itself, the `[sender]` table of the configuration; None and () mean that it does not say.
+
+    `sexually_oriented` and `unsolicited` are about its mail; `mailbox_domains` are the domains, as lower-case A-labels, under
+    which people have mailboxes.
+    """
+
+    postal_address: str | None = None
+    legal_name: str | None = None
+    brand_names: tuple[str, ...] = ()
+    sexually_oriented: bool = False
+    unsolicited: bool = False
+    mailbox_domains: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that readers may know the sender by."""
+        return (*((self.legal_name,) if self.legal_name else ()), *self.brand_names)
+
+
+class TemplateRole(StrEnum):
+    """What a template's text becomes."""
+
+    HTML = "html"
+    PLAIN = "plain"
+    SUBJECT = "subject"
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateText:
+    """The source of one part of a template, line ends as in its file. `file` is None for the file that the target is named by."""
+
+    text: str
+    role: TemplateRole
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSource:
+    """A template before anything is rendered: its texts, the engine if it was named, the variables declared always to be there."""
+
+    texts: tuple[TemplateText, ...]
+    engine: str | None = None
+    required: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AsReceived:
-    """`--received`: the message came in, so the trusted hop's Received field tells IP, EHLO name and time."""
+    """`--received`: the message came in, so the trusted hop's Received field tells IP, EHLO name and time.
+
+    `trusted_hop` is the number of that field, from the top and from 1 (`--trusted-hop`); `authserv_id` the name under which the
+    receiver writes Authentication-Results (`--authserv-id`). Both are found out where they are None.
+    """
+
+    trusted_hop: int | None = None
+    authserv_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +143,46 @@ class SecondOpinionWanted:
     """`--second-opinion`: ask checkdmarc about the same domain, over the same answers. Seconds it may take."""
 
     timeout: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class BlockLists:
+    """The block lists that may be asked (`--blocklists`), by their zones: lower-case names; they can hold the user's key."""
+
+    zones: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What the configuration says of who sends a stream: its class, From addresses (lower case), addresses and d= domains."""
+
+    name: str
+    message_class: MessageClass | None = None
+    authors: tuple[str, ...] = ()
+    ips: tuple[IPAddress, ...] = ()
+    dkim_domains: tuple[str, ...] = ()
+    at: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """The streams of which the configuration says who sends them."""
+
+    each: tuple[Stream, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The first message before this one, in the same run, that had its Message-ID over another body; None for none."""
+
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnsubscribeTest:
+    """The https address that the user set up for trying one-click unsubscribing: nobody is subscribed under its token."""
+
+    url: str
 
 
 WHY_ABSENT: dict[type, str] = {
@@ -95,7 +194,14 @@ WHY_ABSENT: dict[type, str] = {
     Dns: "DNS was not asked (--offline)",
     Now: "no time was given",
     Declared: "nothing was declared",
+    Sender: "the sender says nothing about itself ([sender] of the configuration)",
+    TemplateSource: "there is no template",
     AsReceived: "the message did not come in (--received)",
     SecondOpinionWanted: "not asked for (--second-opinion)",
     Probe: "live probes were not asked for (--probe)",
+    BlockLists: "block lists were not asked (--blocklists)",
+    Feed: "no complaint or volume figures were given (--feed)",
+    Streams: "no stream of the configuration says who sends it (from, ip, dkim-domain)",
+    Earlier: "no message of this run is remembered",
+    UnsubscribeTest: "no test address for unsubscribing was given (unsubscribe-test-url)",
 }

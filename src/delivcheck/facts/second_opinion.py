@@ -9,7 +9,7 @@ from .roots import AuditedDomain, SecondOpinionWanted
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """One subject (spf, dmarc, mx, soa, tls-rpt): valid or not, why not, and what it warns of."""
+    """One subject (spf, dmarc, mx, soa, tls-rpt, bimi): valid or not, why not, and what it warns of."""
 
     subject: str
     valid: bool

@@ -3,18 +3,30 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from ..model import NotApplicable, TargetKind, Unavailable
+from ..records.feed import Feed
+from .bimi import BimiRecords
+from .blocklists import AskedLists
+from .comparison import AuthComparison, CameIn
 from .dkim import DomainSelectors, PublishedKey
 from .dmarc_discovery import DmarcDiscovery
+from .mends import Mends
+from .recipients import RecipientProviders
+from .second_opinion import SecondOpinion
 from .spf import SpfTree
 from .verdicts import DkimVerdict, DkimVerdicts, DmarcVerdict, SpfVerdict
 
 VERDICTS: tuple[type, ...] = (SpfVerdict, DkimVerdicts, DmarcVerdict)
-PUBLISHED: tuple[type, ...] = (SpfTree, DomainSelectors, DmarcDiscovery)
+ASKED: tuple[type, ...] = (AskedLists,)  # applies only when block lists were asked for
+CAME_IN: tuple[type, ...] = (CameIn, AuthComparison, Mends)  # apply to a message that came in, and to no other
+PUBLISHED: tuple[type, ...] = (SpfTree, DomainSelectors, DmarcDiscovery, BimiRecords)
 
+# What a report needs beside the facts that rules read. The recipients' providers say whose outlook it is.
 SHOWN: Mapping[TargetKind, tuple[type, ...]] = {
-    TargetKind.MESSAGE: VERDICTS,
-    TargetKind.DOMAIN: (*VERDICTS, *PUBLISHED),
+    TargetKind.MESSAGE: (*VERDICTS, *CAME_IN, *ASKED, RecipientProviders),
+    TargetKind.DOMAIN: (*VERDICTS, *PUBLISHED, *ASKED, SecondOpinion),
 }
 
 
@@ -117,8 +129,39 @@ def _dmarc_published(found: DmarcDiscovery) -> dict[str, Any]:
     }
 
 
+def _bimi_published(found: BimiRecords) -> dict[str, Any]:
+    """The one record that counts; without one, or with several, `record` is None."""
+    one = found.texts[0] if len(found.texts) == 1 else None
+    return {
+        "result": None,
+        "domain": found.author,
+        "selector": found.selector,
+        "record": one,
+        "record_at": None if one is None else found.domain,
+    }
+
+
+def _asked_lists(lists: AskedLists) -> list[dict[str, Any]]:
+    """Each list as it may be shown, and why it could not be asked."""
+    return [
+        {"zone": one.list.name, "title": one.list.title, "unknown": None if one.unavailable is None else one.unavailable.reason}
+        for one in lists.each
+    ]
+
+
+def _feed(feed: Feed) -> dict[str, Any]:
+    days = [row.day for row in feed.rows]
+    return {"file": feed.name, "rows": len(days), "first": min(days).isoformat(), "last": max(days).isoformat()}
+
+
 _SHAPES: Mapping[str, tuple[tuple[type, Any], ...]] = {
+    "received": ((CameIn, msgspec.to_builtins),),
     "spf": ((SpfVerdict, _spf), (SpfTree, _spf_published)),
     "dkim": ((DkimVerdicts, lambda dkim: [_dkim(one) for one in dkim.each]), (DomainSelectors, _dkim_published)),
     "dmarc": ((DmarcVerdict, _dmarc), (DmarcDiscovery, _dmarc_published)),
+    "bimi": ((BimiRecords, _bimi_published),),
+    "blocklists": ((AskedLists, _asked_lists),),
+    "feed": ((Feed, _feed),),
+    "authentication_results": ((AuthComparison, msgspec.to_builtins),),
+    "mends": ((Mends, msgspec.to_builtins),),
 }

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
@@ -48,12 +48,19 @@ class UnsubscribeLinks:
     """All links for leaving, in the order of the message.
 
     `unknown` says why one may have been missed: a part that was not read, or a language whose words are not known. `shown` is
-    the part a reader sees: the first HTML part, without any the first text.
+    the part a reader sees: the first HTML part, without any the first text; `instead` are the plain texts that a reader of
+    `shown` does not see.
     """
 
     each: tuple[LeavingLink, ...]
     shown: Part
     unknown: str | None = None
+    instead: frozenset[Part] = frozenset()
+
+    @property
+    def beside(self) -> tuple[LeavingLink, ...]:
+        """Those in the part that is shown and what is shown with it, such as a footer that a list server puts below."""
+        return tuple(one for one in self.each if one.link.part not in self.instead)
 
     @property
     def seen(self) -> tuple[LeavingLink, ...]:
@@ -80,6 +87,11 @@ def _known_scripts() -> frozenset[str]:
 def says_leave(text: str) -> bool:
     """Whether a text has one of the words for leaving a list, in any language."""
     return _leaves(text[:MAX_TEXT])
+
+
+def leaving_words(text: str) -> Iterator[re.Match[str]]:
+    """Every such word in a text that is folded already; only the first MAX_TEXT characters are looked at."""
+    return _any_word().finditer(text[:MAX_TEXT])
 
 
 @lru_cache(maxsize=1024)
@@ -121,9 +133,10 @@ def unsubscribe_links(
         ]
     part = (html.each or texts.each)[0].part
     document = next((one for each, one in html.readable if each.part is part), None)
+    instead = frozenset(other for other in message.alternatives_of(part) if html.each and other.content_type == "text/plain")
     unread = next((each.reason for each in links.unavailable), None)
     return UnsubscribeLinks(
-        tuple(LeavingLink(link, _fault(link)) for link in found), part, unread or _unknown_language(message, part, document)
+        tuple(LeavingLink(link, _fault(link)) for link in found), part, unread or _unknown_language(message, part, document), instead
     )
 
 

@@ -42,6 +42,7 @@ class Mailbox(Struct, frozen=True):
 
     `phrase` is what stands before the angle brackets, as written; `display_name` the same without quotes and with encoded-words
     decoded, None where there is none. `local` is without quotes. `domain` is as written, a literal with its brackets.
+    `comments` are those before, in and after it, up to the comma; `comment_spans` are their places.
     """
 
     local: str
@@ -53,6 +54,7 @@ class Mailbox(Struct, frozen=True):
     phrase: str | None = None
     phrase_span: tuple[int, int] | None = None
     comments: tuple[str, ...] = ()
+    comment_spans: tuple[tuple[int, int], ...] = ()
     obsolete: tuple[Flag, ...] = ()
 
     @property
@@ -151,6 +153,7 @@ class _Parser:
         """RFC 5322 section 3.4, with the empty elements of section 4.4."""
         lexer = self.lexer
         items: list[Mailbox | Group] = []
+        comments = 0  # of those before the address that follows
         lexer.cfws()
         while not lexer.done:
             if lexer.next == ",":
@@ -158,8 +161,9 @@ class _Parser:
                 lexer.pos += 1
                 lexer.cfws()
                 continue
-            items.append(self.address())
+            items.append(self.address(comments))
             lexer.cfws()
+            comments = len(lexer.comments)
             if not lexer.done:
                 lexer.expect(",", "a comma should stand between two addresses")
                 comma = lexer.pos - 1
@@ -174,10 +178,10 @@ class _Parser:
         """Note an obsolete form."""
         self.flags.append(Flag(form, (start, end)))
 
-    def address(self, *, in_group: bool = False) -> Mailbox | Group:
-        """A mailbox, or a group where one may stand."""
+    def address(self, comments: int, *, in_group: bool = False) -> Mailbox | Group:
+        """A mailbox, or a group where one may stand; the comments from the given number on are its own."""
         lexer = self.lexer
-        flags, comments, start = len(self.flags), len(lexer.comments), lexer.pos
+        flags, start = len(self.flags), lexer.pos
         words = self.words()
         character = lexer.next
         if character == "<":
@@ -207,6 +211,7 @@ class _Parser:
             phrase=written,
             phrase_span=phrase_span,
             comments=tuple(lexer.comments[comments:]),
+            comment_spans=tuple(lexer.spans[comments:]),
             obsolete=tuple(self.flags[flags:]),
         )
 
@@ -216,6 +221,7 @@ class _Parser:
         name = self.phrase(words)
         opened = lexer.pos
         lexer.pos += 1
+        comments = len(lexer.comments)
         lexer.cfws()
         boxes = []
         while lexer.next != ";":
@@ -226,9 +232,10 @@ class _Parser:
                 lexer.pos += 1
                 lexer.cfws()
                 continue
-            box = self.address(in_group=True)
+            box = self.address(comments, in_group=True)
             assert isinstance(box, Mailbox)
             boxes.append(box)
+            comments = len(lexer.comments)
             if not lexer.done and lexer.next != ";":
                 lexer.expect(",", "a comma should stand between two addresses")
                 lexer.cfws()

@@ -4,11 +4,15 @@ import re
 
 from msgspec import Struct
 
-from .lexer import Lexer
+from .lexer import HeaderError, Lexer
+
+MAX_UNREAD = 20  # results that a lenient reader passes over; receivers write some ten results in all
 
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _VALUE = re.compile(r'[^\s;()"]+')
 _NUMBER = re.compile(r"[0-9]+")
+_NONE = re.compile(r"none\b(?!\s*[=/])", re.IGNORECASE)  # RFC 8601 section 2.2: no-result
+_REST = re.compile(r"[^;]*")
 
 
 class Property(Struct, frozen=True):
@@ -42,19 +46,22 @@ class AuthenticationResults(Struct, frozen=True):
     authserv_id: str
     results: tuple[MethodResult, ...]
     version: int | None = None
+    unread: tuple[HeaderError, ...] = ()  # results that do not follow the grammar, where the reader was told to pass them over
 
     def of(self, method: str) -> tuple[MethodResult, ...]:
         """The results of one method."""
         return tuple(each for each in self.results if each.method == method)
 
 
-def parse_authentication_results(value: str) -> AuthenticationResults:
+def parse_authentication_results(value: str, *, lenient: bool = False) -> AuthenticationResults:
     """Read the field by RFC 8601 section 2.2. Raises HeaderError.
 
     Two liberties, both seen from large receivers: the authserv-id may be missing, and a property's value may be any text
-    without white space or semicolon (header.b=ab/+, smtp.mailfrom=<>).
+    without white space or semicolon (header.b=ab/+, smtp.mailfrom=<>). A `lenient` reader passes over a result that cannot be
+    read, up to the next semicolon, and keeps the error in `unread`; then only a field without any beginning raises.
     """
     lexer = Lexer(value)
+    unread: list[HeaderError] | None = [] if lenient else None
     lexer.cfws()
     start = lexer.pos
     authserv_id, version = _value(lexer), None
@@ -62,7 +69,7 @@ def parse_authentication_results(value: str) -> AuthenticationResults:
     if "=" in authserv_id or lexer.next == "=":
         lexer.pos = start
         authserv_id = ""
-        results = [_result(lexer)]
+        results = _some(lexer, unread)
     else:
         if not authserv_id:
             lexer.fail("there is no authserv-id")
@@ -71,15 +78,28 @@ def parse_authentication_results(value: str) -> AuthenticationResults:
         results = []
     lexer.cfws()
     while not lexer.done:
-        lexer.expect(";", "a semicolon should stand before each result")
+        if unread is None or lexer.next == ";":
+            lexer.expect(";", "a semicolon should stand before each result")
         lexer.cfws()
         if lexer.done:
             break
-        none = lexer.take(re.compile(r"none\b(?!\s*[=/])", re.IGNORECASE))  # RFC 8601 section 2.2: no-result
-        if none is None:
-            results.append(_result(lexer))
-        lexer.cfws()
-    return AuthenticationResults(authserv_id, tuple(results), version)
+        if lexer.take(_NONE) is None:
+            results += _some(lexer, unread)
+        if unread is None:
+            lexer.cfws()
+    return AuthenticationResults(authserv_id, tuple(results), version, tuple(unread or ()))
+
+
+def _some(lexer: Lexer, unread: list[HeaderError] | None) -> list[MethodResult]:
+    """The next result. A lenient reader, which has a list for errors, goes on behind the next semicolon."""
+    try:
+        return [_result(lexer)]
+    except HeaderError as error:
+        if unread is None or len(unread) >= MAX_UNREAD:
+            raise
+        unread.append(error.with_traceback(None))
+        lexer.take(_REST)
+        return []
 
 
 def _value(lexer: Lexer) -> str:

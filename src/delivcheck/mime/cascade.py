@@ -6,6 +6,7 @@ full, text is never said to have the colour of its background.
 """
 
 import re
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
@@ -15,10 +16,27 @@ from msgspec import Struct
 from tinycss2.color3 import parse_color
 
 from ..memo import remembered
-from .css import MAX_SHEET, Compound, Declaration, Rule, Selector, attribute_matches, parse_sheet, parse_style
+from .css import (
+    MAX_RULES,
+    MAX_SHEET,
+    MAX_STYLE,
+    Compound,
+    Declaration,
+    Rule,
+    Selector,
+    attribute_matches,
+    parse_sheet,
+    parse_style,
+)
 
-MAX_WORK = 2_000_000  # comparisons of an element with a selector; 40 times what a 100 KB newsletter with a 16 KB sheet takes
+MAX_WORK = 1_000_000  # steps, see Work; 5 times what a 100 KB newsletter with a 16 KB sheet takes
 MAX_INLINE = 1_048_576  # characters of all style attributes that are read
+MAX_CLASSES = 8_192  # characters of one class attribute that are read
+MAX_VARIANTS = 20  # values that media queries set one property to; with more of them, one is taken to show what it hides
+READING = 2  # steps that a character of a style takes, which tinycss2 reads in a microsecond or two
+CHEAP = 8  # looks at a list that take as long as one step
+BITS = 256  # of the filter of what stands around an element; a deep newsletter has 50 names above one
+COMPARED = 500  # characters of an attribute's value that are searched in the time of one step
 
 TINY = 1.0  # px; SpamAssassin's HTML_FONT_TINY and rspamd's ZERO_FONT count sizes to 1 as hidden
 FAINT = 0.01  # opacity at which nothing is left to see
@@ -94,19 +112,41 @@ class Styled(Protocol):
         ...
 
 
+class Work:
+    """Steps that may still be taken: each is a comparison of an element with a selector, or one declaration put in its place.
+
+    The documents of a message share it: a mail can hold thousands of small ones that take a second each.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        """Begin with all of it."""
+        self.left = MAX_WORK
+
+
+class Resolved(NamedTuple):
+    """The style of each element; whether everything was understood; and whether a limit cut the work off."""
+
+    styles: tuple[Style, ...]
+    complete: bool
+    cut: bool
+
+
 NOT_RENDERED = frozenset({
     "head", "title", "style", "script", "template", "meta", "link", "base", "noframes", "datalist", "param", "source", "track",
     "area", "audio", "video", "object", "iframe", "canvas", "svg", "math", "select", "xml",
 })  # fmt: skip
 
 
-def resolve(elements: Sequence[Styled], sheets: Iterable[str]) -> tuple[tuple[Style, ...], bool]:
-    """The style of each element, and whether everything was understood. Elements come parents first, numbered from 0.
+def resolve(elements: Sequence[Styled], sheets: Iterable[str], work: Work | None = None) -> Resolved:
+    """The style of each element. Elements come parents first, numbered from 0.
 
-    Takes time in proportion to the elements and rules, and never more than MAX_WORK comparisons.
+    Takes time in proportion to the elements and rules, and never more steps than `work` has left.
     """
-    rules, complete = _rules(sheets)
-    matcher = _Matcher(rules)
+    work = work or Work()
+    rules, complete, cut = _rules(sheets, work)
+    matcher = _Matcher(rules, work)
     styles: list[Style] = []
     known: dict[object, Style] = {}  # rows and cells of a table repeat one another
     inline = 0
@@ -114,11 +154,13 @@ def resolve(elements: Sequence[Styled], sheets: Iterable[str]) -> tuple[tuple[St
         around = element.parent
         parent = _INITIAL if around is None else styles[around.index]
         attributes = dict(element.attributes)
-        matched = matcher.matching(element, attributes) if rules and matcher.work < MAX_WORK else ()
+        matched = matcher.matching(element, attributes) if rules and work.left > 0 else ()
         text = attributes.get("style", "")
         inline += len(text)
-        if inline > MAX_INLINE:
+        if inline > MAX_INLINE or work.left <= 0:
+            cut = cut or bool(text)
             text = ""
+        cut = cut or len(text) > MAX_STYLE
         hints = _hints(element.tag, attributes) if attributes else ()
         rendered = element.tag not in NOT_RENDERED
         if not matched and not text and not hints and rendered:
@@ -127,12 +169,14 @@ def resolve(elements: Sequence[Styled], sheets: Iterable[str]) -> tuple[tuple[St
         key = (id(parent), rendered, text, hints, matched)
         style = known.get(key)
         if style is None:
+            work.left -= len(text) * READING + sum(len(rules[number].declarations) for number in matched)
             style = known[key] = _style(parent, element.tag, hints, [(number, rules[number]) for number in matched], text)
         styles.append(style)
-    complete = complete and matcher.work < MAX_WORK and inline <= MAX_INLINE
+    cut = cut or matcher.cut or (bool(rules) and work.left <= 0)
+    complete = complete and not cut
     if not complete:
         styles = [_without_colour(style) for style in styles]
-    return tuple(styles), complete
+    return Resolved(tuple(styles), complete, cut)
 
 
 def _style(parent: Style, tag: str, hints: Sequence[tuple[str, str]], matched: Sequence[tuple[int, Rule]], text: str) -> Style:
@@ -157,18 +201,18 @@ def _style(parent: Style, tag: str, hints: Sequence[tuple[str, str]], matched: S
 _INITIAL = Style()
 
 
-def _rules(sheets: Iterable[str]) -> tuple[list[Rule], bool]:
+def _rules(sheets: Iterable[str], work: Work) -> tuple[list[Rule], bool, bool]:
     rules: list[Rule] = []
-    complete, left = True, MAX_SHEET
+    complete, cut, left = True, False, MAX_SHEET
     for text in sheets:
-        if len(text) > left:
-            complete = False
-            break
         left -= len(text)
+        if left < 0 or work.left <= 0 or len(rules) > MAX_RULES:
+            return rules, False, True
+        work.left -= len(text) * READING
         sheet = parse_sheet(text)
         rules += sheet.rules
-        complete = complete and sheet.complete
-    return rules, complete
+        complete, cut = complete and sheet.complete, cut or sheet.cut
+    return rules, complete, cut
 
 
 def _without_colour(style: Style) -> Style:
@@ -180,33 +224,82 @@ def _without_colour(style: Style) -> Style:
 # --- matching ----------------------------------------------------------------------------------------------------
 
 
+_Entry = tuple[int, Selector, int]  # a rule's number, its selector, the bits that must be above an element for it to fit
+
+
+@lru_cache(maxsize=4096)
+def _bit(name: str) -> int:
+    """One of BITS bits for a tag, `.class` or `#id`, as in a Bloom filter: most rules are ruled out without a comparison."""
+    return int(1 << zlib.crc32(name.encode("utf-8", "replace")) % BITS)
+
+
+def _needed(selector: Selector) -> int:
+    """The bits of everything that the elements around one must be."""
+    needed = 0
+    first, *others = selector.groups
+    for compound in (*first[1:], *(compound for group in others for compound in group)):
+        if compound.tag is not None:
+            needed |= _bit(compound.tag)
+        for each in compound.classes:
+            needed |= _bit("." + each)
+        for each in compound.ids:
+            needed |= _bit("#" + each)
+    return needed
+
+
 class _Matcher:
     """Finds the rules that fit an element: those that could are looked up by id, class and tag, then compared."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self.work = 0
-        self.by_id: dict[str, list[tuple[int, Rule]]] = {}
-        self.by_class: dict[str, list[tuple[int, Rule]]] = {}
-        self.by_tag: dict[str, list[tuple[int, Rule]]] = {}
+    def __init__(self, rules: Sequence[Rule], work: Work) -> None:
+        self.work = work
+        self.cut = False
+        self._classes: dict[str, tuple[dict[str, None], int]] = {}
+        self._paths: list[int] = []  # of each element: the bits of it and of all around it
+        self.by_id: dict[str, list[_Entry]] = {}
+        self.by_class: dict[str, list[_Entry]] = {}
+        self.by_tag: dict[str, list[_Entry]] = {}
         for number, rule in enumerate(rules):
             last = rule.selector.groups[0][0]
+            entry = (number, rule.selector, _needed(rule.selector))
             if last.ids:
-                self.by_id.setdefault(last.ids[0], []).append((number, rule))
+                self.by_id.setdefault(last.ids[0], []).append(entry)
             elif last.classes:
-                self.by_class.setdefault(last.classes[0], []).append((number, rule))
+                self.by_class.setdefault(min(last.classes), []).append(entry)
             else:
-                self.by_tag.setdefault(last.tag or "*", []).append((number, rule))
+                self.by_tag.setdefault(last.tag or "*", []).append(entry)
 
     def matching(self, element: Styled, attributes: Mapping[str, str]) -> tuple[int, ...]:
-        """The numbers of the rules that apply."""
+        """The numbers of the rules that apply, in order. To be asked for every element, parents first."""
         candidates = [*self.by_tag.get(element.tag, ()), *self.by_tag.get("*", ())]
-        name, classes = attributes.get("id"), attributes.get("class")
-        if name and self.by_id:
+        name, written = attributes.get("id"), attributes.get("class")
+        above = 0 if element.parent is None else self._paths[element.parent.index]
+        path = above | _bit(element.tag)
+        if name:
+            path |= _bit("#" + name)
             candidates += self.by_id.get(name, ())
-        if classes and self.by_class:
-            for each in dict.fromkeys(classes.split()):
-                candidates += self.by_class.get(each, ())
-        return tuple(number for number, rule in candidates if self._matches(element, rule.selector))
+        if written:
+            classes, bits = self.classes(written)
+            path |= bits
+            if self.by_class:
+                self.work.left -= len(classes) // CHEAP
+                for each in classes:
+                    candidates += self.by_class.get(each, ())
+        self._paths.append(path)
+        self.work.left -= len(candidates) // CHEAP
+        found = [number for number, selector, needed in candidates if not needed & ~above and self._matches(element, selector)]
+        return tuple(sorted(found))
+
+    def classes(self, written: str) -> tuple[dict[str, None], int]:
+        """The classes of a class attribute in order, and their bits; each attribute is taken apart but once."""
+        found = self._classes.get(written)
+        if found is None:
+            self.cut = self.cut or len(written) > MAX_CLASSES
+            classes = dict.fromkeys(written[:MAX_CLASSES].split())
+            bits = 0
+            for each in classes:
+                bits |= _bit("." + each)
+            found = self._classes[written] = classes, bits
+        return found
 
     def _matches(self, element: Styled, selector: Selector) -> bool:
         """Nearest ancestor first: if a group fits anywhere above, the nearest place leaves the most room for the next."""
@@ -224,25 +317,27 @@ class _Matcher:
         """Whether a chain of compounds joined by `>` begins here."""
         current: Styled | None = place
         for compound in group:
-            self.work += 1
-            if current is None or not _fits(current, compound) or self.work > MAX_WORK:
+            self.work.left -= 1
+            if current is None or self.work.left < 0 or not self._fits_one(current, compound):
                 return False
             current = current.parent
         return True
 
-
-def _fits(element: Styled, compound: Compound) -> bool:
-    if compound.tag is not None and compound.tag != element.tag:
-        return False
-    if compound.ids and (len(set(compound.ids)) > 1 or element.get("id") != compound.ids[0]):
-        return False
-    if compound.classes:
-        classes = element.get("class")
-        if not classes or not set(compound.classes) <= set(classes.split()):
+    def _fits_one(self, element: Styled, compound: Compound) -> bool:
+        if compound.tag is not None and compound.tag != element.tag:
             return False
-    if not compound.attributes:
+        if compound.ids and (len(compound.ids) > 1 or element.get("id") != compound.ids[0]):
+            return False
+        if compound.classes:
+            written = element.get("class")
+            if not written or not compound.classes <= self.classes(written)[0].keys():
+                return False
+        for name, operator, value in compound.attributes:
+            actual = element.get(name)
+            self.work.left -= 1 + len(element.attributes) // CHEAP + len(actual or "") // COMPARED
+            if not attribute_matches(actual, operator, value):
+                return False
         return True
-    return all(attribute_matches(element.get(name), operator, value) for name, operator, value in compound.attributes)
 
 
 # --- values ------------------------------------------------------------------------------------------------------
@@ -476,7 +571,10 @@ _REVEALS = {
 def _revealed(hidden: Hidden, values: dict[str, str], shown: dict[str, list[str]]) -> bool:
     """Whether some media query sets one of the properties that hide to something that does not."""
     for name in _REVEALS.get(hidden, ()):
-        for value in shown.get(name, ()):
+        variants = dict.fromkeys(shown.get(name, ()))
+        if len(variants) > MAX_VARIANTS:
+            return True
+        for value in variants:
             changed = dict(values)
             _assign(changed, Declaration(name, value, important=False))
             if _hides_subtree("", changed, _opacity(changed.get("opacity"))) is None:

@@ -9,7 +9,10 @@ import tinycss2
 from ..memo import remembered
 
 MAX_SHEET = 262_144  # characters of all style elements of a document that are read; Gmail drops what goes beyond 16 KB
-MAX_STYLE = 8_192  # characters of one style attribute that are read
+MAX_STYLE = 8_192  # characters of one style attribute, one list of selectors or one block of declarations that are read
+MAX_RULES = 10_000  # of one style element, a rule for each selector of a list; 16 KB, what Gmail takes, hold 1,500
+# What is remembered takes hundreds of times the room of its text, and the texts are strangers': only what templates repeat.
+LONGEST_STYLE, LONGEST_SELECTOR, LONGEST_SHEET = 512, 128, 16_384  # characters
 
 # The properties that decide whether text can be seen. Everything else is passed over.
 PROPERTIES = frozenset({
@@ -42,7 +45,7 @@ class Compound(NamedTuple):
 
     tag: str | None
     ids: tuple[str, ...]
-    classes: tuple[str, ...]
+    classes: frozenset[str]
     attributes: tuple[tuple[str, str | None, str], ...]  # name, operator, value
 
 
@@ -67,16 +70,20 @@ class Rule(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """The rules of a style sheet that matter, in order. `complete` is false where it was cut or could not be read."""
+    """The rules of a style sheet that matter, in order.
+
+    `complete` is false where it was cut or could not be read, `cut` tells that a limit was met.
+    """
 
     rules: tuple[Rule, ...]
     complete: bool
+    cut: bool = False
 
 
 # --- declarations ------------------------------------------------------------------------------------------------
 
 
-@remembered(8192)
+@remembered(8192, LONGEST_STYLE)
 def parse_style(text: str) -> tuple[Declaration, ...]:
     """The declarations of a style attribute that matter. Never raises; templates repeat themselves, so this remembers."""
     if not _RELEVANT.search(text):
@@ -121,7 +128,7 @@ def _shallow(tokens: Sequence[Any], depth: int) -> bool:
 # --- sheets ------------------------------------------------------------------------------------------------------
 
 
-@remembered(256, 65_536)
+@remembered(32, LONGEST_SHEET)
 def parse_sheet(text: str) -> Sheet:
     """The rules of a style element. Never raises.
 
@@ -130,7 +137,7 @@ def parse_sheet(text: str) -> Sheet:
     """
     if not _RELEVANT.search(text):
         return Sheet((), complete=True)
-    complete = len(text) <= MAX_SHEET
+    complete, cut = True, len(text) > MAX_SHEET
     text = _COMMENT.sub(" ", text[:MAX_SHEET]).replace("<!--", " ").replace("-->", " ")
     rules: list[Rule] = []
     open_blocks: list[_Block] = []
@@ -142,12 +149,17 @@ def parse_sheet(text: str) -> Sheet:
         elif found[0] == "}" and open_blocks:
             block = open_blocks.pop()
             if block.is_rule:
-                rules += _rules(block, text[start : found.start()])
+                body = text[start : found.start()]
+                rules += _rules(block, body)
+                cut |= max(len(block.head), len(body)) > MAX_STYLE
             complete &= not (block.is_rule and bool(open_blocks) and open_blocks[-1].is_rule)  # nested rules are not looked at
         else:  # a string, or a brace too many, which spoils the rule that follows (CSS Syntax section 5.4.1)
             continue
         start = found.end()
-    return Sheet(tuple(rules), complete and not open_blocks)
+        if len(rules) > MAX_RULES:
+            cut = True
+            break
+    return Sheet(tuple(rules), complete and not cut and not open_blocks, cut)
 
 
 class _Block(NamedTuple):
@@ -184,7 +196,7 @@ def _rules(block: _Block, body: str) -> list[Rule]:
 # --- selectors ---------------------------------------------------------------------------------------------------
 
 
-@remembered(4096)
+@remembered(4096, LONGEST_SELECTOR)
 def parse_selectors(text: str) -> tuple[Selector, ...]:
     """The selectors of a list, those that cannot be read left out."""
     found = []
@@ -205,13 +217,13 @@ class _Building:
 
     def __init__(self) -> None:
         self.tag: str | None = None
-        self.ids: list[str] = []
-        self.classes: list[str] = []
+        self.ids: dict[str, None] = {}  # in order, each once
+        self.classes: set[str] = set()
         self.attributes: list[tuple[str, str | None, str]] = []
         self.used = False
 
     def done(self) -> Compound:
-        return Compound(self.tag, tuple(self.ids), tuple(self.classes), tuple(self.attributes))
+        return Compound(self.tag, tuple(self.ids), frozenset(self.classes), tuple(self.attributes))
 
 
 def _selector(tokens: list[Any]) -> Selector | None:
@@ -249,7 +261,7 @@ def _selector(tokens: list[Any]) -> Selector | None:
         if token.type == "ident":
             building.tag, tags = token.lower_value, tags + 1
         elif token.type == "hash":
-            building.ids.append(token.value)
+            building.ids[token.value] = None
             ids += 1
         elif token.type == "[] block":
             condition = _attribute(token.content)
@@ -260,7 +272,7 @@ def _selector(tokens: list[Any]) -> Selector | None:
         elif token == "*":
             pass
         elif token == "." and following is not None and following.type == "ident":
-            building.classes.append(following.value)
+            building.classes.add(following.value)
             names, position = names + 1, position + 1
         elif token == ":" and following is not None:
             while position < len(tokens) and tokens[position] == ":":

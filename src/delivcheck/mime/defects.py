@@ -56,6 +56,7 @@ class DefectKind(StrEnum):
     BOUNDARY_REUSED = "boundary-reused"
     BOUNDARY_IN_CONTENT = "boundary-in-content"
     DELIMITER_REPEATED = "delimiter-repeated"
+    PART_AFTER_END = "part-after-end"
     COMPOSITE_ENCODED = "composite-encoded"
     TOO_DEEP = "too-deep"
     TOO_MANY_PARTS = "too-many-parts"

@@ -62,6 +62,23 @@ def is_base64(compact: bytes) -> bool:
     return len(compact) % 4 == 0 and len(compact) - len(digits) <= 2 and not digits.translate(None, _ALPHABET)
 
 
+_FOREIGN_ESCAPE = re.compile(rb"=(?![0-9A-F]{2}|\r?\n)")
+_ESCAPE = re.compile(rb"=[0-9A-F]{2}")
+MIN_ESCAPES = 3  # below which a text that looks encoded may be one with a few equals signs in it; ours
+
+
+def looks_quoted_printable(raw: bytes, *, html: bool) -> bool:
+    """Whether a text is quoted-printable, whatever is declared: it has escapes, and no equals sign that begins none.
+
+    HTML has an equals sign in every attribute, so =3D among them gives it away; a plain text must have lines that are joined,
+    too, since `?id=AB` in a URL looks like an escape.
+    """
+    sign = b"=3D" in raw if html else b"=\r\n" in raw or b"=\n" in raw
+    if not sign or _FOREIGN_ESCAPE.search(raw.rstrip()):
+        return False
+    return sum(1 for _ in zip(_ESCAPE.finditer(raw), range(MIN_ESCAPES), strict=False)) == MIN_ESCAPES
+
+
 # --- faults ------------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,9 @@
 """Header fields: one section of octets taken apart into fields, each with its raw octets, its text and its place."""
 
 import re
+from bisect import bisect_right
 from functools import cached_property
+from itertools import accumulate
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -15,6 +17,7 @@ _WELL_FORMED = re.compile(
 _MBOX = re.compile(rb">?From ")
 _LINE_END = re.compile(rb"\r?\n")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
+STEP = 4096  # characters between two known offsets, as in charsets
 _WSP = b" \t"
 _SPACE, _TAB, _CR, _LF = 0x20, 0x09, 0x0D, 0x0A
 
@@ -63,31 +66,53 @@ class Field(Struct, frozen=True, eq=False, dict=True):
         """The place of the whole field: its first line."""
         return Where(line=self.line, column=1, header=self.name, part=self.part)
 
-    def raw_offset(self, index: int) -> int:
-        """Where in `raw` the octets of `text[index]` begin."""
-        unfolded = self._unfolded
-        lead = len(unfolded) - len(unfolded.lstrip(_WSP))
-        place = lead + (len(self.text[:index].encode()) if self.charset == "utf-8" else index)
+    @cached_property
+    def _folds(self) -> tuple[list[int], list[int], list[int]]:
+        """Of each line end in `raw`: where it stands in the unfolded value, the octets taken out up to it, where it ends."""
+        places, taken, ends = [], [], []
+        shift = 0
         for end in _LINE_END.finditer(self.raw):
-            if end.start() > place:
-                break
-            place += end.end() - end.start()
-        return place
+            places.append(end.start() - shift)
+            shift += end.end() - end.start()
+            taken.append(shift)
+            ends.append(end.end())
+        return places, taken, ends
+
+    @cached_property
+    def _lead(self) -> int:
+        return len(self._unfolded) - len(self._unfolded.lstrip(_WSP))
+
+    @cached_property
+    def _steps(self) -> list[int]:
+        """The octets before every STEP-th character of a text in UTF-8."""
+        text = self.text
+        return list(accumulate((len(text[start : start + STEP].encode()) for start in range(0, len(text), STEP)), initial=0))
+
+    def raw_offset(self, index: int) -> int:
+        """Where in `raw` the octets of `text[index]` begin. Takes no longer in a long field than in a short one."""
+        if self.charset == "utf-8":
+            step = min(index // STEP, len(self._steps) - 1)
+            index = self._steps[step] + len(self.text[step * STEP : index].encode())
+        place = self._lead + index
+        places, taken, _ = self._folds
+        fold = bisect_right(places, place)
+        return place + (taken[fold - 1] if fold else 0)
 
     def where(self, start: int = 0, end: int | None = None) -> Where:
         """The place of `text[start:end]`, wherever folding has put it; `end_column` stays on the line where it starts."""
         first = self.raw_offset(start)
-        before = self.raw.rfind(b"\n", 0, first)
-        column = first - before + (0 if before >= 0 else self.value_offset - self.offset)
+        places, taken, ends = self._folds
+        line = bisect_right(ends, first)
+        column = first - ends[line - 1] + 1 if line else first + 1 + self.value_offset - self.offset
         last = None
         if end is not None:
             stop = self.raw_offset(end - 1) + 1 if end > start else first
             if self.charset == "utf-8" and end > start:
                 stop += len(self.text[end - 1].encode()) - 1
-            line_end = _LINE_END.search(self.raw, first)
-            last = column + (min(stop, line_end.start()) if line_end else stop) - first
-        line = self.line + self.raw.count(b"\n", 0, first)
-        return Where(line=line, column=column, end_column=last, header=self.name, part=self.part)
+            if line < len(ends):
+                stop = min(stop, max(first, places[line] + (taken[line - 1] if line else 0)))
+            last = column + stop - first
+        return Where(line=self.line + line, column=column, end_column=last, header=self.name, part=self.part)
 
 
 class Section(NamedTuple):

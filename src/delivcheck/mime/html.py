@@ -11,13 +11,29 @@ from typing import Any, NamedTuple
 import turbohtml
 from msgspec import Struct
 
-from .cascade import Hidden, Style, resolve
+from .cascade import Hidden, Resolved, Style, Work, resolve
 from .html_source import MAX_COPIES, MAX_NODES, HtmlError, HtmlSource
 from .visible import Shown
 
-__all__ = ["Attribute", "Comment", "Element", "Fault", "HtmlDocument", "HtmlError", "Tag", "Text", "parse_html", "visible_text"]
+__all__ = [
+    "Attribute",
+    "Comment",
+    "Element",
+    "Fault",
+    "HtmlDocument",
+    "HtmlError",
+    "Room",
+    "Tag",
+    "Text",
+    "parse_html",
+    "visible_text",
+]
 
-MAX_HTML = 10_485_760  # characters; rspamd's max_html_len
+MAX_HTML = 10_485_760  # characters of all HTML of a message; rspamd's max_html_len, which is for one part
+# Characters looked through for the parser's own errors, of which every character may be one, at 300 octets each; ten times
+# what Gmail shows.
+MAX_FAULTY = 1_048_576
+MAX_FAULTS = 1_000  # of one code; a report shows no more than 50 (engine.MAX_PROBLEMS)
 _VOID = frozenset({
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
 })  # fmt: skip
@@ -196,6 +212,18 @@ class Text(Struct, frozen=True, eq=False):
         return self.document.text_offset(self.index, position)
 
 
+class Room:
+    """What may still be read of the HTML of one message: a mail can hold thousands of parts, each small and each costly."""
+
+    __slots__ = ("characters", "nodes", "work")
+
+    def __init__(self) -> None:
+        """Begin with all of it."""
+        self.characters = MAX_HTML
+        self.nodes = MAX_NODES + MAX_COPIES
+        self.work = Work()
+
+
 class HtmlDocument:
     """A parsed document. Made once, never changed; styles, texts and places are worked out when first asked for.
 
@@ -203,10 +231,11 @@ class HtmlDocument:
     source.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, room: Room | None = None) -> None:
         """Parse; see `parse_html`."""
         self.source = source
-        self.places = HtmlSource(source)
+        self._room = room or Room()
+        self.places = HtmlSource(source, min(MAX_NODES, self._room.nodes))
         self._tree = turbohtml.parse(self.places.plain, source_locations=True, allow_declarative_shadow_roots=False)
         self._walk(self._tree)
 
@@ -238,8 +267,9 @@ class HtmlDocument:
                 of_node[node] = element
                 self.first_text.append(len(texts))
                 elements.append(element)
-            if len(elements) + len(texts) > MAX_NODES + MAX_COPIES:
-                raise HtmlError(f"the repaired document has more than {MAX_NODES + MAX_COPIES} nodes")
+            if len(elements) + len(texts) > self._room.nodes:
+                raise HtmlError(f"the repaired document has more than {self._room.nodes} nodes")
+        self._room.nodes -= len(elements) + len(texts)
 
     @cached_property
     def written_at(self) -> dict[int, Element]:
@@ -294,24 +324,29 @@ class HtmlDocument:
         return (element for element in self.elements if element.tag in tags)
 
     @cached_property
-    def _styles(self) -> tuple[tuple[Style, ...], bool]:
+    def _styles(self) -> Resolved:
         sheets = (
             element.text
             for element in self.all("style")
             if (element.get("media") or "all").strip().lower() in {"all", "screen", ""}
             and (element.get("type") or "text/css").lower() == "text/css"
         )
-        return resolve(self.elements, sheets)
+        return resolve(self.elements, sheets, self._room.work)
 
     @property
     def styles(self) -> tuple[Style, ...]:
         """The computed style of each element, by its index."""
-        return self._styles[0]
+        return self._styles.styles
 
     @property
     def styles_complete(self) -> bool:
         """Whether the style sheets were understood in full; if not, less is called hidden."""
-        return self._styles[1]
+        return self._styles.complete
+
+    @property
+    def styles_cut(self) -> bool:
+        """Whether the styles are so many that they were not worked out in full."""
+        return self._styles.cut
 
     @cached_property
     def _shown(self) -> Shown:
@@ -365,13 +400,11 @@ class HtmlDocument:
 
     @cached_property
     def faults(self) -> tuple[Fault, ...]:
-        """What is wrong with the markup: the tokeniser's parse errors, then unclosed, nested and second elements."""
-        places = self.places
-        found = [
-            Fault(error.code, places.given(min(places.line_starts[error.line - 1] + error.col, len(places.plain))))
-            for error in self._tree.errors
-            if error.line <= len(places.line_starts)
-        ]
+        """What is wrong with the markup: the tokeniser's parse errors, then unclosed, nested and second elements.
+
+        Parse errors are those of the first MAX_FAULTY characters, and of each code the first MAX_FAULTS.
+        """
+        found = list(self._parse_errors())
         link_open = body_open = False
         for tag in self.tags:
             if tag.name == "a":
@@ -384,6 +417,24 @@ class HtmlDocument:
                 body_open = True
         found += self._unclosed()
         return tuple(found)
+
+    @property
+    def faults_cut(self) -> bool:
+        """Whether the document was too large to be looked through for parse errors to its end."""
+        return len(self.places.plain) > MAX_FAULTY
+
+    def _parse_errors(self) -> Iterator[Fault]:
+        places = self.places
+        # The parser makes an object for every error at once: of a large document only the beginning is asked for them.
+        beginning = places.plain[:MAX_FAULTY]
+        errors = turbohtml.parse(beginning).errors if self.faults_cut else self._tree.errors
+        counts: dict[str, int] = {}
+        for error in errors:
+            counts[error.code] = counts.get(error.code, 0) + 1
+            if counts[error.code] > MAX_FAULTS or error.line > len(places.line_starts):
+                continue
+            if not (self.faults_cut and error.code.startswith("eof-")):  # it is the beginning that ends there
+                yield Fault(error.code, places.given(min(places.line_starts[error.line - 1] + error.col, len(places.plain))))
 
     def _unclosed(self) -> Iterator[Fault]:
         """Elements that need an end tag and have none."""
@@ -402,8 +453,15 @@ def visible_text(texts: Iterable[Text]) -> str:
     return Shown(text for text in texts if text.hidden is None).text
 
 
-def parse_html(text: str) -> HtmlDocument:
-    """Parse an HTML document or fragment. Raises HtmlError over MAX_HTML, MAX_NODES or MAX_COPIES, and nothing else."""
+def parse_html(text: str, room: Room | None = None) -> HtmlDocument:
+    """Parse an HTML document or fragment; what it takes of `room` is taken off.
+
+    Raises HtmlError over MAX_HTML, MAX_NODES or MAX_COPIES, or where `room` has not enough left, and nothing else.
+    """
+    room = room or Room()
     if len(text) > MAX_HTML:
         raise HtmlError(f"the document has {len(text)} characters, the limit is {MAX_HTML}", MAX_HTML)
-    return HtmlDocument(text)
+    if len(text) > room.characters:
+        raise HtmlError(f"all HTML of the message has more than {MAX_HTML} characters", room.characters)
+    room.characters -= len(text)
+    return HtmlDocument(text, room)

@@ -5,10 +5,12 @@ never sees one. Every offset that leaves this module counts characters of the te
 """
 
 import re
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from html import unescape
+from itertools import chain
 from typing import Any
 
 import turbohtml
@@ -55,19 +57,20 @@ class RawTag(Struct, frozen=True, eq=False):
 class HtmlSource:
     """A text made ready for the parser (`plain`), its tokens in order, and the maps between the two texts."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, max_nodes: int = MAX_NODES) -> None:
         """Normalise and tokenise. Raises HtmlError where the tree would become too large."""
         self.text = text
+        self._max_nodes = max_nodes
         self._bom = text.startswith("\ufeff")  # the parser takes it for text that begins the body
         plain = text[1:] if self._bom else text
-        self._crlf: list[int] = []  # where in `plain` line ends stand that were CRLF
+        self._crlf = array("I")  # where in `plain` line ends stand that were CRLF
         if "\r" in plain:
             for found in _CR.finditer(plain):
                 if found.end() - found.start() == 2:
                     self._crlf.append(found.start() - len(self._crlf))
             plain = _CR.sub("\n", plain)
         self.plain = plain
-        self.line_starts = [0, *(found.end() for found in re.finditer("\n", plain))]
+        self.line_starts = array("I", chain((0,), (found.end() for found in re.finditer("\n", plain))))
         self.runs: list[Run] = []
         self.tags: list[RawTag] = []
         self.comments: list[tuple[str, int]] = []
@@ -93,8 +96,8 @@ class HtmlSource:
                 tags.append(RawTag(token.tag, True, offset, ()))
             elif kind is comment:
                 self.comments.append((token.data, offset))
-            if len(tags) + len(runs) > MAX_NODES:
-                raise HtmlError(f"the document has more than {MAX_NODES} tags and texts", self.given(offset))
+            if len(tags) + len(runs) + len(self.comments) > self._max_nodes:
+                raise HtmlError(f"the document has more than {self._max_nodes} tags, texts and comments", self.given(offset))
         if pending is not None:
             self.runs.append(Run(*pending, size))
         if _copies(self.tags) > MAX_COPIES:
@@ -107,8 +110,8 @@ class HtmlSource:
         return offset + self._bom + (bisect_left(self._crlf, offset) if self._crlf else 0)
 
     @cached_property
-    def _given_lines(self) -> list[int]:
-        return [0, *(found.end() for found in re.finditer(r"\r\n?|\n", self.text))]
+    def _given_lines(self) -> "array[int]":
+        return array("I", chain((0,), (found.end() for found in re.finditer(r"\r\n?|\n", self.text))))
 
     def spot(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset in the text as given, both from 1; lines end at CRLF, CR or LF."""

@@ -38,16 +38,17 @@ def within_limit(value: str) -> str:
 class Lexer:
     """The cursor: `pos` only grows, so every parser over it takes time in proportion to the value's length.
 
-    `comments` collects what stood in comments, nested ones flattened.
+    `comments` collects what stood in comments, nested ones flattened, `spans` where they stood, parentheses included.
     """
 
-    __slots__ = ("comments", "pos", "text")
+    __slots__ = ("comments", "pos", "spans", "text")
 
     def __init__(self, text: str, pos: int = 0) -> None:
         """Stand at `pos` of the value."""
         self.text = text
         self.pos = pos
         self.comments: list[str] = []
+        self.spans: list[tuple[int, int]] = []
 
     @property
     def done(self) -> bool:
@@ -91,6 +92,7 @@ class Lexer:
         self.pos = min(position, len(self.text))
         text = unquoted(self.text[start + 1 : self.pos - 1]).strip()
         self.comments.append(text)
+        self.spans.append((start, self.pos))
         return text
 
     def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:

@@ -124,6 +124,17 @@ class Message:
         return tuple(self.root.walk())
 
     @cached_property
+    def late_parts(self) -> tuple[Part, ...]:
+        """All parts that stand after a closing delimiter, and those inside them; no other list has them."""
+        found = []
+        waiting = [late for part in reversed(self.parts) for late in reversed(part.late)]
+        while waiting:
+            part = waiting.pop()
+            found.append(part)
+            waiting.extend(reversed((*part.children, *part.late)))
+        return tuple(found)
+
+    @cached_property
     def _parents(self) -> dict[Part, Part]:
         return {child: part for part in self.parts for child in part.children}
 

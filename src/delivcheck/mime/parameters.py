@@ -17,8 +17,6 @@ _TO_SEMICOLON = re.compile(r"[^;]*")
 _TSPECIAL_OR_SPACE = re.compile(r"[\x00-\x20()<>@,;:\\\"/\[\]?=\x7f]")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|[^\x21-\x7e]")
 
-MAX_SECTIONS = 1000  # of one parameter; Go's mime package and the stdlib keep no limit, and no file name needs more
-
 
 class ParameterFault(StrEnum):
     """What can be wrong with the parameters of a field."""
@@ -26,6 +24,7 @@ class ParameterFault(StrEnum):
     UNQUOTED_SPECIAL = "unquoted-special"  # a space or tspecial in a value without quotes
     UNBALANCED_QUOTE = "unbalanced-quote"
     DUPLICATE = "duplicate"
+    TWO_FORMS = "two-forms"  # plain, extended and in sections: RFC 2231 does not say which counts
     NO_VALUE = "no-value"  # a name without =, or nothing after it
     BAD_NAME = "bad-name"
     EMPTY = "empty"  # two semicolons in a row, or one at the end
@@ -64,12 +63,16 @@ class Parameter(Struct, frozen=True):
 
 
 class Parametrized(Struct, frozen=True, dict=True):
-    """A value with parameters, names in lower case; of a name that comes twice the first counts."""
+    """A value with parameters, names in lower case; of a name that comes twice the first counts.
+
+    `others` is what a reader may take that lets the last count, or that joins sections with gaps and repeats.
+    """
 
     value: str
     parameters: tuple[Parameter, ...]
     faults: tuple[Flagged, ...] = ()
     comments: tuple[str, ...] = ()
+    others: tuple[Parameter, ...] = ()
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of a name, the extended form before the plain one."""
@@ -161,7 +164,8 @@ def _parameters(lexer: Lexer, value: str) -> Parametrized:
         section = _section(lexer, faults)
         if section:
             sections.append(section)
-    return Parametrized(value, tuple(_joined(sections, faults)), tuple(faults), tuple(lexer.comments))
+    parameters, others = _joined(sections, faults)
+    return Parametrized(value, tuple(parameters), tuple(faults), tuple(lexer.comments), tuple(others))
 
 
 def _skip(lexer: Lexer, faults: list[Flagged]) -> None:
@@ -239,36 +243,52 @@ def _flag_content(value: str, name: str, span: tuple[int, int], faults: list[Fla
         faults.append(Flagged(ParameterFault.ENCODED_WORD, name, span))
 
 
-def _joined(sections: list[_Section], faults: list[Flagged]) -> list[Parameter]:
-    """Put the sections of RFC 2231 together, in the order in which their names first come."""
+def _joined(sections: list[_Section], faults: list[Flagged]) -> tuple[list[Parameter], list[Parameter]]:
+    """Put the sections of RFC 2231 together, in the order in which their names first come; and what else could be meant."""
     plain: dict[tuple[str, bool], _Section] = {}
     numbered: dict[str, dict[int, _Section]] = {}
     order: dict[tuple[str, bool | None], None] = {}
+    repeated: list[_Section] = []
     for section in sections:
-        if section.number is None:
-            key = (section.name, section.extended)
-            if key in plain:
-                faults.append(Flagged(ParameterFault.DUPLICATE, section.name, section.span))
-            else:
-                plain[key] = section
-                order[key] = None
+        form = None if section.number is not None else section.extended
+        if form is None:
+            known: bool = section.number in numbered.setdefault(section.name, {})
         else:
-            pieces = numbered.setdefault(section.name, {})
-            if section.number in pieces:
-                faults.append(Flagged(ParameterFault.DUPLICATE, section.name, section.span))
-            elif len(pieces) < MAX_SECTIONS:
-                pieces[section.number] = section
-                order[(section.name, None)] = None
+            known = (section.name, form) in plain
+        if known:
+            faults.append(Flagged(ParameterFault.DUPLICATE, section.name, section.span))
+            repeated.append(section)
+            continue
+        if (section.name, form) not in order and any((section.name, other) in order for other in (None, False, True)):
+            faults.append(Flagged(ParameterFault.TWO_FORMS, section.name, section.span))
+        order[section.name, form] = None
+        if form is None:
+            assert section.number is not None
+            numbered[section.name][section.number] = section
+        else:
+            plain[section.name, form] = section
     made = []
-    for name, extended in order:
-        if extended is None:
-            made.append(_continued(name, numbered[name], faults))
-        elif extended:
-            made.append(_extended(name, [plain[name, True]], faults))
+    others = [_alone(section) for section in repeated if section.number is None]
+    broken = {section.name for section in repeated if section.number is not None}
+    for name, form in order:
+        if form is None:
+            pieces = numbered[name]
+            made.append(_continued(name, pieces, faults))
+            if name in broken or len(pieces) <= max(pieces):
+                again = (section for section in repeated if section.name == name and section.number is not None)
+                every = sorted((*pieces.values(), *again), key=lambda piece: (piece.number, piece.span))
+                others.append(_together(name, every, []))
         else:
-            one = plain[name, False]
-            made.append(Parameter(name, one.value, one.raw, one.span, one.quoted))
-    return made
+            one = plain[name, form]
+            made.append(_extended(name, [one], faults) if form else _alone(one))
+    return made, others
+
+
+def _alone(section: _Section) -> Parameter:
+    """A parameter that is not in sections."""
+    if section.extended:
+        return _extended(section.name, [section], [])
+    return Parameter(section.name, section.value, section.raw, section.span, section.quoted)
 
 
 def _continued(name: str, pieces: dict[int, _Section], faults: list[Flagged]) -> Parameter:
@@ -280,11 +300,14 @@ def _continued(name: str, pieces: dict[int, _Section], faults: list[Flagged]) ->
             faults.append(Flagged(ParameterFault.MISSING_SECTION, name, first.span))
             break
         usable.append(pieces[number])
-    usable = usable or [pieces[number] for number in sorted(pieces)]
-    if any(piece.extended for piece in usable):
-        return _extended(name, usable, faults)
-    first = usable[0]
-    return Parameter(name, "".join(piece.value for piece in usable), first.raw, first.span, first.quoted)
+    return _together(name, usable or [pieces[number] for number in sorted(pieces)], faults)
+
+
+def _together(name: str, pieces: list[_Section], faults: list[Flagged]) -> Parameter:
+    if any(piece.extended for piece in pieces):
+        return _extended(name, pieces, faults)
+    first = pieces[0]
+    return Parameter(name, "".join(piece.value for piece in pieces), first.raw, first.span, first.quoted)
 
 
 def _extended(name: str, pieces: list[_Section], faults: list[Flagged]) -> Parameter:

@@ -9,11 +9,13 @@ from ..model import Where
 from .charsets import Decoded, TextOrigins, codec_of, decode
 from .defects import Defect, DefectKind, Defects, Limits
 from .encodings import (
+    IDENTITY,
     KNOWN,
     Origins,
     base64_faults,
     decode_base64,
     decode_quoted_printable,
+    looks_quoted_printable,
     quoted_printable_faults,
 )
 from .fields import Field
@@ -41,7 +43,9 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
     `path` is the part number of IMAP (RFC 3501 section 6.4.5): "1" for the only part, "" for a multipart root, "2.1" for a
     part inside, and "3.TEXT" for the body of the message in part 3 where that is a multipart. `header` and `body` are ranges
     of octets in the message; the line end before a delimiter belongs to neither. `preamble` and `epilogue` only multiparts
-    have. `nested` tells that the part is inside a message/rfc822. `defects` are those of header and structure.
+    have. `late` are parts in the epilogue: readers that obey the standard do not see them (RFC 2046 section 5.1.1), some
+    filters do; they count on after the children, and no list of the message's parts has them. `nested` tells that the part
+    is inside a message/rfc822. `defects` are those of header and structure.
     """
 
     path: str
@@ -49,6 +53,7 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
     header: Span
     body: Span
     children: tuple["Part", ...] = ()
+    late: tuple["Part", ...] = ()
     preamble: Span | None = None
     epilogue: Span | None = None
     nested: bool = False
@@ -173,11 +178,23 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
     def decoded(self) -> bytes:
         """The body without its transfer encoding, at most `limits.decoded` octets. Never raises: see `decoding_defects`."""
         raw = self._limited
-        if self.encoding == "base64":
+        encoding = self.undeclared_encoding or self.encoding
+        if encoding == "base64":
             return decode_base64(raw)
-        if self.encoding == "quoted-printable":
+        if encoding == "quoted-printable":
             return decode_quoted_printable(raw)
         return raw
+
+    @cached_property
+    def undeclared_encoding(self) -> str | None:
+        """Quoted-printable for a text that plainly is so, while its header says 7bit, 8bit, binary or nothing; else None.
+
+        It is decoded, so that one missing field does not make a dozen other faults of it: what readers see is the encoded text.
+        """
+        if self.main_type != "text" or self.encoding not in IDENTITY:
+            return None
+        html = self.content_type in {"text/html", "text/x-amp-html"}
+        return "quoted-printable" if looks_quoted_printable(self._limited, html=html) else None
 
     @property
     def _limited(self) -> bytes:
@@ -248,7 +265,7 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
 
     @cached_property
     def _origins(self) -> Origins:
-        return Origins(self._limited, self.encoding)
+        return Origins(self._limited, self.undeclared_encoding or self.encoding)
 
     @cached_property
     def _text_origins(self) -> TextOrigins:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -15,6 +16,11 @@ _BRACKETED = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f.:%]+)\]", re.IGNORECASE)
 _BARE_ADDRESS = re.compile(r"(?<![\w.:-])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w.:-])")
 _HELO = re.compile(r"\b(?:helo|ehlo)[= ]([^\s()\]]+)", re.IGNORECASE)
 _LABEL = re.compile(r"[\w-]+\Z")
+# version=TLS1_3 (Google, Microsoft, Yahoo), using TLSv1.3 (Postfix), TLS1.3 (Exim), TLSv1/SSLv3 (older sendmail)
+_TLS = re.compile(r"\b(?:TLS[ _]?v?1(?:[._]([0-3]))?|(SSLv?[23]))(?![0-9A-Za-z])", re.IGNORECASE)
+# The "with" protocols that say that TLS is in use: RFC 3848 and RFC 6531 section 4.3, and two spellings of large receivers.
+_ENCRYPTED = re.compile(r"(?:UTF8)?(?:ESMTP|LMTP|SMTP)SA?\Z|HTTPS\Z", re.IGNORECASE)
+_AUTHENTICATED = re.compile(r"(?:UTF8)?(?:ESMTP|LMTP|SMTP)S?A\Z", re.IGNORECASE)
 
 
 class Received(Struct, frozen=True):
@@ -35,6 +41,17 @@ class Received(Struct, frozen=True):
     recipient: str | None = None  # for, without the angle brackets
     date: DateTime | None = None
     date_text: str | None = None
+    tls: str | None = None  # "TLSv1.3", where the field tells the version
+
+    @property
+    def encrypted(self) -> bool | None:
+        """Whether the hop used TLS; None where the field does not tell, as a plain `with SMTP` of some software."""
+        return True if self.tls or (self.protocol and _ENCRYPTED.match(self.protocol)) else None
+
+    @property
+    def submitted(self) -> bool:
+        """Whether the client logged in (RFC 3848: ESMTPA, ESMTPSA): a user's submission, no border between two parties."""
+        return bool(self.protocol and _AUTHENTICATED.match(self.protocol))
 
 
 def parse_received(value: str) -> Received:
@@ -52,7 +69,8 @@ def parse_received(value: str) -> Received:
     comment = " ".join(remarks.get("from", ()))
     greeting = _HELO.search(comment)
     helo = greeting[1].strip("[]") if greeting else from_name
-    ip = _address(comment) or (_address(from_name) if from_name else None)
+    # What the client said in its greeting is no evidence, even if it is an address: (EHLO [10.0.0.5])
+    ip = _address(_HELO.sub(" ", comment)) or (_address(from_name) if from_name else None)
     recipient = clauses.get("for")
     return Received(
         from_name=from_name,
@@ -65,6 +83,7 @@ def parse_received(value: str) -> Received:
         recipient=recipient.strip("<>") if recipient else None,
         date=date,
         date_text=date_text,
+        tls=_tls(remark for each in remarks.values() for remark in each),
     )
 
 
@@ -110,6 +129,14 @@ def _address(text: str) -> IPAddress | None:
             return ipaddress.ip_address((found[1] if found.re is _BRACKETED else found[0]).partition("%")[0])
         except ValueError:
             continue
+    return None
+
+
+def _tls(remarks: Iterable[str]) -> str | None:
+    """The version of TLS in one of the comments, in the words of OpenSSL."""
+    for remark in remarks:
+        if found := _TLS.search(remark):
+            return str(found[2]) if found[2] else f"TLSv1.{found[1] or 0}"
     return None
 
 

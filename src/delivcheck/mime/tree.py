@@ -30,10 +30,16 @@ class _Open:
         self.path = self.prefix = ""  # the prefix is what stands before the numbers of its children
         self.digest = False
         self.children: list[Part] = []
+        self.late: list[Part] = []  # begun after the closing delimiter
         self.boundary = b""  # "" where there is nothing to look for
         self.delimiters = 0
         self.preamble: Span | None = None
         self.epilogue: int | None = None  # where it begins, once the closing delimiter was seen
+
+    @property
+    def closed(self) -> bool:
+        """Whether its closing delimiter was seen."""
+        return self.epilogue is not None
 
     def first(self, name: str) -> Field | None:
         return next((field for field in self.section.fields if field.lower == name), None)
@@ -94,8 +100,9 @@ class Builder:
             multipart.preamble = Span(multipart.body, max(end, multipart.body))
         multipart.delimiters += 1
         if closing:
-            multipart.epilogue = after
-            self._forget(multipart, level)
+            if not multipart.closed:
+                multipart.epilogue = after
+                self._boundaries = tuple(each for each in self._boundaries if each != b"--" + multipart.boundary)
             return after
         if self.scanner.stops.get(self._line_at(after)) == (level, False):
             # Twice in a row: the line end of the first cannot also begin the second, so there is no empty part between.
@@ -108,7 +115,13 @@ class Builder:
             where = self._where(position, multipart.path)
             self.stack[0].defects.add(DefectKind.TOO_MANY_PARTS, f"the message has more than {self.limits.parts} parts", where)
             return after
-        path = f"{multipart.prefix}{len(multipart.children) + 1}"
+        if multipart.closed and not multipart.late:
+            # RFC 2046 section 5.1.1: what follows the closing delimiter is to be ignored, and Python's email package, MimeKit
+            # and SpamAssassin do. rspamd and ClamAV read on, so what they find is kept too, but not among the parts.
+            name = multipart.boundary.decode("utf-8", "replace")[:_MAX_BOUNDARY]
+            what = f"a part begins after the closing delimiter --{name}--"
+            multipart.defects.add(DefectKind.PART_AFTER_END, what, self._where(position, multipart.path))
+        path = f"{multipart.prefix}{len(multipart.children) + len(multipart.late) + 1}"
         section, defects = self.scanner.part_header(after, self._line_of(after), path)
         self._known_line = (section.end, section.line)
         default_type = "message/rfc822" if multipart.digest else "text/plain"
@@ -161,6 +174,7 @@ class Builder:
             header=Span(part.start, part.body),
             body=Span(part.body, end),
             children=tuple(part.children),
+            late=tuple(part.late),
             preamble=part.preamble,
             epilogue=None if part.epilogue is None else Span(min(part.epilogue, end), end),
             nested=part.nested,
@@ -170,7 +184,8 @@ class Builder:
             limits=self.limits,
         )
         if self.stack:
-            self.stack[-1].children.append(made)
+            around = self.stack[-1]
+            (around.late if around.closed else around.children).append(made)
         return made
 
     def _content_type(self, part: _Open, field: Field | None) -> Parametrized | None:

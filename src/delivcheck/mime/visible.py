@@ -1,6 +1,7 @@
 """Visible text of an HTML document: put together as a reader sees it, each character knowing where it came from."""
 
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -23,8 +24,9 @@ class Shown:
     def __init__(self, texts: Iterable["Text"]) -> None:
         """Put together."""
         pieces: list[str] = []
-        self._starts: list[int] = []
-        self._origins: list[tuple[Text, int]] = []
+        self._texts: list[Text] = []
+        # Of each stretch that stands as it was written: where it begins here, the number of its text, where it begins there.
+        self._starts, self._numbers, self._origins = array("I"), array("I"), array("I")
         size = 0
         ends = "\n"  # what the text ends with: no blank begins it
         block: Element | None = None
@@ -38,28 +40,37 @@ class Shown:
                     pieces.append("\n")
                     size, ends = size + 1, "\n"
             block, seen = around, text.before
-            position = 0
-            for found in [*_COLLAPSIBLE.finditer(text.data), None]:
-                stop = found.start() if found else len(text.data)
-                if stop > position:
-                    self._starts.append(size)
-                    self._origins.append((text, position))
-                    piece = text.data[position:stop]
-                    pieces.append(piece)
-                    size, ends = size + len(piece), "x"
-                if found:
+            data = text.data
+            blank = _COLLAPSIBLE.match(data)
+            if blank and ends != "x":  # the blank before it is the one that stays
+                data = data[blank.end() :]
+            if not data:
+                continue
+            position = len(text.data) - len(data)
+            self._texts.append(text)
+            self._begin(size, position)
+            for found in _COLLAPSIBLE.finditer(text.data, position):
+                if found.end() - found.start() > 1:
+                    size += found.start() + 1 - position
                     position = found.end()
-                    if ends == "x":
-                        pieces.append(" ")
-                        size, ends = size + 1, " "
+                    self._begin(size, position)
+            size += len(text.data) - position
+            pieces.append(_COLLAPSIBLE.sub(" ", data))
+            ends = " " if pieces[-1].endswith(" ") else "x"
         self.text = "".join(pieces).rstrip()
+
+    def _begin(self, size: int, position: int) -> None:
+        """Note that what stands at `size` here begins at `position` of the last text."""
+        self._starts.append(size)
+        self._numbers.append(len(self._texts) - 1)
+        self._origins.append(position)
 
     def offset(self, position: int) -> int:
         """Where a character came from."""
         number = bisect_right(self._starts, position) - 1
         if number < 0:
             return 0
-        text, first = self._origins[number]
+        text, first = self._texts[self._numbers[number]], self._origins[number]
         return text.offset_of(min(first + position - self._starts[number], max(len(text.data) - 1, 0)))
 
 

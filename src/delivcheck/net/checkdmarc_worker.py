@@ -75,6 +75,34 @@ def _opinion(check: Callable[..., Any], domain: str, server: ParentNameserver) -
     }
 
 
+class _NoWeb:
+    """In place of a requests.Session: the worker asks its parent, and nobody else."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+
+    def get(self, url: str, **_: Any) -> Any:
+        """Fail as if the server could not be reached."""
+        import requests
+
+        raise requests.ConnectionError(f"{url} is not fetched here")
+
+
+def _bimi(domain: str, **how: Any) -> dict[str, Any]:
+    """What checkdmarc says of the record alone; of the logo and the certificate it has not seen anything."""
+    import checkdmarc.bimi
+
+    checkdmarc.bimi.requests.Session = _NoWeb
+    found = dict(checkdmarc.bimi.check_bimi(domain, **how))
+    unseen = "without a valid mark certificate"
+    return {**found, "warnings": [text for text in found.get("warnings", ()) if unseen not in str(text)]}
+
+
+def _is_no_bimi(opinion: dict[str, Any]) -> bool:
+    """Whether there is no BIMI record at all, which is nobody's fault (catalogue T093)."""
+    return "does not exist" in (opinion["error"] or "")
+
+
 def main() -> None:
     """Serve one domain on standard input and output."""
     answers = os.fdopen(os.dup(0), encoding="utf-8")
@@ -96,8 +124,11 @@ def main() -> None:
         "mx": checkdmarc.smtp.check_mx,
         "soa": checkdmarc.soa.check_soa,
         "tls-rpt": checkdmarc.smtp_tls_reporting.check_smtp_tls_reporting,
+        "bimi": _bimi,
     }
     opinions = {subject: _opinion(check, domain, server) for subject, check in checks.items()}
+    if _is_no_bimi(opinions["bimi"]):
+        del opinions["bimi"]
     print(json.dumps({"opinions": opinions, "version": checkdmarc.__version__}), file=ask, flush=True)
 
 

@@ -7,8 +7,10 @@ by our own client, each address is held against the address policy, and the conn
 import asyncio
 import contextlib
 import ipaddress
+import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpcore
@@ -97,7 +99,7 @@ class Live:
                 async for chunk in response.aiter_stream():
                     got += chunk
                     if len(got) > MAX_BODY:
-                        return ProbeFailed(ProbeFault.TOO_LARGE, f"more than {MAX_BODY} octets")
+                        return ProbeFailed(ProbeFault.TOO_LARGE, f"more than {MAX_BODY} octets", response.status)
                 pairs = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers)
                 return HttpAnswer(response.status, pairs, bytes(got))
         except _Refused as refused:
@@ -155,30 +157,64 @@ class Live:
         return found
 
     async def _greet(self, host: str, ip: IPAddress, port: int) -> SmtpAnswer:
+        answer = await self._session(host, ip, port, self._trust)
+        if answer.certificate_fault is None:
+            return answer
+        # What it shows is evidence all the same: DANE needs no public authority (RFC 7672 section 3.1.1). A second connection,
+        # since a handshake that failed leaves no certificate behind.
+        with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            return replace(answer, chain=(await self._session(host, ip, port, _unverified())).chain)
+        return answer
+
+    async def _session(self, host: str, ip: IPAddress, port: int, trust: ssl.SSLContext) -> SmtpAnswer:
         reader, writer = await asyncio.open_connection(str(ip), port)
         try:
             banner = await _reply(reader, "220")
-            extensions = await self._hello(reader, writer)
+            extensions, size = await self._hello(reader, writer)
             if "STARTTLS" not in extensions:
-                return SmtpAnswer(banner[0], extensions)
+                return SmtpAnswer(banner[0], extensions, size=size)
             writer.write(b"STARTTLS\r\n")  # RFC 3207 section 4
             await _reply(reader, "220")
             try:
-                await writer.start_tls(self._trust, server_hostname=host)
+                await writer.start_tls(trust, server_hostname=host)
             except ssl.SSLCertVerificationError as error:
-                return SmtpAnswer(banner[0], extensions, "unverified", error.verify_message)
-            version = writer.get_extra_info("ssl_object").version()
-            return SmtpAnswer(banner[0], extensions, version)
+                return SmtpAnswer(banner[0], extensions, "unverified", error.verify_message, size)
+            made = writer.get_extra_info("ssl_object")
+            return SmtpAnswer(banner[0], extensions, made.version(), None, size, _chain(made))
         finally:
             with contextlib.suppress(OSError, ssl.SSLError):
                 writer.write(b"QUIT\r\n")
                 writer.close()
                 await writer.wait_closed()
 
-    async def _hello(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[str, ...]:
+    async def _hello(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[tuple[str, ...], int | None]:
+        """The keywords of the EHLO response, and the number behind SIZE."""
         writer.write(f"EHLO {self._ehlo}\r\n".encode())
-        lines = await _reply(reader, "250")
-        return tuple(line.split(" ")[0].upper() for line in lines[1:])
+        words = [line.upper().split(" ") for line in (await _reply(reader, "250"))[1:]]
+        sizes = [
+            one[1] for one in words if one[0] == "SIZE" and len(one) > 1 and re.fullmatch(r"[0-9]{1,20}", one[1])
+        ]  # RFC 1870
+        return tuple(one[0] for one in words), int(sizes[0]) if sizes else None
+
+
+def _unverified() -> ssl.SSLContext:
+    """A context that takes any certificate, to look at it and nothing more."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _chain(made: ssl.SSLObject) -> tuple[bytes, ...]:
+    """The certificates in DER as the server sent them, leaf first; Python has the chain in public from 3.13 on."""
+    if hasattr(made, "get_unverified_chain"):
+        return tuple(made.get_unverified_chain())
+    inner: Any = getattr(made, "_sslobj", None)
+    sent = inner.get_unverified_chain() if hasattr(inner, "get_unverified_chain") else None
+    if sent is not None:
+        return tuple(ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in sent)
+    leaf = made.getpeercert(binary_form=True)
+    return (leaf,) if leaf else ()
 
 
 async def _reply(reader: asyncio.StreamReader, wanted: str) -> list[str]:
@@ -237,13 +273,16 @@ class Scripted:
 
     def __init__(self, http: Mapping[str, HttpAnswer | ProbeFailed], smtp: Mapping[str, SmtpAnswer | ProbeFailed]) -> None:
         self._http, self._smtp = dict(http), dict(smtp)
+        self.asked: list[str] = []  # "GET https://…", in order
 
     async def get(self, url: str) -> HttpAnswer | ProbeFailed:
         """The answer listed for the URL."""
+        self.asked.append(f"GET {url}")
         return self._http.get(url, ProbeFailed(ProbeFault.CONNECT, "not listed"))
 
     async def post(self, url: str, body: bytes, content_type: str) -> HttpAnswer | ProbeFailed:  # noqa: ARG002 -- the protocol's
         """The answer listed for `POST <URL>`."""
+        self.asked.append(f"POST {url}")
         return self._http.get(f"POST {url}", ProbeFailed(ProbeFault.CONNECT, "not listed"))
 
     async def smtp(self, host: str, port: int = 25) -> SmtpAnswer | ProbeFailed:  # noqa: ARG002 -- as above
@@ -254,8 +293,10 @@ class Scripted:
 def scripted(http: Mapping[str, Any], smtp: Mapping[str, Any]) -> Scripted:
     """Make a scripted probe of an example's tables.
 
-    `http."<url>" = { status = 200, headers = { … }, body = "…" }` or a word of ProbeFault in capitals ("TIMEOUT");
-    `smtp."<host>" = { extensions = ["STARTTLS"], tls = "TLSv1.3", certificate-fault = "…" }` likewise.
+    `http."<url>" = { status = 200, headers = { … }, body = "…" }`, the body as text or octets, or a word of ProbeFault in
+    capitals ("TIMEOUT");
+    `smtp."<host>" = { extensions = ["STARTTLS"], tls = "TLSv1.3", certificate-fault = "…", size = 1000,
+    chain = ["-----BEGIN CERTIFICATE-----…"] }` likewise.
     """
 
     def fault(word: str) -> ProbeFailed:
@@ -263,11 +304,14 @@ def scripted(http: Mapping[str, Any], smtp: Mapping[str, Any]) -> Scripted:
 
     def web(value: Mapping[str, Any]) -> HttpAnswer:
         headers = tuple((str(name).lower(), str(text)) for name, text in value.get("headers", {}).items())
-        return HttpAnswer(int(value.get("status", 200)), headers, str(value.get("body", "")).encode())
+        body = value.get("body", "")
+        return HttpAnswer(int(value.get("status", 200)), headers, body if isinstance(body, bytes) else str(body).encode())
 
     def mail(value: Mapping[str, Any]) -> SmtpAnswer:
         extensions = tuple(value.get("extensions", ()))
-        return SmtpAnswer(str(value.get("banner", "mail ESMTP")), extensions, value.get("tls"), value.get("certificate-fault"))
+        chain = tuple(ssl.PEM_cert_to_DER_cert(one) for one in value.get("chain", ()))
+        fault = value.get("certificate-fault")
+        return SmtpAnswer(str(value.get("banner", "mail ESMTP")), extensions, value.get("tls"), fault, value.get("size"), chain)
 
     return Scripted(
         {url: fault(value) if isinstance(value, str) else web(value) for url, value in http.items()},

@@ -14,7 +14,7 @@ import msgspec
 
 from ..model import Answer, DnsUse, Failed, Failure, Found, NoData, NoSuchName, Question
 from .client import DEFAULT_TTL, Chain, Client, Over, normal
-from .names import Alias, Names, Wild
+from .names import Alias, Edit, Names, Wild
 
 FORMAT = "delivcheck-dns/1"
 MAX_SNAPSHOT = 64_000_000  # octets; one domain's audit takes about 10,000
@@ -295,7 +295,7 @@ class Listed:
             found = self._names.find(question.name, question.type)
             if not isinstance(found, Alias):
                 assert found is not None  # the names are closed
-                assert not isinstance(found, Wild)
+                assert not isinstance(found, (Wild, Edit))
                 return chain.end(found)
             if failed := chain.follow((found.target,), found.ttl, found.authentic):
                 return failed

@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import dns.exception
 import dns.name
@@ -16,10 +16,10 @@ import dns.tokenizer
 import dns.transaction
 import dns.zonefile
 
-from ..model import Answer, Failed, Found, NoData, NoSuchName, Question
+from ..model import Answer, Failed, Failure, Found, NoData, NoSuchName, Question
 from . import wire
-from .client import MAX_TTL, Chain, Client, Over, normal
-from .names import Alias, Names, Wild
+from .client import MAX_ALIASES, MAX_TTL, Chain, Client, Over, normal
+from .names import Alias, Edit, Held, Names, Wild
 
 MAX_ZONE = 16_000_000  # characters, some 200,000 records; a sender's zone has hundreds
 TTL = (
@@ -35,7 +35,7 @@ _BESIDE_CNAME = ("CNAME", "RRSIG", "NSEC")
 _ALONE = ("CNAME", "SOA")
 _NOISE = re.compile(r"caught exception <class '[\w.]+'>: ")  # dnspython's words around an error in a record
 
-Records = dict[tuple[str, str], Found]
+Records = Mapping[tuple[str, str], Held]
 
 
 class ZoneError(Exception):
@@ -44,28 +44,45 @@ class ZoneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """What a zone file says. `origin` is what its relative names were taken from, "" if it has none and needs none."""
+    """What a file says of the DNS, whatever its format (`zonefile` has them all).
+
+    `origin` is what its relative names were taken from, "" if it has none and needs none. In `records`, Found stands for the
+    set that is published, NoData deletes it, Failed says that it becomes something unknown, Edit changes single records of it.
+    `kind` names the format for people and `file` the file. `whole`: nothing exists below the origin but what is here and the
+    names and types in `open`. `unread` are changes that could not be laid over the DNS, one clause each.
+    """
 
     origin: str
     records: Records
+    kind: str = "zone file"
+    file: str = "zone"
+    whole: bool = False
+    open: frozenset[tuple[str, str]] = frozenset()
+    unread: tuple[str, ...] = ()
+
+    @property
+    def closes(self) -> bool:
+        """Whether what it does not list does not exist: by its format, or by an SOA in it."""
+        return self.whole or any(type_ == "SOA" for _, type_ in self.records)
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
 
 
 def read_zone(path: str | Path) -> Zone:
-    """Read a zone file (RFC 1035 section 5, UTF-8). Raises ZoneError."""
-    path = Path(path)
+    """Read a file of any format that `zonefile` knows. Raises ZoneError."""
+    from .zonefile import read
+
+    return read(path)
+
+
+def owner(text: str) -> str:
+    """A name written in full, with or without the final dot, as records are kept under it. Raises ValueError."""
     try:
-        if path.stat().st_size > MAX_ZONE:
-            raise ZoneError(f"{path}: longer than {MAX_ZONE} octets")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ZoneError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ZoneError(f"{path}:{line}: not UTF-8") from None
-    return parse_zone(text, str(path))
+        name = dns.name.from_text(text if text.endswith(".") else f"{text}.", dns.name.root, dns.name.IDNA_2008_UTS_46)
+    except dns.exception.DNSException as error:
+        raise ValueError(f"{text[:80]!r} is no domain name: {error}") from None
+    return wire.name_text(name)
 
 
 def parse_zone(text: str, file: str = "zone", origin: str | None = None) -> Zone:
@@ -150,14 +167,16 @@ class _Collector:
 
     def zone(self) -> Zone:
         """What was read. Raises ZoneError for what no name server would load."""
-        records = {key: Found(wire.as_set(map(wire.value, rdatas)), self._ttls[key]) for key, rdatas in self._rdatas.items()}
-        for (name, type_), found in records.items():
+        records: dict[tuple[str, str], Held] = {}
+        for key, rdatas in self._rdatas.items():
+            records[key] = Found(wire.as_set(map(wire.value, rdatas)), self._ttls[key])
+        for name, type_ in records:
             at = f"{self._tokenizer.filename}:{self._lines[name, type_]}"
             if type_ not in _BESIDE_CNAME and (name, "CNAME") in records:  # RFC 2181 section 10.1
                 raise ZoneError(f"{at}: {name} has a {type_} record, and a CNAME in line {self._lines[name, 'CNAME']}")
-            if type_ in _ALONE and len(found.records) > 1:
+            if type_ in _ALONE and len(set(self._rdatas[name, type_])) > 1:
                 raise ZoneError(f"{at}: {name or '.'} has several {type_} records")
-        return Zone("" if self._origin == _NOWHERE else wire.name_text(self._origin), records)
+        return Zone("" if self._origin == _NOWHERE else wire.name_text(self._origin), records, file=self._tokenizer.filename)
 
 
 def _read(text: str, file: str, origin: dns.name.Name) -> _Collector:
@@ -200,22 +219,30 @@ class ZoneOverlay(Over):
 
     A record set in a file stands for the one published, a CNAME for all types, and a later file for an earlier one. What the
     files do not have is asked of the client beneath, unless an SOA in them makes them speak for the whole zone: then it does
-    not exist, down to a delegation. Raises ZoneError.
+    not exist, down to a delegation. A file may also delete and edit what is beneath (see `Zone`). Raises ZoneError.
     """
 
     def __init__(self, files: Iterable[str | Path | Zone], beneath: Client) -> None:
         super().__init__(beneath)
         self.zones = tuple(file if isinstance(file, Zone) else read_zone(file) for file in files)
-        self._names = Names(_laid_over(self.zones))
+        records = _laid_over(self.zones)
+        self._names = Names(
+            records,
+            whole=[zone.origin for zone in self.zones if zone.whole],
+            open=[each for zone in self.zones for each in zone.open],
+        )
+        self._without_cname = {name for (name, type_), held in records.items() if type_ == "CNAME" and isinstance(held, NoData)}
 
     async def ask(self, name: str, type: str) -> Answer:  # noqa: A002 -- the DNS word
         """Answer from the files or from beneath; a chain of CNAMEs may lead from one into the other and back."""
-        question = normal(name, type)
+        return await self._ask(normal(name, type), 0)
+
+    async def _ask(self, question: Question, depth: int) -> Answer:
         chain = Chain(question.name)
         while True:
-            found = self._names.find(question.name, question.type)
-            if found is None or isinstance(found, Wild):
-                found = await self._beneath(question, found)
+            found = await self._find(question)
+            if isinstance(found, Alias) and found.flat:
+                return chain.end(await self._flattened(found, question.type, depth))
             step: tuple[str, ...] = (found.target,) if isinstance(found, Alias) else self._led_back(found, question.type)
             if isinstance(found, Failed) or (not step and not isinstance(found, Alias)):
                 return chain.end(found)
@@ -223,18 +250,56 @@ class ZoneOverlay(Over):
                 return failed
             question = Question(step[-1], question.type)
 
-    async def _beneath(self, question: Question, wild: Wild | None) -> Answer | Alias:
-        if wild is None:
-            below = await self.beneath.ask(question.name, question.type)
-            if isinstance(below, NoSuchName) and self._names.has((question.name, *below.aliases)[-1]):
-                return NoData(below.ttl, below.aliases)  # once the files are published, the name exists
+    async def _find(self, question: Question) -> Answer | Alias:
+        found = self._names.find(question.name, question.type)
+        if isinstance(found, Wild):
+            return await self._wild(question, found)
+        if isinstance(found, Edit):
+            return await self._edited(question, found)
+        return await self._published(question) if found is None else found
+
+    async def _published(self, question: Question) -> Answer:
+        """What the client beneath says, but for what the files make of the name itself."""
+        below = await self.beneath.ask(question.name, question.type)
+        if isinstance(below, Failed):
             return below
+        if question.name in self._without_cname and below.aliases:
+            return NoData(below.ttl)  # where the alias led is no longer of interest
+        if isinstance(below, NoSuchName) and self._names.has((question.name, *below.aliases)[-1]):
+            return NoData(below.ttl, below.aliases)  # once the files are published, the name exists
+        return below
+
+    async def _edited(self, question: Question, edit: Edit) -> Answer:
+        """The published set with some records taken out and others put in."""
+        below = await self._published(question)
+        if isinstance(below, Failed):
+            return below
+        old = below.records if isinstance(below, Found) and not below.aliases else ()
+        removed = {_content(value) for value in edit.removed}
+        merged = wire.as_set([*(value for value in old if _content(value) not in removed), *edit.added])
+        return Found(merged, edit.ttl) if merged else NoData(edit.ttl)
+
+    async def _flattened(self, alias: Alias, type_: str, depth: int) -> Answer:
+        """The target's records as if they stood at the name itself."""
+        if depth >= MAX_ALIASES:
+            return Failed(Failure.SERVFAIL, f"more than {MAX_ALIASES} aliases lead to {alias.target}")
+        answer = await self._ask(Question(alias.target, type_), depth + 1)
+        if isinstance(answer, Found):
+            return Found(answer.records, min(alias.ttl, answer.ttl))
+        return answer if isinstance(answer, Failed) else NoData(alias.ttl)
+
+    async def _wild(self, question: Question, wild: Wild) -> Answer | Alias:
         # A wildcard without its zone: it answers for names that do not exist (RFC 4592 section 2.2.1), and for those that seem
         # to exist only because a wildcard is published at the same place, which it replaces: they are answered like that one.
-        below, star = await asyncio.gather(
-            self.beneath.ask(question.name, question.type), self.beneath.ask(wild.owner, question.type)
+        star = Question(wild.owner, question.type)
+        below, published = await asyncio.gather(
+            self.beneath.ask(question.name, question.type), self.beneath.ask(star.name, star.type)
         )
-        return wild.finds if isinstance(below, NoSuchName) or _alike(below, star) else below
+        if isinstance(wild.finds, NoData) and wild.gone:
+            return NoSuchName(below.ttl) if isinstance(below, Found) and _alike(below, published) else below
+        if not isinstance(below, NoSuchName) and not _alike(below, published):
+            return below
+        return await self._edited(star, wild.finds) if isinstance(wild.finds, Edit) else wild.finds
 
     def _led_back(self, answer: Answer, type_: str) -> tuple[str, ...]:
         """The aliases up to the first for which the files have something of their own."""
@@ -252,17 +317,42 @@ def overlay_of_text(text: str, beneath: Client) -> ZoneOverlay:
 
 def _laid_over(zones: Iterable[Zone]) -> Records:
     """The records of all zones; at each name the later zone's, and no CNAME beside other records."""
-    nodes: dict[str, dict[str, Found]] = {}
+    nodes: dict[str, dict[str, Held]] = {}
     for zone in zones:
-        new: dict[str, dict[str, Found]] = {}
-        for (name, type_), found in zone.records.items():
-            new.setdefault(name, {})[type_] = found
+        new: dict[str, dict[str, Held]] = {}
+        for (name, type_), held in zone.records.items():
+            new.setdefault(name, {})[type_] = held
         for name, node in new.items():
             old = nodes.setdefault(name, {})
-            if "CNAME" in node or "CNAME" in old:
+            if isinstance(node.get("CNAME", _NOTHING), Found) or isinstance(old.get("CNAME", _NOTHING), Found):
                 old.clear()
-            old.update(node)
-    return {(name, type_): found for name, node in nodes.items() for type_, found in node.items()}
+            for type_, held in node.items():
+                old[type_] = after(old.get(type_), held)
+    return {(name, type_): held for name, node in nodes.items() for type_, held in node.items()}
+
+
+_NOTHING = NoData()
+
+
+def after(old: Held | None, new: Held) -> Held:
+    """What holds once a later change comes to an earlier one."""
+    if not isinstance(new, Edit) or old is None or isinstance(old, Alias):
+        return new
+    if isinstance(old, Failed):
+        return old
+    if isinstance(old, Edit):
+        going = {_content(value) for value in new.removed}
+        added = tuple(value for value in old.added if _content(value) not in going)
+        return Edit((*old.removed, *new.removed), (*added, *new.added), new.ttl)
+    before = old.records if isinstance(old, Found) else ()
+    going = {_content(value) for value in new.removed}
+    merged = wire.as_set([*(value for value in before if _content(value) not in going), *new.added])
+    return Found(merged, new.ttl) if merged else NoData(new.ttl)
+
+
+def _content(value: Any) -> Any:
+    """What makes two records the same to a reader: of TXT the joined strings, wherever they are cut."""
+    return b"".join(value) if isinstance(value, tuple) and all(isinstance(each, bytes) for each in value) else value
 
 
 def _alike(one: Answer, other: Answer) -> bool:

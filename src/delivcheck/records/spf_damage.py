@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .spf import VERSION, decode, describe, is_record, read
 from .spf_macros import SpfSyntaxError
@@ -13,6 +14,7 @@ _VERSION = re.compile(r"v\s{0,9}=\s{0,9}spf\s{0,9}1(?![0-9])", re.IGNORECASE)
 _MAX_BEFORE = 9  # characters before the version that quoting, a byte order mark or a pasted bullet can make
 _QUOTES = re.compile(r"[\"\\“”„‘’«»]+")
 _TERM_BEGINS = re.compile(r"[+\-~?]?(all|include|a|mx|ptr|ip4|ip6|exists|redirect|exp)([:=/]|\Z)", re.IGNORECASE)
+MAX_DAMAGE = 1000  # of each kind in one record; a report shows 50 (engine.MAX_PROBLEMS), and what mends one mends all
 _MAX_STRINGS = 64  # boundaries looked at: 64 full strings are 16 KiB, and a record should fit 512 octets (RFC 7208 section 3.4)
 
 
@@ -56,17 +58,24 @@ def _repaired(text: str) -> str | None:
 
 
 def _characters(text: str) -> Iterable[Damage]:
+    # What mends one of them mends all: worked out once a record, not once a fault, of which a hostile record has thousands.
+    spaced = plain = None
+    told = 0
     for fault in read(text).faults:
         if fault.kind == "character":
-            yield Damage(fault.message, text, fault.span, repaired=_repaired(re.sub(r"[^\x21-\x7e]+", " ", text).strip()))
+            told += 1
+            if told > MAX_DAMAGE:
+                break
+            spaced = _repaired(re.sub(r"[^\x21-\x7e]+", " ", text).strip()) if told == 1 else spaced
+            yield Damage(fault.message, text, fault.span, repaired=spaced)
+    told = 0
     for match in _QUOTES.finditer(text):
         if match.group().isascii():
-            yield Damage(
-                f"a quote or backslash ({match.group()[:3]}) inside the record",
-                text,
-                match.span(),
-                repaired=_repaired(_QUOTES.sub("", text)),
-            )
+            told += 1
+            if told > MAX_DAMAGE:
+                break
+            plain = _repaired(_QUOTES.sub("", text)) if told == 1 else plain
+            yield Damage(f"a quote or backslash ({match.group()[:3]}) inside the record", text, match.span(), repaired=plain)
 
 
 def _glued(strings: tuple[bytes, ...], text: str) -> Iterable[Damage]:
@@ -76,6 +85,7 @@ def _glued(strings: tuple[bytes, ...], text: str) -> Iterable[Damage]:
     with a colon or an equals sign, or the joined word makes no sense.
     """
     codec = "utf-8" if b"".join(strings) == text.encode() else "latin-1"  # which of the two `decode` took
+    found: list[tuple[int, str, tuple[int, int]]] = []
     for number in range(1, min(len(strings), _MAX_STRINGS)):
         at = len(b"".join(strings[:number]).decode(codec, "ignore"))  # a character cut in two counts with the second half
         start, end = text.rfind(" ", 0, at) + 1, text.find(" ", at)
@@ -85,8 +95,11 @@ def _glued(strings: tuple[bytes, ...], text: str) -> Iterable[Damage]:
             continue
         if begins[2] in {":", "="} or not _is_term(text[start:end]):
             left, right = text[max(start, at - 20) : at], text[at : min(end, at + 20)]
-            said = f"two strings of the record meet without a space: {left} and {right}"
-            yield Damage(said, text, (start, end), repaired=_repaired(f"{text[:at]} {text[at:]}"))
+            found.append((at, f"two strings of the record meet without a space: {left} and {right}", (start, end)))
+    if found:
+        places = [0, *(at for at, _, _ in found), len(text)]
+        parted = _repaired(" ".join(text[start:end] for start, end in pairwise(places)))
+        yield from (Damage(said, text, span, repaired=parted) for _, said, span in found)
 
 
 def _is_term(word: str) -> bool:

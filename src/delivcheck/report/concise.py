@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..model import Outcome, TargetReport
+from ..model import Outcome, TargetReport, Where
 from .paint import Paint, visible
 from .words import level_of, place
 
@@ -22,4 +22,5 @@ def _lines(report: TargetReport) -> Iterator[str]:
                     at = f"{name} {at}"  # a DNS name alone does not say whose audit it belongs to
                 yield f"{at}: {level_of(problem, result)} {result.rule} {visible(problem.message)}"
         elif result.outcome is Outcome.UNKNOWN:
-            yield f"{visible(report.target)}: unknown {result.rule} {visible(result.reason or '')}".rstrip()
+            where = result.where if isinstance(result.where, Where) and result.where.line is not None else None
+            yield f"{place(where, report)}: unknown {result.rule} {visible(result.reason or '')}".rstrip()

@@ -4,24 +4,25 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from ..model import Example, Level, Refusal, Rule
+from ..mailboxes import Told
+from ..model import Example, Level, Rule
 from .paint import Paint, cells, visible, wrapped
 from .prose import prose
 
 _EFFECTS = {"reject": "rejects", "defer": "defers", "junk": "may file as junk"}
 
 
-def page(rule: Rule, levels: Mapping[str, Level], titles: Mapping[str, str], paint: Paint) -> str:
-    """One page. `levels` are the rule's level under each shipped policy, `titles` the providers' names."""
+def page(rule: Rule, levels: Mapping[str, Level], answers: Iterable[Told], paint: Paint) -> str:
+    """One page. `levels` are the rule's level under each shipped policy, `answers` what mailbox providers answer to it."""
     lines = [*wrapped(f"{rule.id}: {visible(rule.title)}", paint.width, "", "  "), ""]
     lines[0] = paint("strong", lines[0])
     lines += _table(_facts(rule, levels), paint)
     for heading, text in (("Why", rule.why), ("Fix", rule.fix)):
         lines += ["", paint("strong", heading), *prose(text, paint.width, "  ", airy=True)]
-    if rule.refusal:
+    if told := tuple(answers):
         lines += ["", paint("strong", "What providers do")]
-        for refusal in rule.refusal:
-            lines += wrapped(_refusal(refusal, titles), paint.width, "  ", "    ")
+        for one in told:
+            lines += wrapped(visible(answered(one)), paint.width, "  ", "    ")
     lines += ["", paint("strong", "Sources")]
     for source in rule.source:
         read = "" if source.checked == date.min else f" (read {source.checked})"  # a policy's house rule was not read anywhere
@@ -44,9 +45,9 @@ def _facts(rule: Rule, levels: Mapping[str, Level]) -> list[tuple[str, str]]:
     )
     rows = [
         ("level", said),
-        ("basis", _BASIS[rule.basis]),
+        ("basis", BASES[rule.basis]),
         ("inspects", ", ".join(rule.targets)),
-        ("judged", _STAGES[rule.stage]),
+        ("judged", STAGES[rule.stage]),
     ]
     if rule.class_ is not None:
         rows.append(("class", f"{rule.class_} mail only"))
@@ -61,12 +62,13 @@ def _facts(rule: Rule, levels: Mapping[str, Level]) -> list[tuple[str, str]]:
     return [*rows, ("since", rule.since)] if rule.since else rows
 
 
-_BASIS = {
+BASES = {
     "standard": "standard: an RFC asks for it",
+    "law": "law: a statute asks for it; delivcheck looks for words, and gives no legal advice",
     "provider": "provider: a mailbox provider asks for it",
     "practice": "practice: experience, not a published demand",
 }
-_STAGES = {
+STAGES = {
     "template": "from the template on",
     "pre-sign": "from the finished message on, before it is signed",
     "post-sign": "on the signed message",
@@ -80,24 +82,38 @@ def _table(rows: list[tuple[str, str]], paint: Paint) -> list[str]:
     return [line for name, text in rows for line in wrapped(visible(text), paint.width, f"  {name:<{wide}}  ")]
 
 
-def _refusal(refusal: Refusal, titles: Mapping[str, str]) -> str:
-    name = titles.get(refusal.provider, refusal.provider)
-    whose = f"{refusal.volume}-volume senders only" if refusal.volume is not None else None
-    when = f'if the finding says "{refusal.says.strip()}"' if refusal.says is not None else None
-    notes = ", ".join(filter(None, [refusal.code, whose, when]))
-    said = f": {refusal.text}" if refusal.text else ""
-    return visible(f"{name} {_EFFECTS.get(refusal.effect, refusal.effect)}{f' ({notes})' if notes else ''}{said}")
+def answered(told: Told) -> str:
+    """One provider's answer in a sentence: what it does, with which code and words, to which mail, and where that was read."""
+    answer = told.answer
+    whose = f"{answer.volume}-volume senders only" if answer.volume is not None else None
+    which = f"{answer.class_} mail only" if answer.class_ is not None else None
+    when = f'if the finding says "{told.says.strip()}"' if told.says is not None else None
+    code = " or ".join((answer.code, *answer.also)) if answer.code else None
+    notes = ", ".join(filter(None, [code, whose, which, when]))
+    section = f", {answer.section}" if answer.section else ""
+    said = f": {answer.text}" if answer.text else ""
+    read = f" [{told.source.name}{section}, read {told.source.checked}]"
+    return f"{told.title} {_EFFECTS[answer.effect]}{f' ({notes})' if notes else ''}{said}{read}"
 
 
-_OUTCOMES = {"pass": "passes", "fail": "fails", "unknown": "is undecided", "not-applicable": "does not apply"}
+def replies(told: Iterable[Told], paint: Paint) -> str:
+    """What a reply may mean: each answer that fits, and the rules whose problems it is given to."""
+    lines: list[str] = []
+    for one in told:
+        lines += wrapped(visible(answered(one)), paint.width, "", "  ")
+        lines += wrapped(", ".join(one.answer.names), paint.width, "  rules: ", "         ")
+    return paint.finished(lines)
+
+
+OUTCOMES = {"pass": "passes", "fail": "fails", "unknown": "is undecided", "not-applicable": "does not apply"}
 
 
 def _example(example: Example, paint: Paint) -> list[str]:
-    head = f"Example that {_OUTCOMES.get(example.is_, example.is_)}: {visible(example.name)}"
+    head = f"Example that {OUTCOMES.get(example.is_, example.is_)}: {visible(example.name)}"
     lines = [paint("strong", head)]
     if example.domain:
         lines.append(f"  domain {visible(example.domain)}")
-    lines += [f"  {name}: {visible(value)}" for name, value in _given(example)]
+    lines += [f"  {name}: {visible(value)}" for name, value in given(example)]
     text = example.message if example.message is not None else example.raw
     if text is not None:
         lines += [f"  | {visible(line)}" for line in text.removeprefix("\n").rstrip("\n").split("\n")]
@@ -113,7 +129,8 @@ def _example(example: Example, paint: Paint) -> list[str]:
     return lines
 
 
-def _given(example: Example) -> Iterable[tuple[str, Any]]:
+def given(example: Example) -> Iterable[tuple[str, Any]]:
+    """What an example gives beside message and DNS, by name."""
     for name, table in (("envelope", example.envelope), ("declared", example.declared), ("options", example.options)):
         if table:
             yield name, ", ".join(f"{key} {value}" for key, value in table.items())

@@ -1,6 +1,6 @@
 """One failed rule as a person reads it: what was found, the place in a frame, the exact replacement, the page to read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -8,7 +8,7 @@ from ..model import Problem, Result, Rule, Where
 from . import frame
 from .paint import Paint, visible, wrapped
 from .prose import prose
-from .words import level_of, place
+from .words import joined, level_of, place, undecided_at
 
 MAX_SHOWN = 5  # problems of one rule before the rest is counted; -v shows them all
 MAX_FIELD_LINES = 100  # how far up a folded header field's first line is looked for; RFC 5322 sets no limit, real ones have 30
@@ -55,8 +55,8 @@ class Problems:
     source: Source | None = None
     every: bool = False
 
-    def rule(self, result: Result) -> list[str]:
-        """All problems of one rule, then its fix where no problem brought its own, then where to read on."""
+    def rule(self, result: Result, following: Sequence[str] = ()) -> list[str]:
+        """All problems of one rule, then its fix where no problem brought its own, what follows from it, where to read on."""
         lines: list[str] = []
         shown = result.problems if self.every else result.problems[:MAX_SHOWN]
         for problem in shown:
@@ -71,8 +71,15 @@ class Problems:
             lines += prose(page.why, self.paint.width, "  why   ")
         if page is not None and not any(problem.fix for problem in shown):
             lines += prose(page.fix, self.paint.width, LABEL)
+        if following:
+            lines += wrapped(
+                f"{joined(list(following))} {'fails' if len(following) == 1 else 'fail'}, too",
+                self.paint.width,
+                "  so    ",
+                HANG,
+            )
         if result.reason is not None:
-            lines += wrapped(f"and undecided: {visible(result.reason)}", self.paint.width, HANG, HANG)
+            lines += wrapped(f"and undecided: {visible(result.reason)}{undecided_at(result)}", self.paint.width, HANG, HANG)
         lines.append(f"{HANG}rule  {self.paint('dim', how_to_read(page, result.rule))}")
         return lines
 

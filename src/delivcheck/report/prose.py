@@ -15,7 +15,7 @@ def prose(text: str, width: int, first: str, rest: str | None = None, *, airy: b
     """Lay out prose; `first` begins its first line, `rest` the others. With `airy`, empty lines between blocks are kept."""
     hang = " " * cells(first) if rest is None else rest
     lines: list[str] = []
-    for kind, block in _blocks(text):
+    for kind, block in blocks(text):
         if kind == "blank":
             if airy and lines and lines[-1]:
                 lines.append("")
@@ -33,7 +33,7 @@ def prose(text: str, width: int, first: str, rest: str | None = None, *, airy: b
     return lines
 
 
-def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
+def blocks(text: str) -> Iterator[tuple[str, list[str]]]:
     """The prose as (kind, lines): paragraph, code or blank."""
     running: list[str] = []
     fenced = False

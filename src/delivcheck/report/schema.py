@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from ..facts.comparison import AuthComparison, CameIn
+from ..facts.mends import Mends
 from ..facts.verdicts import DkimResult, DmarcResult, SpfResult
 from ..model import Report, TargetReport, Verdict
 
@@ -21,7 +23,8 @@ OUTLOOKS = ("no-known-blocker", "may-junk", "would-defer", "would-reject", "unkn
 
 def json_schema() -> dict[str, Any]:
     """Make the schema: no object may have a field that this page does not name, but for `facts`, which grows."""
-    (top, _), parts = msgspec.json.schema_components([Report, TargetReport], ref_template="#/$defs/{name}")
+    kinds = [Report, TargetReport, CameIn, AuthComparison, Mends]
+    (top, *_), parts = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     for part in parts.values():
         part["description"] = " ".join(part["description"].split())
         if part.get("type") == "object":
@@ -29,9 +32,17 @@ def json_schema() -> dict[str, Any]:
     report, target = parts["Report"]["properties"], parts["TargetReport"]["properties"]
     report["schema"] = {"const": "delivcheck/1"}
     parts["Report"]["required"] = sorted({*parts["Report"]["required"], "schema"})
-    for name in ("Result", "Counts", "Outlook", "DeclaredClass", "DnsUse"):  # msgspec writes their defaults too
-        parts[name]["required"] = sorted(key for key in parts[name]["properties"] if key != "bug")
+    for name in (
+        "Result",
+        "Counts",
+        "Outlook",
+        "PostmasterRow",
+        "DeclaredClass",
+        "DnsUse",
+    ):  # msgspec writes their defaults too
+        parts[name]["required"] = sorted(key for key in parts[name]["properties"] if key not in {"bug", "because", "where"})
     parts["Outlook"]["properties"]["outlook"] = {"enum": list(OUTLOOKS)}
+    parts["PostmasterRow"]["properties"]["state"] = {"enum": ["compliant", "needs-work", "unknown"]}
     for count in parts["Counts"]["properties"].values():
         count["minimum"] = 0
     for place in ("line", "column", "end_column"):
@@ -87,7 +98,14 @@ def _facts() -> dict[str, Any]:
                 },
                 {"result": {"type": "null"}, **dmarc, "record": maybe, "record_at": maybe},
             ),
+            "bimi": _any_of(
+                {"result": {"type": "null"}, "domain": text, "selector": text, "record": maybe, "record_at": maybe},
+            ),
             "second_opinion": {"anyOf": [_unknown(), _opinions()]},
+            # of a message that came in (--received)
+            "received": {"anyOf": [_unknown(), {"$ref": "#/$defs/CameIn"}]},
+            "authentication_results": {"anyOf": [_unknown(), {"$ref": "#/$defs/AuthComparison"}]},
+            "mends": {"anyOf": [_unknown(), {"$ref": "#/$defs/Mends"}]},
         },
         "additionalProperties": True,
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..model import Outcome, Outlook, Result, TargetKind, TargetReport
 from .paint import Paint, cells, visible, wrapped
-from .words import number
+from .words import number, undecided_at
 
 SPF_LOOKUPS = 10  # RFC 7208 section 4.6.4
 
@@ -17,11 +17,11 @@ _OUTLOOKS = {"would-reject": "error", "unknown": "unknown", "no-known-blocker": 
 
 
 def facts(target: TargetReport, paint: Paint) -> list[str]:
-    """SPF, DKIM and DMARC, one line each, a signature or key each for DKIM: verdicts, or for a domain what it publishes."""
+    """SPF, DKIM, DMARC, one line each, a signature or key each for DKIM: verdicts, or for a domain what it publishes."""
     rows: list[tuple[str, str | None, str]] = []
-    for name, key, say in (("SPF", "spf", _spf), ("DKIM", "dkim", _dkim), ("DMARC", "dmarc", _dmarc)):
+    for name, key, say in (("SPF", "spf", _spf), ("DKIM", "dkim", _dkim), ("DMARC", "dmarc", _dmarc), ("BIMI", "bimi", _bimi)):
         value = target.facts.get(key)
-        if value is None:
+        if value is None or (key == "bimi" and not value.get("record")):  # catalogue T093: its absence is not told
             continue
         several = value if isinstance(value, list) else [value]
         if not several:
@@ -83,6 +83,10 @@ def _dmarc(dmarc: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def _bimi(bimi: Mapping[str, Any]) -> str:
+    return _clipped(bimi["record"]) + (f" (at {bimi['record_at']})" if bimi["record_at"] != bimi["domain"] else "")
+
+
 MAX_RECORD = 160  # characters of a published record; two lines of a narrow terminal
 
 
@@ -109,6 +113,20 @@ def second_opinion(shown: Mapping[str, Any], paint: Paint) -> list[str]:
     return lines
 
 
+def asked(shown: Mapping[str, Any], paint: Paint) -> list[str]:
+    """What was asked or given beyond DNS and the message: a line for block lists, one for the user's figures."""
+    lines: list[str] = []
+    lists = shown.get("blocklists")
+    if lists:
+        said = [f"{one['zone']} ({'unknown: ' + one['unknown'] if one['unknown'] else 'asked'})" for one in lists]
+        lines += wrapped(visible(", ".join(said)), paint.width, "block lists: ", "  ")
+    feed = shown.get("feed")
+    if feed:
+        text = f"{feed['file']}, {number(feed['rows'], 'row')} from {feed['first']} to {feed['last']}"
+        lines += wrapped(visible(text), paint.width, "figures: ", "  ")
+    return lines
+
+
 # --- providers ---------------------------------------------------------------------------------------------------
 
 
@@ -130,7 +148,21 @@ def outlook(providers: Mapping[str, Outlook], titles: Mapping[str, str], paint: 
         start = len(names) + who - cells(names) + 2
         row[0] = row[0][:start] + paint(_OUTLOOKS.get(one.outlook, "warning"), text) + row[0][start + len(text) :]
         lines += row
+        if one.text:
+            lines += wrapped(f'"{visible(one.text)}"', paint.width, " " * (who + 2))
+    for name, one in providers.items():
+        lines += _postmaster(visible(titles.get(name, name)), one, paint)
     return [*lines, *wrapped(OUT_OF_SIGHT, paint.width)]
+
+
+def _postmaster(title: str, one: Outlook, paint: Paint) -> list[str]:
+    """The provider's own compliance rows that are not in order, each with the first rule behind it."""
+    bad = [f"{row.name} needs work ({', '.join(row.rules[:1])})" for row in one.rows if row.state == "needs-work"]
+    bad += [f"{row.name} unknown" for row in one.rows if row.state == "unknown"]
+    if not bad:
+        return []
+    good = sum(row.state == "compliant" for row in one.rows)
+    return wrapped(f"{'; '.join(bad)}; {number(good, 'row')} compliant", paint.width, f"{title}'s Postmaster Tools: ", "  ")
 
 
 MAX_BECAUSE = 3  # rules named beside an outlook; all of them are in the JSON
@@ -165,7 +197,9 @@ def undecided(target: TargetReport, paint: Paint, least: int, *, every: bool = F
         most = len(results) if every else MAX_UNDECIDED
         rules = ", ".join(one.rule for one in results[:most])
         rules += f" and {len(results) - most} more" if len(results) > most else ""
-        said = wrapped(f"{reason}: {rules}", paint.width, f"{head}: ", "  ")
+        places = {undecided_at(one) for one in results}
+        at = places.pop() if len(places) == 1 else ""
+        said = wrapped(f"{reason}{at}: {rules}", paint.width, f"{head}: ", "  ")
         lines += [paint("unknown", head) + said[0][len(head) :], *said[1:]]
     return lines
 

@@ -9,7 +9,7 @@ from ..mime.headers import display_text
 from ..mime.message import MessageError, parse
 from ..model import Level, Outcome, Report, Result, Rule, TargetKind, TargetReport, Verdict
 from ..records.names import BadName, to_ascii
-from . import summary
+from . import received, summary
 from .paint import Paint, flowed, visible, wrapped
 from .problems import Problems, Source, how_to_read
 from .words import Exit, number, run_totals, verdict_sentence
@@ -67,8 +67,12 @@ class TextReport:
             if self.verbosity > 0:
                 lines += _block(summary.every(target, self.paint))
             if self.single or self.verbosity > 0:
+                lines += _block(received.came_in(target.facts, self.paint))
                 lines += _block(summary.facts(target, self.paint))
+                lines += _block(received.compared(target.facts, self.paint))
+                lines += _block(received.mends(target.facts, self.paint))
                 lines += _block(summary.second_opinion(target.facts, self.paint))
+                lines += _block(summary.asked(target.facts, self.paint))
                 lines += _block(summary.outlook(target.providers, self.titles, self.paint))
                 lines += _block(summary.not_judged(target, self.paint))
             if len(lines) > 1 or self.single:
@@ -114,11 +118,17 @@ class TextReport:
         failed.sort(key=lambda result: -result.level.rank)
         lines: list[str] = []
         notes: list[str] = []
+        following: dict[str, list[str]] = {}
         for result in failed:
+            if isinstance(result.because, str):
+                following.setdefault(result.because, []).append(result.rule)
+        for result in failed:
+            if isinstance(result.because, str) and self.verbosity <= 0:
+                continue  # named below its cause; -v tells it in full
             if result.level is Level.NOTE or result.rule == CLASS_RULE:
                 notes += problems.short(result)
             elif self.verbosity >= 0 or result.level.rank >= self._deciding:
-                lines += _block(problems.rule(result))
+                lines += _block(problems.rule(result, following.get(result.rule, ())))
         return lines + (_block(notes) if self.verbosity >= 0 else [])
 
     # --- the end of a run
@@ -158,7 +168,11 @@ class TextReport:
             steps.append(f"{self._again('--class', 'bulk')}   # or transactional")
         elif any(one.verdict is Verdict.UNKNOWN for one in judged):
             steps += self._ask_better(judged)
-        elif any(one.kind is TargetKind.MESSAGE for one in judged) and "--mail-from" not in self.command and not steps:
+        elif (
+            any(one.kind is TargetKind.MESSAGE for one in judged)
+            and not {"--mail-from", "--received"} & set(self.command)
+            and not steps
+        ):
             steps.append(self._again("--mail-from", "ADDRESS", "--ip", "ADDRESS"))
         elif judged and not steps and all(one.kind is TargetKind.DOMAIN for one in judged):
             steps.append("delivcheck message FILE.eml")

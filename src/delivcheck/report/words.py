@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from enum import IntEnum
 
+from msgspec import UNSET
+
 from ..model import Level, Outcome, Problem, Report, Result, TargetReport, Verdict, Where
 from .paint import visible
 
@@ -53,8 +55,11 @@ def level_of(problem: Problem, result: Result) -> Level:
 
 def tally(target: TargetReport) -> list[str]:
     """How many results failed at each level, and how many are undecided, worst first: `2 errors`, `6 undecided`."""
-    failed = [result.level for result in target.results if result.outcome is Outcome.FAIL]
+    found = [result for result in target.results if result.outcome is Outcome.FAIL]
+    failed = [result.level for result in found if result.because is UNSET]
     words = [number(failed.count(level), str(level)) for level in (Level.ERROR, Level.WARNING, Level.NOTE) if level in failed]
+    if following := len(found) - len(failed):
+        words.append(f"{following} that {'follows' if following == 1 else 'follow'}")
     if target.counts.unknown:
         words.append(f"{target.counts.unknown:,} undecided")
     return words
@@ -72,6 +77,12 @@ def place(where: Where | None, target: TargetReport | None = None) -> str:
         return ":".join(str(part) for part in (file, where.line, where.column) if part not in {None, ""})
     inside = f"part {where.part}" if where.part else f"header {where.header}" if where.header else ""
     return visible(" ".join(part for part in (file, inside) if part))
+
+
+def undecided_at(result: Result) -> str:
+    """The place in a file of what is undecided, in brackets; a name in DNS the reason has already."""
+    where = result.where
+    return f" ({place(where)})" if isinstance(where, Where) and where.line is not None else ""
 
 
 def verdict_sentence(target: TargetReport) -> str:

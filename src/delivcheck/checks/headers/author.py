@@ -11,7 +11,7 @@ from ...facts.headers import Addressed, AddressFields, Recipients, host_of, is_n
 from ...facts.identity import FromDomain
 from ...facts.message import Links
 from ...facts.roots import Declared, Envelope
-from ...mime.headers import Group, Mailbox, Obsolete
+from ...mime.headers import Group, Mailbox, Obsolete, decode_words
 from ...mime.message import Message
 from ...model import Findings, Level, NotApplicable, Problem, Where
 from ...records.names import BadName, has_public_suffix, psl_organizational_domain, to_ascii
@@ -122,11 +122,20 @@ _MARKS = frozenset("©®™℠")  # symbols that belong to brands
 def display_name_imitates(fields: AddressFields, sender: FromDomain, declared: Declared) -> Findings:
     author, box = _sender(fields)
     ours = {psl_organizational_domain(name) for name in (sender.name, *declared.owned_domains)}
-    for shown in _domains(box.display_name or ""):
-        if psl_organizational_domain(shown) not in ours:
-            what = f"the name in From shows {shown}, the address is at {sender.name}"
-            yield Problem(what, _name_at(author, box))
-            return
+    for what, text, where in _shown(author, box):
+        theirs = next((name for name in _domains(text) if psl_organizational_domain(name) not in ours), None)
+        if theirs is not None:
+            yield Problem(f"{what} in From shows {theirs}, the address is at {sender.name}", where())
+
+
+def _shown(author: Addressed, box: Mailbox) -> Iterator[tuple[str, str, Callable[[], Where]]]:
+    """What a reader is shown beside the address, or a parser may take for it: what it is, the text, how to find its place."""
+    yield "the name", box.display_name or "", lambda: _name_at(author, box)
+    for comment, span in zip(box.comments, box.comment_spans, strict=True):
+        # RFC 5322 section 3.4, note: a comment was how a name was written, and where there is no name it is still shown
+        yield "a comment", decode_words(comment), partial(author.field.where, *span)
+    if "@" in box.local:  # only in quotes: who cuts at the first @ reads another address
+        yield "the local part", f"@{box.local.partition('@')[2]}", partial(author.field.where, *box.address_span)
 
 
 def _domains(name: str) -> Iterator[str]:

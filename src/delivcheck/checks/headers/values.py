@@ -22,6 +22,8 @@ BEHIND, FAR_BEHIND = timedelta(days=1), timedelta(days=4)
 # What mail programs put before the subject of an answer or a forwarded message, in six languages
 _REPLY = re.compile(r"\s*((?:re|fwd?|aw|wg|rv|tr|sv|antw)(?:\s?\[\d+\])?\s?:)", re.IGNORECASE)
 
+_ANSWERS = ("In-Reply-To", "References", "X-Forwarded-Message-Id")  # the last is Thunderbird's, of what it forwards
+
 
 # --- Subject -----------------------------------------------------------------------------------------------------
 
@@ -57,7 +59,9 @@ def _over_gmail(subject: Subject) -> bool:
 @rule("headers/fake-reply")
 def fake_reply(message: Message, subject: Subject) -> Findings:
     found = _REPLY.match(subject.text)
-    if found is None or message.all("In-Reply-To") or message.all("References"):
+    if found is None or any(message.all(name) for name in _ANSWERS):
+        return
+    if any(part.content_type == "message/rfc822" for part in message.leaves):  # what was forwarded is attached
         return
     plain = subject.field.text == subject.text
     where = subject.field.where(*found.span(1)) if plain else subject.field.at

@@ -18,6 +18,9 @@ _UNDECODABLE = {
     WordFault.SPACE_INSIDE: "white space stands inside an encoded-word",
 }
 
+# File names in encoded-words are everywhere, Gmail writes them, and no provider refuses them: mime/filename-encoding tells of them.
+_FILE_NAMES = frozenset({"content-type", "content-disposition"})
+
 
 def _first_of_each_field(words: Iterator[WordInField], wanted: Callable[[WordInField], bool]) -> Iterator[WordInField]:
     """One program made all words of a field the same way, and one place is enough to find it."""
@@ -58,7 +61,7 @@ def encoded_word_splits_character(words: EncodedWords) -> Findings:
 
 @rule("headers/adjacent-encoded-words")
 def adjacent_encoded_words(words: EncodedWords) -> Findings:
-    for one in _first_of_each_field(iter(words.in_place), lambda one: one.touches):
+    for one in _first_of_each_field(iter(words.in_place), lambda one: one.touches and one.field.lower not in _FILE_NAMES):
         yield Problem(f"two encoded-words touch one another in {one.field.name}", one.at)
 
 
@@ -70,7 +73,7 @@ def encoded_word_not_separated(words: EncodedWords) -> Findings:
 
 def _touches_text(one: WordInField) -> bool:
     """Whether something other than white space, a comment's parenthesis or another encoded-word stands next to it."""
-    if WordFault.NOT_SEPARATED not in one.word.faults:
+    if WordFault.NOT_SEPARATED not in one.word.faults or one.field.lower in _FILE_NAMES:
         return False
     text, (start, end) = one.field.text, one.word.span
     before, after = text[start - 1 : start] if start and not one.touches else " ", text[end : end + 2] or " "

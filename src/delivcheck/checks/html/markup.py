@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from ...engine import rule
 from ...facts.message import HtmlPart, HtmlParts
 from ...facts.unsubscribe_links import UnsubscribeLinks
-from ...mime.html import Element, HtmlDocument, Tag
+from ...mime.html import MAX_FAULTY, Element, HtmlDocument, Tag
 from ...mime.links import split_url
-from ...model import Findings, Level, NotApplicable, Problem, Unavailable
+from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined
 from ...records.names import is_within
 from ...rulefiles import data
 from . import unread
@@ -169,6 +169,10 @@ def malformed(html: HtmlParts) -> Findings:
             elif fault.code == "unclosed-element" and fault.detail in MUST_CLOSE:
                 yield Problem(f"the <{fault.detail}> has no end tag", part.where(fault.offset))
         yield from _conditionals(part, document)
+        if document.faults_cut:
+            yield Undetermined(
+                f"only the first {MAX_FAULTY} characters of the HTML were looked through for parse errors", part.part.at
+            )
 
 
 def _conditionals(part: HtmlPart, document: HtmlDocument) -> Findings:

@@ -8,14 +8,15 @@ from ...engine import rule
 from ...facts.headers import AddressFields, Subject
 from ...facts.message import HtmlParts, TextParts
 from ...mime.cascade import Hidden
-from ...mime.html import Element, Text
-from ...model import Findings, NotApplicable, Problem, Unavailable, Where
+from ...mime.html import Element, HtmlDocument, Text
+from ...model import Findings, NotApplicable, Problem, Unavailable, Undetermined, Where
 from . import is_pixel, size_of, unread
 
 MIN_CHARACTERS = (
     200  # of visible text beside images; ours (catalogue HTML005). SpamAssassin's steps go from 400 to 3,200 octets
 )
-MIN_RATIO = 0.02  # octets of visible text to octets of HTML; ours (catalogue HTML005)
+MIN_RATIO = 0.02  # octets of visible text to octets of HTML without styles and comments; ours (catalogue HTML005)
+ENOUGH_CHARACTERS = 400  # of visible text, from which no ratio counts; where SpamAssassin's HTML_IMAGE_ONLY_04 ends
 COVERING = 60_000  # square px of an image that is content: 300 by 200; a logo is smaller
 COVERING_WIDTH, COVERING_HEIGHT = 300, 200  # px, where only one of the two is known
 
@@ -60,11 +61,18 @@ def image_only(html: HtmlParts, *, min_characters: int = MIN_CHARACTERS) -> Find
         if characters < min_characters and covering is not None:
             what = f"{characters} characters of text beside {_count(images)}, fewer than {min_characters}"
             yield Problem(what, part.where(max(covering.offset, 0)))
-        elif covering is not None and len(seen.encode("utf-8", "replace")) < MIN_RATIO * len(
-            document.source.encode("utf-8", "replace")
-        ):
-            what = f"{characters} characters of text in {len(document.source)} of HTML with {_count(images)}"
-            yield Problem(what, part.where(max(covering.offset, 0)))
+        elif covering is not None and characters < ENOUGH_CHARACTERS:
+            markup = _markup(document)
+            if len(seen.encode("utf-8", "replace")) < MIN_RATIO * markup:
+                what = f"{characters} characters of text in {markup} octets of markup with {_count(images)}"
+                yield Problem(what, part.where(max(covering.offset, 0)))
+
+
+def _markup(document: HtmlDocument) -> int:
+    """Octets of HTML that are no style and no comment: how a mail is dressed says nothing of what it has to say."""
+    aside = sum(len(text.data) for style in document.all("style") for text in style.texts)
+    aside += sum(len(comment.text) for comment in document.comments)
+    return len(document.source.encode("utf-8", "replace")) - aside
 
 
 def _covers(image: Element) -> bool:
@@ -111,6 +119,8 @@ def hidden_text(html: HtmlParts, *, max_hidden: int = MAX_HIDDEN) -> Findings:
                 longest = max(same, key=lambda text: len(text.data))
                 what = f"{_characters(same)} characters are hidden by {_HOW.get(how, how)}, {seen} are seen"
                 yield Problem(what, part.where(longest.offset_of(len(longest.data) - len(longest.data.lstrip()))))
+        if document.styles_cut:
+            yield Undetermined("the styles of the HTML are too many to be worked out in full", part.part.at)
 
 
 def _characters(texts: Iterable[Text]) -> int:

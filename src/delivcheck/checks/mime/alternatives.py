@@ -6,6 +6,7 @@ from itertools import islice
 from urllib.parse import unquote
 
 from ...engine import rule
+from ...facts.content import place
 from ...facts.message import HtmlParts, Links
 from ...mime.message import Message, Part
 from ...model import Findings, Level, Problem, Undetermined
@@ -14,13 +15,14 @@ from . import Beside
 
 MIN_OVERLAP = 0.2  # of the words of both together; ours (catalogue MIME012). SpamAssassin's MPART_ALT_DIFF fires at 0.01
 MIN_TEXT, MIN_HTML = 20, 200  # characters without white space (catalogue MIME012)
-MIN_WORDS = 12  # of each, below which a share of common words says nothing; ours
+MIN_WORDS = 12  # of each, below which only a text says something that has not half of its words from the HTML; ours
 MAX_COMPARED = 200_000  # characters of each that are compared; twice what Gmail shows
 MAX_TEXTS = 10  # plain texts compared with one HTML; every honest message has one
 
 # A word of letters and digits; in scripts that set no spaces (Thai, Chinese, Japanese, Korean) each sign counts by itself.
 _WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+")
 _URL = re.compile(r"(?:https?://|www\.|mailto:)\S+", re.IGNORECASE)
+_CID = re.compile(r"\bcid:([^\s\"'<>()]{1,250})", re.IGNORECASE)
 
 
 def _words(text: str) -> frozenset[str]:
@@ -53,6 +55,9 @@ def text_alternative_unrelated(message: Message, html: HtmlParts, *, min_overlap
             common = both / max(len(text) + len(rich) - both, 1)
             if min(len(text), len(rich)) >= MIN_WORDS and common < min_overlap:
                 yield Problem(f"plain text and HTML have {common:.0%} of their words in common", part.where_text(0))
+            elif len(text) < MIN_WORDS and _characters(seen) > MIN_HTML and (both * 2 < len(text) or not text):
+                what = f"the plain text has {len(text)} words, and {both} of them stand in the HTML of {_characters(seen)} characters"
+                yield Problem(what, part.where_text(0))
         if next(others, None) is not None:
             yield Undetermined(
                 f"the HTML stands beside more than {MAX_TEXTS} plain texts, the rest was not compared", shown.part.at
@@ -63,8 +68,12 @@ def text_alternative_unrelated(message: Message, html: HtmlParts, *, min_overlap
 def unresolved_cid(message: Message, html: HtmlParts, links: Links) -> Findings:
     yield from unread(html)
     own = [part for part in message.parts if not part.nested]
-    by_id = {part.content_id: part for part in own if part.content_id}
-    used: set[str] = set()
+    by_id: dict[str, Part] = {}
+    for part in own:
+        name = part.content_id
+        if name and by_id.setdefault(name, part) is not part:  # RFC 2045 section 7: unique in the world
+            yield Problem(f"two parts have the Content-ID {name[:120]}", place(part, "content-id"))
+    used = set(_in_comments(html))
     for link in links.each:
         if link.scheme != "cid":
             continue
@@ -85,6 +94,13 @@ def unresolved_cid(message: Message, html: HtmlParts, links: Links) -> Findings:
             yield Problem("Content-ID has no angle brackets around it", field.where(0, len(field.text)), fix=fix)
         elif part.main_type == "image" and part.content_id not in used and _is_inline(message, part) and html.each:
             yield Problem(f"no HTML uses the image {(part.content_id or '')[:120]}", field.at, Level.NOTE)
+
+
+def _in_comments(html: HtmlParts) -> Iterator[str]:
+    """The ids that conditional comments use: Outlook alone shows what is in them."""
+    for _, document in html.readable:
+        for comment in document.comments:
+            yield from (unquote(found[1]) for found in _CID.finditer(comment.text))
 
 
 def _related(message: Message, html: Part, target: Part) -> bool:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from ...engine import rule
-from ...facts.archives import Member, Trouble, extension, kind_of
+from ...facts.archives import NOT_LOOKED_AT, Member, extension, kind_of
 from ...facts.content import Attachment, Attachments
 from ...mime.fields import Field
-from ...mime.headers import Flagged, Parameter, ParameterFault, Parametrized
+from ...mime.headers import Flagged, Parameter, ParameterFault, Parametrized, encoded_words
 from ...mime.message import Message, Part
-from ...model import Findings, Problem, Undetermined
+from ...model import Findings, Level, Problem, Undetermined
 from ...rulefiles import data
 
 _BOOK = data("attachments")
@@ -22,6 +22,7 @@ EXECUTABLES = frozenset(_BOOK["executables"]["extensions"])
 
 _TURNING = re.compile("[\u202d\u202e\u2066-\u2069]")  # UAX 9 section 2: overrides and isolates; honest names need none
 _SPACES = re.compile(r"(?<!\s)\s{10,}+\S*+\Z")  # ours: no word processor makes ten
+_SAME_TYPE = {"jpeg": "jpg", "htm": "html", "tiff": "tif"}
 _PATH = re.compile(r"[/\\\x00\r\n]")
 _LONGEST_SHOWN = 80  # characters of a name in a message
 
@@ -34,8 +35,9 @@ _NAME_FAULTS = {
     ParameterFault.MISSING_SECTION: "lacks its continuation",
     ParameterFault.UNQUOTED_SPECIAL: "has a space or special character without quotes around it",
     ParameterFault.UNBALANCED_QUOTE: "has a quotation mark that is not closed",
+    ParameterFault.DUPLICATE: "stands twice",
 }
-_OF_CONTENT_TYPE = frozenset({ParameterFault.UNQUOTED_SPECIAL, ParameterFault.UNBALANCED_QUOTE})  # mime/bad-content-type's
+_OF_CONTENT_TYPE = frozenset({ParameterFault.UNQUOTED_SPECIAL, ParameterFault.UNBALANCED_QUOTE, ParameterFault.DUPLICATE})
 
 
 def _shown(name: str) -> str:
@@ -70,7 +72,7 @@ def _written(field: Field, declared: Parametrized, name: str, part: Part) -> Ite
     for flagged in declared.faults:
         if flagged.name.partition("*")[0] != name or flagged.fault not in _NAME_FAULTS or flagged.fault in seen:
             continue
-        if name == "name" and flagged.fault in _OF_CONTENT_TYPE:
+        if name == "name" and flagged.fault in _OF_CONTENT_TYPE:  # mime/bad-content-type's
             continue
         seen.add(flagged.fault)
         told = None if flagged.fault is ParameterFault.MISSING_SECTION else fix  # the whole name is not known
@@ -101,16 +103,28 @@ def _rewritten(name: str, parameter: Parameter, part: Part) -> str:
 @rule("mime/blocked-attachment")
 def blocked_attachment(attachments: Attachments) -> Findings:
     for attachment in attachments.each:
-        members = attachment.contents.members if attachment.contents else ()
-        for member in (*(Member((name,)) for name in (attachment.name or "", *attachment.other_names)), *members):
-            # Catalogue T084: the last extension counts, whatever the declared type; and archives are looked into.
-            last = extension(member.name)
-            if last in BLOCKED_BY_GMAIL:
-                yield Problem(f"{_within(member)} is of a type that Gmail refuses (.{last})", attachment.at)
+        within = f", {attachment.within}," if attachment.within else ""
+        for name, last in _blocked(attachment):
+            yield Problem(f"{name}{within} is of a type that Gmail refuses (.{last})", attachment.at)
         for path, trouble in attachment.contents.troubles if attachment.contents else ():
-            if trouble is Trouble.LIMIT:
+            if trouble in NOT_LOOKED_AT:
                 yield Undetermined(f"{' in '.join(map(_shown, path))} {trouble}", attachment.at)
+    for attachment in attachments.late:
+        # Whether Gmail reads on after a closing delimiter is not known; rspamd and ClamAV do.
+        for name, last in _blocked(attachment):
+            what = f"{name}, after the closing delimiter, is of a type that Gmail refuses (.{last})"
+            yield Problem(what, attachment.at, Level.WARNING)
     yield from (Undetermined(one.reason, one.where) for one in attachments.unavailable)
+
+
+def _blocked(attachment: Attachment) -> Iterator[tuple[str, str]]:
+    """The names of programs that an attachment has or holds, each with its extension."""
+    members = attachment.contents.members if attachment.contents else ()
+    for member in (*(Member((name,)) for name in (attachment.name or "", *attachment.other_names)), *members):
+        # Catalogue T084: the last extension counts, whatever the declared type; and archives are looked into.
+        last = extension(member.name)
+        if last in BLOCKED_BY_GMAIL:
+            yield _within(member), last
 
 
 @rule("mime/withheld-attachment")
@@ -130,7 +144,7 @@ def opaque_archive(attachments: Attachments) -> Findings:
             continue
         for path, trouble in attachment.contents.troubles:
             name = " in ".join(_shown(one) for one in path) or "an archive without a name"
-            if trouble is not Trouble.LIMIT:
+            if trouble not in NOT_LOOKED_AT:
                 yield Problem(f"{name} {trouble}", attachment.at)
         locked = next((one for one in attachment.contents.members if one.encrypted and kind_of(one.name, b"")), None)
         if locked is not None:
@@ -144,6 +158,20 @@ def deceptive_filename(attachments: Attachments) -> Findings:
             continue
         for what in _deceptions(attachment, attachment.name):
             yield Problem(f"{_shown(attachment.name)} {what}", attachment.at)
+        yield from _disagreements(attachment, attachment.name)
+
+
+def _disagreements(attachment: Attachment, name: str) -> Iterator[Problem]:
+    """Names that another parameter gives the file, of another type: which one a reader sees depends on its program."""
+    ours = attachment.extension
+    for other in attachment.other_names:
+        last = extension(other)
+        if not last or _SAME_TYPE.get(last, last) == _SAME_TYPE.get(ours, ours) or encoded_words(other):
+            continue  # an encoded-word as it stands is no name; what it says is another of these
+        harmful = {ours, last} & (BLOCKED_BY_GMAIL | BLOCKED_BY_OUTLOOK | MACROS)
+        if ours or harmful:
+            what = f"{_shown(name)} is called {_shown(other)} by another parameter"
+            yield Problem(what, attachment.at, None if harmful else Level.NOTE)
 
 
 def _deceptions(attachment: Attachment, name: str) -> Iterator[str]:

@@ -76,6 +76,12 @@ def quoted_printable_faults(message: Message) -> Findings:
         if part.encoding == "quoted-printable":
             yield from _problems(part, _OF_QUOTED_PRINTABLE)
             yield from _long_lines(part)
+        elif part.undeclared_encoding is not None:
+            field = part.first("content-transfer-encoding")
+            said = f"the transfer encoding {part.encoding}" if field else "no transfer encoding"
+            where = part.where(0) if field is None else field.at
+            what = f"the text is in quoted-printable, its header declares {said}"
+            yield Problem(what, where, Level.ERROR, QUOTED_PRINTABLE)  # readers see =3D and =C3=A9
 
 
 @rule("mime/base64-faults")

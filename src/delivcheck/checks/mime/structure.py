@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ...engine import MAX_PROBLEMS, rule
+from ...engine import rule
 from ...facts.content import Attachments, place
 from ...facts.message import HtmlParts, TextParts
 from ...mime.defects import DefectKind
@@ -25,6 +25,7 @@ _BOUNDARY_DEFECTS = frozenset(
         DefectKind.BOUNDARY_NOT_CLOSED,
         DefectKind.BOUNDARY_REUSED,
         DefectKind.BOUNDARY_IN_CONTENT,
+        DefectKind.PART_AFTER_END,
     }
 )
 _TYPE_FAULTS = {  # RFC 2045 section 5.1; faults of RFC 2231 are mime/filename-encoding's
@@ -34,6 +35,15 @@ _TYPE_FAULTS = {  # RFC 2045 section 5.1; faults of RFC 2231 are mime/filename-e
     ParameterFault.NO_VALUE: "has no value",
     ParameterFault.BAD_NAME: "has no proper name",
     ParameterFault.NO_SEMICOLON: "does not begin with a semicolon",
+}
+_VALUE_FAULTS = _TYPE_FAULTS | {  # of other parameters than `name`: there no reader agrees with another on what they say
+    ParameterFault.TWO_FORMS: "stands there in two forms, and RFC 2231 does not say which counts",
+    ParameterFault.MISSING_SECTION: "lacks one of its sections",
+    ParameterFault.ENCODED_WORD: "has an encoded-word, which RFC 2047 section 5 forbids here",
+    ParameterFault.NON_ASCII: "is not ASCII",
+    ParameterFault.BAD_EXTENDED: "is no charset'language'value",
+    ParameterFault.UNKNOWN_CHARSET: "names a charset that is unknown",
+    ParameterFault.UNDECODABLE: "is not in the charset it names",
 }
 
 
@@ -68,19 +78,16 @@ def version_missing(message: Message) -> Findings:
 
 @rule("mime/bad-content-type")
 def bad_content_type(message: Message) -> Findings:
-    told = 0
     for part in message.parts:
         for defect in part.defects:
             if defect.kind is DefectKind.BAD_CONTENT_TYPE:
                 yield Problem(defect.message, defect.where)
         field = part.first("content-type")
         for flagged in part.params.faults if field is not None else ():
-            if flagged.fault in _TYPE_FAULTS and field is not None:
+            faults = _TYPE_FAULTS if flagged.name.partition("*")[0] in {"", "name"} else _VALUE_FAULTS
+            if flagged.fault in faults and field is not None:
                 name = f"the parameter {flagged.name}" if flagged.name else "a parameter"
-                # To find a place takes a look at the whole field; past what is kept nobody reads it.
-                where = field.where(*flagged.span) if told < MAX_PROBLEMS else field.at
-                told += 1
-                yield Problem(f"{name} of Content-Type {_TYPE_FAULTS[flagged.fault]}", where)
+                yield Problem(f"{name} of Content-Type {faults[flagged.fault]}", field.where(*flagged.span))
 
 
 @rule("mime/broken-boundary")
@@ -128,15 +135,18 @@ def alternatives_out_of_order(message: Message) -> Findings:
 def amp_without_fallback(message: Message) -> Findings:
     for children in _alternatives(message):
         kinds = ["text/html" if _is_rich(child) else child.content_type for child in children]
-        for index, child in enumerate(children):
-            if child.content_type != "text/x-amp-html":
-                continue
-            where = place(child, "content-type")
-            for needed in ("text/plain", "text/html"):
-                if needed not in kinds:
+        lacking = [needed for needed in ("text/plain", "text/html") if needed not in kinds]
+        before: set[str] = set()
+        for child, kind in zip(children, kinds, strict=True):
+            if kind == "text/x-amp-html":
+                where = place(child, "content-type")
+                for needed in lacking:
                     yield Problem(f"text/x-amp-html stands beside no {needed}", where)
-            if "text/html" in kinds[:index]:
-                yield Problem("text/x-amp-html comes after text/html", where)
+                if "text/html" in before:
+                    yield Problem("text/x-amp-html comes after text/html", where)
+                if kind in before:  # AMP for Email, "Structure and rendering": no more than one
+                    yield Problem("a second text/x-amp-html stands in the same multipart/alternative", where)
+            before.add(kind)
     for part in message.parts:
         around = message.parent(part)
         if part.content_type == "text/x-amp-html" and (around is None or around.content_type != "multipart/alternative"):

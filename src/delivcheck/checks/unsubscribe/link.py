@@ -1,6 +1,7 @@
 """Rules about the unsubscribe link in the text: that there is one, that it is seen, that Gmail does not cut it off."""
 
 from ...engine import rule
+from ...facts.jurisdictions import Jurisdictions
 from ...facts.message import Links
 from ...facts.unsubscribe_links import UnsubscribeLinks
 from ...mime.links import LinkKind
@@ -11,25 +12,36 @@ GMAIL_CLIP: int = data("gmail-clip")["octets"]
 
 
 @rule("unsubscribe/no-visible-link")
-def no_visible_link(found: UnsubscribeLinks, links: Links, *, url_patterns: tuple[str, ...] = ()) -> Findings:
-    if found.each:
+def no_visible_link(
+    found: UnsubscribeLinks, links: Links, where: Jurisdictions | NotApplicable, *, url_patterns: tuple[str, ...] = ()
+) -> Findings:
+    if found.beside:
         return
-    followed = [link.url.text for link in links.each if link.kind is LinkKind.LINK]
+    # A reader of the HTML does not see what its plain text has.
+    followed = [link.url.text for link in links.each if link.kind is LinkKind.LINK and link.part not in found.instead]
     if any(pattern in url for pattern in url_patterns for url in followed):
         return
     if found.unknown is not None:
         yield Undetermined(found.unknown)
         return
     what = f"none of the {len(followed)} links in the text is for unsubscribing" if followed else "the text has no link"
-    yield Problem(what, found.shown.where(0))
+    yield Problem(f"{what}{_asked_for(where)}", found.shown.where(0))
+
+
+def _asked_for(where: Jurisdictions | NotApplicable) -> str:
+    """Which laws ask for it too: one cause, one finding (catalogue LEGAL002)."""
+    try:
+        return f"; asked for by {where.law('opt-out')}" if isinstance(where, Jurisdictions) else ""
+    except NotApplicable:
+        return ""
 
 
 @rule("unsubscribe/link-hidden")
 def link_hidden(found: UnsubscribeLinks) -> Findings:
-    if not found.each:
+    if not found.beside:
         raise NotApplicable("there is no unsubscribe link in the text")
-    if not found.seen:
-        for one in found.each:
+    if all(one.fault is not None for one in found.beside):
+        for one in found.beside:
             yield Problem(f"the unsubscribe link {one.fault}", one.link.at)
 
 

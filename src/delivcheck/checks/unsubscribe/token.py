@@ -36,16 +36,16 @@ def _varying(uri: ListedUri) -> Iterator[str]:
     if uri.query:
         yield "x" * 64  # any query can name the recipient: what it means is the server's business
     for piece in uri.path.split("/"):
-        if piece.lower() not in _PAGES:
+        if piece.lower() not in _PAGES and not _PROGRAM.match(piece):
             yield piece
     # A label of the host can be the token as well, if it looks like one
     yield from (label for label in (uri.host or "").split(".")[:-2] if len(label) >= MIN_TOKEN and re.search(r"\d", label))
 
 
+_PROGRAM = re.compile(r"[A-Za-z_-]{1,40}\.(?:aspx?|cfm|cgi|do|html?|jsp|php|pl)\Z")  # the same for everybody
 _PAGES = frozenset(
-    {"unsubscribe", "unsubscribe.php", "unsubscribe.html", "unsubscribe.aspx", "unsubscribe.htm", "unsubscribe.jsp"}
-    | {"newsletter", "newsletters", "preferences", "subscription", "subscriptions", "one-click", "oneclick", "mailinglist"}
-    | {"list-unsubscribe", "email-preferences", "index.html", "index.php", "abmelden", "abmeldung", "desabonnement"}
+    {"unsubscribe", "newsletter", "newsletters", "preferences", "subscription", "subscriptions", "one-click", "oneclick", "mailinglist"}
+    | {"list-unsubscribe", "email-preferences", "abmelden", "abmeldung", "desabonnement"}
 )
 
 

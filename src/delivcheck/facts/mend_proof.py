@@ -1,0 +1,178 @@
+"""Judges a message again in a world in which something was changed: SPF, DKIM and DMARC by the providers that judged it first.
+
+A record is laid over the same DNS answers; envelope, author and signatures are put in the place of those of the message. What
+cannot be done here, since the private key is elsewhere, is a hypothesis: a signature that is taken to verify.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct
+
+from ..engine import Planner, Roots, gather
+from ..mime.message import Message
+from ..model import Answer, Dns, Failed, Failure, NotApplicable, Where
+from . import alignment, dkim, dkim_verdict, dmarc_discovery, dmarc_verdict, spf, spf_verdict
+from .dkim import DkimSignatures
+from .identity import FromDomain, MailFromDomain, SendingHost
+from .roots import Now
+from .verdicts import DkimResult, DkimVerdict, DkimVerdicts, DmarcVerdict, SpfVerdict
+
+if TYPE_CHECKING:
+    from ..net.client import Client
+
+MAX_STRING = 255  # octets of one character-string (RFC 1035 section 3.3)
+MAX_QUESTIONS = 500  # asked for all proposals of a message, names in it included; as many as one SPF tree may cost
+
+
+class SignatureProof(Struct, frozen=True):
+    """One signature after the change; `taken` where it is taken to verify, since only its owner could make it."""
+
+    domain: str | None
+    selector: str | None
+    result: str
+    taken: bool
+
+
+class MendProof(Struct, frozen=True):
+    """What SPF, DKIM and DMARC come to after the change; `spf` None where no sending address is known."""
+
+    spf: str | None
+    dkim: tuple[SignatureProof, ...]
+    dmarc: str
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is different. `zone` is the text of a zone file; `now` another time, in seconds.
+
+    `verifies` are the indices of signatures that are taken to verify; `signed_as` the d= of one more that does.
+    """
+
+    zone: str = ""
+    author: str | None = None
+    mail_from: MailFromDomain | None = None
+    verifies: frozenset[int] = frozenset()
+    signed_as: str | None = None
+    now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The message as it was judged: what stays in every world unless the world changes it."""
+
+    message: Message
+    author: FromDomain
+    mail_from: MailFromDomain | None
+    host: SendingHost | None
+    signatures: DkimSignatures
+    verdicts: DkimVerdicts
+    now: Now
+
+
+class Kept:
+    """Remembers every answer, so that all worlds stand on the same ones and cost no question twice."""
+
+    def __init__(self, beneath: Dns) -> None:
+        """Nothing is known yet."""
+        self.beneath = beneath
+        self._answers: dict[tuple[str, str], Answer] = {}
+
+    async def ask(self, name: str, type: str) -> Answer:  # noqa: A002 -- the DNS word
+        """Ask once."""
+        key = (name, type)
+        if key not in self._answers:
+            if len(self._answers) >= MAX_QUESTIONS:
+                return Failed(Failure.TIMEOUT, f"more than {MAX_QUESTIONS} questions for proposals")
+            self._answers[key] = await self.beneath.ask(name, type)
+        return self._answers[key]
+
+
+def zone_line(name: str, record: str, kind: str = "TXT") -> str:
+    """One record as a line of a zone file; TXT in character-strings of a size that DNS takes."""
+    if kind != "TXT":
+        return f"{name}. {kind} {record}.\n"
+    octets = record.encode()
+    strings = [octets[at : at + MAX_STRING] for at in range(0, len(octets), MAX_STRING)] or [b""]
+    return f"{name}. TXT {' '.join(map(_quoted, strings))}\n"
+
+
+def _quoted(octets: bytes) -> str:
+    """RFC 1035 section 5.1: a backslash before what would end the string, three digits for what does not show."""
+    return '"' + "".join(chr(o) if 32 <= o < 127 and o not in b'"\\' else f"\\{o:03d}" for o in octets) + '"'
+
+
+def overlay(zone: str, dns: Dns) -> Dns:
+    """The zone laid over the client. Raises ZoneError."""
+    from ..net.zone import overlay_of_text
+
+    return overlay_of_text(zone, cast("Client", dns)) if zone else dns  # only `ask` of the client beneath is called
+
+
+@lru_cache(maxsize=1)
+def _planner() -> Planner:
+    """The providers of the three verdicts."""
+    return Planner(
+        [
+            spf.spf_answer,
+            spf_verdict.spf_verdict,
+            dkim.keys_of_signatures,
+            dkim_verdict.verdicts_of_message,
+            dmarc_discovery.dmarc_walk,
+            dmarc_discovery.dmarc_discovery,
+            alignment.organizational_domains,
+            alignment.alignment,
+            dmarc_verdict.dmarc_verdict,
+        ]
+    )
+
+
+async def judge(it: Judged, world: World, dns: Dns) -> MendProof:
+    """Judge the message in another world. Raises ZoneError when the zone is none."""
+    roots = Roots(
+        (Dns, overlay(world.zone, dns)),
+        FromDomain(world.author) if world.author else it.author,
+        (MailFromDomain, world.mail_from or it.mail_from or NotApplicable("no envelope is known")),
+        (SendingHost, it.host or NotApplicable("no sending address is known")),
+        it.message,
+        it.signatures,
+        Now(world.now) if world.now else it.now,
+        *([] if "._domainkey." in world.zone or world.now else [_taken(it, world)]),
+    )
+    facts = await gather(_planner().plan((SpfVerdict, DkimVerdicts, DmarcVerdict), roots), roots)
+    return proof_of(facts, world)
+
+
+def _taken(it: Judged, world: World) -> DkimVerdicts:
+    """The verdicts with those that are taken to verify."""
+    each = [
+        replace(one, result=DkimResult.PASS, reason=None, cause=None) if one.index in world.verifies else one
+        for one in it.verdicts.each
+    ]
+    if world.signed_as:
+        each.append(DkimVerdict(len(each), DkimResult.PASS, world.signed_as, None, None, Where()))
+    return DkimVerdicts(tuple(each))
+
+
+def proof_of(facts: Mapping[type, object], world: World | None = None) -> MendProof:
+    """The words of the three verdicts; `unknown` for one that could not be had."""
+    spf_result, verdicts, dmarc = facts.get(SpfVerdict), facts.get(DkimVerdicts), facts.get(DmarcVerdict)
+    taken = world.verifies if world else frozenset()
+    count = len(verdicts.each) if isinstance(verdicts, DkimVerdicts) else 0
+    added = {count - 1} if world and world.signed_as else set()
+    return MendProof(
+        spf_result.result.value if isinstance(spf_result, SpfVerdict) else _absent(spf_result),
+        tuple(_signature(one, taken | added) for one in verdicts.each) if isinstance(verdicts, DkimVerdicts) else (),
+        dmarc.result.value if isinstance(dmarc, DmarcVerdict) else "unknown",
+    )
+
+
+def _absent(value: object) -> str | None:
+    return None if value is None or isinstance(value, NotApplicable) else "unknown"
+
+
+def _signature(one: DkimVerdict, taken: Iterable[int]) -> SignatureProof:
+    return SignatureProof(one.domain, one.selector, one.result.value, one.index in taken)

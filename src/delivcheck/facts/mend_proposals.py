@@ -1,0 +1,432 @@
+"""What could be changed to mend SPF, DKIM or DMARC for one message: proposals with exact values, from what is known.
+
+Pure: everything that had to be looked up is in `Situation`. Nothing here is known to help; `mends` proves each proposal and
+drops those that do not.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+
+from msgspec import Struct
+
+from ..mime.addresses import Mailbox
+from ..records.dkim import ALGORITHMS, DkimKey, DkimSignature
+from ..records.names import psl_organizational_domain
+from ..records.spf import SpfRecord, corrected, read
+from .dkim import DkimKeys, PublishedKey, SignatureField
+from .dmarc import FreemailDomains
+from .dmarc_verdict import Change as Remedied
+from .dmarc_verdict import DmarcRemedy
+from .identity import MailFromDomain
+from .mend_proof import Judged, World, zone_line
+from .spf import SpfRecords
+from .verdicts import DkimResult, DkimVerdict, DmarcResult, DmarcVerdict, SpfResult, SpfVerdict
+
+MAX_SIGNATURES = 5  # failing signatures that are looked at; rspamd verifies five of a message unless told otherwise
+RECORD = "v=DMARC1; p=none"  # the least that Gmail and Yahoo ask of a sender's domain
+KEY = "v=DKIM1; k={kind}; p=<public half of the key that signs>"
+FAILED = frozenset({DkimResult.FAIL, DkimResult.PERMERROR})
+UNCHANGED = "nothing that is signed was changed on the way"
+ALTERED = frozenset({"body-hash", "signature"})
+NEW_KEY = frozenset({"no-key", "revoked", "bad-key", "short-key"})
+
+
+class Kind(StrEnum):
+    """Where something is changed."""
+
+    DNS = "dns"
+    SIGNATURE = "signature"
+    ENVELOPE = "envelope"
+    HEADER = "header"
+
+
+class Cost(IntEnum):
+    """How much a proposal changes, the least first."""
+
+    EDIT_RECORD = 1  # one record that is there
+    ADD_RECORD = 2
+    NEW_KEY = 3  # a record whose value only the owner of the key knows
+    SIGNATURE = 4  # how the sending service signs
+    ENVELOPE = 5
+    ENVELOPE_WITH_RECORD = 6
+    HEADER = 7
+
+
+class MendStep(Struct, frozen=True):
+    """One thing to change.
+
+    `kind` is dns, signature, envelope or header; `where` the record's name and type ("example.org TXT"), the tag, MAIL FROM or
+    the header field; `before` what stands there now, None for nothing; `after` the exact new value.
+    """
+
+    kind: str
+    where: str
+    before: str | None
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Changes that belong together, and the world after them; `because` and `assumes` as in `Mend`.
+
+    `budget` is the name whose SPF record must keep to its limits.
+    """
+
+    cost: Cost
+    changes: tuple[MendStep, ...]
+    world: World
+    assumes: tuple[str, ...] = ()
+    budget: str | None = None
+    because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scouted:
+    """What was looked up for proposals alone.
+
+    `includes`: names of sending services whose SPF record passes for this host. `author_passes`: SPF would pass with MAIL FROM
+    at the author domain. `free` is a name below it that does not exist. `other_keys`: per signature, where
+    else a key is, and which. `forwarder`: the hop before the trusted one for which SPF passes, as "192.0.2.1 (hop 3)".
+    """
+
+    includes: tuple[str, ...] = ()
+    author_passes: bool = False
+    free: str | None = None
+    other_keys: Mapping[int, tuple[tuple[str, PublishedKey], ...]] | None = None
+    forwarder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known of the message. Facts that could not be had are None."""
+
+    it: Judged
+    spf: SpfVerdict | None
+    spf_records: SpfRecords | None
+    spf_name: str | None  # where the record stands, behind aliases
+    keys: DkimKeys | None
+    dmarc: DmarcVerdict
+    aligned_signature: frozenset[int]
+    record_name: str | None  # the domain whose _dmarc name a missing record belongs to
+    dmarc_texts: Mapping[str, tuple[str, tuple[str, ...]]]  # by domain: where its record stands, behind aliases, and the texts
+    remedy: DmarcRemedy | None
+    freemail: FreemailDomains
+    mailbox: Mailbox | None
+    from_mailing_list: bool
+    list_address: str | None
+    body_fits: frozenset[int]  # signatures whose bh= fits the body
+    passing: tuple[str, ...]  # domains that SPF or DKIM vouches for now
+    scouted: Scouted
+
+    @property
+    def author(self) -> str:
+        """The author domain."""
+        return self.it.author.name
+
+    def runs(self, domain: str) -> bool:
+        """Whether the sender can be the one who runs a domain: not one at which everybody has a mailbox."""
+        return self.freemail.provider(domain) is None
+
+
+def proposals(s: Situation) -> list[Proposal]:
+    """All of them, the least change first."""
+    found = [*_of_spf(s), *_of_dkim(s), *_of_dmarc(s)]
+    if s.dmarc.result is DmarcResult.NONE and s.record_name is not None and s.runs(s.author):
+        change, zone = _dmarc_change(s, s.record_name, RECORD)
+        both = [
+            replace(
+                one,
+                cost=max(one.cost, Cost.ADD_RECORD),
+                changes=(*one.changes, change),
+                world=replace(one.world, zone=one.world.zone + zone),
+            )
+            for one in found
+            if one.world.author is None
+        ]
+        found = [Proposal(Cost.ADD_RECORD, (change,), World(zone)), *found, *both]
+    return sorted(found, key=lambda one: (one.cost, len(one.changes)))
+
+
+# --- SPF ---------------------------------------------------------------------------------------------------------
+
+
+def _of_spf(s: Situation) -> Iterator[Proposal]:
+    """The record of the MAIL FROM domain, so that it has this host."""
+    host, spf, sender = s.it.host, s.spf, s.it.mail_from
+    if host is None or spf is None or sender is None or spf.result is SpfResult.PASS or s.scouted.forwarder:
+        return
+    if not s.runs(spf.domain) or s.spf_name is None:
+        return
+    address = f"ip{host.ip.version}:{host.ip}"
+    whose = f"{host.ip}{f' ({host.ehlo})' if host.ehlo else ''} sends for {spf.domain}"
+    records = s.spf_records
+    others = records.others if records is not None else ()
+    before = _now(records.texts if records is not None else ())
+    services = {f"include:{name}": f"the SPF record of {name} has {host.ip}" for name in s.scouted.includes}
+    terms = [*services, address]
+    for text in _spf_texts(records, spf, terms, helo=spf.identity == "helo"):
+        zone = "".join(zone_line(s.spf_name, one) for one in (text, *others))
+        yield Proposal(
+            Cost.EDIT_RECORD if before else Cost.ADD_RECORD,
+            (MendStep(Kind.DNS, f"{s.spf_name} TXT", before, text),),
+            World(zone),
+            (whose,),
+            spf.domain,
+            next((why for term, why in services.items() if term in text), None),
+        )
+
+
+def _spf_texts(records: SpfRecords | None, spf: SpfVerdict, terms: list[str], *, helo: bool) -> Iterator[str]:
+    """The records to try, the one that says most plainly what is meant first."""
+    if records is None or not records.texts:
+        if helo:
+            yield "v=spf1 a -all"  # RFC 7208 section 10.1.3: a host says that it is itself
+        yield from (f"v=spf1 {term} ~all" for term in terms)
+        return
+    for base in _sound(records, spf):
+        if base.text not in records.texts or len(records.texts) > 1:
+            yield base.text
+        for term in terms:
+            yield _with(base, term)
+        yield _with(base, terms[-1], first=True)  # matches before a term further on is in error
+
+
+def _sound(records: SpfRecords, spf: SpfVerdict) -> Iterator[SpfRecord]:
+    """The record without what makes it a permerror: slips corrected, several made one, a broken term left out."""
+    if len(records.texts) > 1:
+        yield _merged(records)
+        return
+    record = read(records.texts[0])
+    if record.faults:
+        text = corrected(record)
+        if text is not None:
+            yield read(text)
+        return
+    broken = [term for term in record.terms if spf.result is SpfResult.PERMERROR and term.text == spf.mechanism]
+    for term in broken:
+        yield read(" ".join(f"{record.text[: term.span[0]]}{record.text[term.span[1] :]}".split()))
+    yield record
+
+
+def _merged(records: SpfRecords) -> SpfRecord:
+    """One record with the mechanisms of all, each once (RFC 7208 section 3.2); of several ends one that is not -all."""
+    each = [read(text) for text in records.texts]
+    ends = {"all", "redirect"}
+    terms = dict.fromkeys(term.text for record in each for term in record.terms if term.name not in ends)
+    found = [term.text for record in each for term in record.terms if term.name in ends]
+    end = next((text for text in found if text != "-all"), found[0] if found else "~all")
+    return read(" ".join(["v=spf1", *terms, end]))
+
+
+def _with(record: SpfRecord, term: str, *, first: bool = False) -> str:
+    """The record with one more mechanism: before the end, or before everything."""
+    end = record.all or record.redirect
+    if first:
+        return f"v=spf1 {term}{record.text[6:]}"
+    if end is None:
+        return f"{record.text.rstrip()} {term}"
+    return f"{record.text[: end.span[0]]}{term} {record.text[end.span[0] :]}"
+
+
+# --- DKIM --------------------------------------------------------------------------------------------------------
+
+
+def _of_dkim(s: Situation) -> Iterator[Proposal]:
+    failing = [one for one in s.it.verdicts.each if one.result in FAILED]
+    fields = {one.index: one for one in s.it.signatures.each}
+    for verdict in failing[:MAX_SIGNATURES]:
+        one = fields[verdict.index]
+        if one.signature is None or not s.runs(one.signature.domain):
+            continue
+        published = s.keys.of(one.signature) if s.keys is not None else None
+        key = published if isinstance(published, PublishedKey) else None
+        yield from _key_records(s, one, key)
+        yield from _as_signed(s, one, verdict, key)
+
+
+def _key_records(s: Situation, one: SignatureField, key: PublishedKey | None) -> Iterator[Proposal]:
+    """Records that may stand at the selector: the key that is elsewhere, or what is there without what forbids its use."""
+    assert one.signature is not None
+    name = key.aliases[-1] if key is not None and key.aliases else one.signature.key_name
+    before = _now(key.texts if key is not None else ())
+    texts: dict[str, str | None] = {}
+    for index, each in key.usable if key is not None else ():
+        if key is not None and len(key.texts) > 1:
+            texts.setdefault(key.texts[index], None)
+        texts.setdefault(_unrestricted(each, one.signature), None)
+    for where, other in (s.scouted.other_keys or {}).get(one.index, ()):
+        for _, each in other.usable:
+            texts.setdefault(each.text, f"the key is at {where}")
+    for text, because in texts.items():
+        if text == before:
+            continue
+        cost = Cost.EDIT_RECORD if before else Cost.ADD_RECORD
+        yield Proposal(cost, (MendStep(Kind.DNS, f"{name} TXT", before, text),), World(zone_line(name, text)), because=because)
+
+
+def _unrestricted(key: DkimKey, signature: DkimSignature) -> str:
+    """The record without h=, s= and t=s, which limit its use, and without a k= that is not of the signature's kind."""
+    left = {tag.name: key.tags.value(tag.name) for tag in key.tags if tag.name not in {"h", "s"}}
+    if "t" in left:
+        left["t"] = "y" if key.testing else None
+    if key.kind != ALGORITHMS.get(signature.algorithm):
+        left["k"] = None
+    return "; ".join(f"{name}={value}" for name, value in left.items() if value is not None)
+
+
+def _as_signed(s: Situation, one: SignatureField, verdict: DkimVerdict, key: PublishedKey | None) -> Iterator[Proposal]:
+    """What only the signer can do: publish the right key, sign anew."""
+    signature = one.signature
+    assert signature is not None
+    world = World(verifies=frozenset({one.index}))
+    if verdict.cause == "expired" and signature.expires is not None and signature.time is not None:
+        before, after = f"x={signature.expires}", "no x=, or a week after t="
+        at = _moment(signature.time)
+        if at is not None:
+            yield Proposal(Cost.SIGNATURE, (_tag(one, "x=", before, after),), World(now=at))
+    if signature.algorithm == "rsa-sha1":
+        yield Proposal(Cost.SIGNATURE, (_tag(one, "a=", "a=rsa-sha1", "a=rsa-sha256"),), world, (UNCHANGED,))
+    if one.index not in s.body_fits:
+        return  # whatever the key: the body is not what was signed
+    if verdict.cause in NEW_KEY:
+        published = None if key is None or not key.texts else key.texts[0]
+        kind = "ed25519" if signature.algorithm.startswith("ed25519") else "rsa"
+        assumes = [UNCHANGED]
+        if verdict.cause == "short-key":
+            assumes.insert(0, "a key of 2048 bits signs")
+        change = MendStep(Kind.DNS, f"{signature.key_name} TXT", published, KEY.format(kind=kind))
+        yield Proposal(Cost.NEW_KEY, (change,), world, tuple(assumes))
+
+
+def _moment(seconds: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):  # twelve digits reach the year 33,658
+        return None
+
+
+def _tag(one: SignatureField, tag: str, before: str, after: str) -> MendStep:
+    return MendStep(Kind.SIGNATURE, f"DKIM-Signature {one.label} {tag}", before, after)
+
+
+# --- DMARC -------------------------------------------------------------------------------------------------------
+
+
+_IN_DNS = {Remedied.RELAX_DKIM, Remedied.RELAX_SPF, Remedied.PUBLISH_RECORD, Remedied.CHANGE_PSD}
+
+
+def _of_dmarc(s: Situation) -> Iterator[Proposal]:
+    """What aligns: the record's modes, d=, MAIL FROM, From."""
+    if s.runs(s.author):
+        for option in s.remedy.options if s.remedy is not None else ():
+            if option.change in _IN_DNS:
+                text = option.fix.partition(". TXT ")[2].strip('"').replace('\\"', '"').replace("\\\\", "\\")
+                change, zone = _dmarc_change(s, option.domain, text)
+                yield Proposal(Cost.EDIT_RECORD if change.before else Cost.ADD_RECORD, (change,), World(zone))
+        yield from _sign_as(s)
+        yield from _envelope(s)
+    yield from _header(s)
+
+
+def _dmarc_change(s: Situation, domain: str, text: str) -> tuple[MendStep, str]:
+    """A record at the _dmarc name of a domain, or where an alias there leads."""
+    name, texts = s.dmarc_texts.get(domain, (f"_dmarc.{domain}", ()))
+    return MendStep(Kind.DNS, f"{name} TXT", _now(texts), text), zone_line(name, text)
+
+
+def _sign_as(s: Situation) -> Iterator[Proposal]:
+    """One more signature. Where an aligned one is there and fails, that one is to be mended instead."""
+    if s.aligned_signature:
+        return
+    passing = next((one for one in s.it.verdicts.each if one.result is DkimResult.PASS), None)
+    before = f"d={passing.domain}; s={passing.selector}" if passing is not None else None
+    selector = passing.selector if passing is not None and passing.selector else "<selector>"
+    yield Proposal(
+        Cost.SIGNATURE,
+        (MendStep(Kind.SIGNATURE, "DKIM-Signature d=", before, f"d={s.author}; s={selector}"),),
+        World(signed_as=s.author),
+        (f"its key is published at {selector}._domainkey.{s.author}",),
+    )
+
+
+def _envelope(s: Situation) -> Iterator[Proposal]:
+    """MAIL FROM under the author domain, where SPF passes there or would with an alias to the domain that is used now."""
+    sender, spf = s.it.mail_from, s.spf
+    if sender is None or spf is None or sender.identity != "mailfrom" or sender.name == s.author:
+        return
+    if s.scouted.forwarder or s.from_mailing_list:
+        return  # the envelope is that of whoever sent it on
+    local = sender.sender.rpartition("@")[0]
+
+    def change(domain: str) -> tuple[MendStep, MailFromDomain]:
+        address = f"{local}@{domain}"
+        return MendStep(Kind.ENVELOPE, "MAIL FROM", f"<{sender.sender}>", f"<{address}>"), MailFromDomain(domain, address)
+
+    if s.scouted.author_passes:
+        one, identity = change(s.author)
+        yield Proposal(Cost.ENVELOPE, (one,), World(mail_from=identity))
+    same_house = psl_organizational_domain(sender.name) == psl_organizational_domain(s.author)
+    if s.scouted.free is not None and spf.result is SpfResult.PASS and not same_house:
+        one, identity = change(s.scouted.free)
+        # The alias brings SPF and MX at once: bounces still reach the sending service
+        record = MendStep(Kind.DNS, f"{s.scouted.free} CNAME", None, sender.name)
+        zone = zone_line(s.scouted.free, sender.name, "CNAME")
+        yield Proposal(
+            Cost.ENVELOPE_WITH_RECORD,
+            (one, record),
+            World(zone, mail_from=identity),
+            (f"{sender.name} takes bounces for {s.scouted.free}",),
+        )
+
+
+def _header(s: Situation) -> Iterator[Proposal]:
+    """From at a domain that is vouched for: for lists, and for who writes as a mailbox domain that is not theirs."""
+    box = s.mailbox
+    if box is None or (s.runs(s.author) and not s.from_mailing_list):
+        return
+    for domain in s.passing:
+        if domain == s.author:
+            continue
+        address = f"{box.local}@{domain}"
+        if s.list_address is not None and s.list_address.rpartition("@")[2].lower() == domain:
+            address = s.list_address
+        name = box.phrase or box.display_name or ""
+        before = f"{name} <{box.address}>".strip() if name else box.address
+        after = f"{name} <{address}>".strip() if name else address
+        yield Proposal(Cost.HEADER, (MendStep(Kind.HEADER, "From", before, after),), World(author=domain))
+
+
+# --- which failures ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One thing that does not pass. `index` is the signature's, None where there is none at all and for SPF and DMARC."""
+
+    name: str  # "spf", "dkim", "dkim s1._domainkey.example.org", "dmarc"
+    index: int | None = None
+
+
+def failures(s: Situation) -> list[Failure]:
+    """What is to be mended, SPF first and DMARC last."""
+    found = [Failure("spf")] if s.spf is not None and s.spf.result is not SpfResult.PASS else []
+    labels = {one.index: one.label for one in s.it.signatures.each}
+    failing = [one for one in s.it.verdicts.each if one.result in FAILED]
+    seen: Counter[str] = Counter()
+    for one in failing[:MAX_SIGNATURES]:
+        label = labels[one.index]
+        seen[label] += 1
+        found.append(Failure(f"dkim {label}" + (f" #{seen[label]}" if seen[label] > 1 else ""), one.index))
+    if not s.it.verdicts.each:
+        found.append(Failure("dkim"))
+    if s.dmarc.result in {DmarcResult.FAIL, DmarcResult.NONE}:
+        found.append(Failure("dmarc"))
+    return found
+
+
+def _now(texts: Sequence[str]) -> str | None:
+    """What is published: the record, several in quotation marks, or None."""
+    return texts[0] if len(texts) == 1 else " and ".join(f'"{text}"' for text in texts) or None

@@ -1,0 +1,146 @@
+"""Signs of promotion: words that sell, and what usually comes with them."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from ..engine import fact
+from ..mime.links import Link, LinkKind
+from ..mime.message import Message
+from ..model import NotApplicable, Unavailable, Where
+from ..rulefiles import data
+from .headers import Subject
+from .message import Links
+from .wording import Passage, Wording, folded
+
+MIN_PRODUCTS = 3  # links to different products; ours (catalogue CLS002)
+MAX_SUBJECT = 1_000  # characters
+MAX_BUTTON = 60  # characters of a link's text
+MAX_LINE = 200  # characters of a line of a receipt
+MAX_DISCOUNTS = 50  # looked at in one text, most of which will be lines of a receipt
+
+_SIGNS = re.compile(r"[^\w%']+")  # arrows, exclamation marks and brackets around the words of a button
+
+
+class Sign(NamedTuple):
+    """One sign: what it is, for a sentence, and where."""
+
+    what: str
+    at: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Words that sell, at most one of a kind, and other signs, which mean nothing by themselves."""
+
+    words: tuple[Sign, ...]
+    others: tuple[Sign, ...]
+
+
+class _Discount(NamedTuple):
+    markers: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+@lru_cache(maxsize=1)
+def _discounts() -> tuple[_Discount, ...]:
+    book = data("promotion-words")["discount"]
+    return tuple(_Discount(tuple(one["markers"]), re.compile(one["pattern"], re.IGNORECASE)) for one in book)
+
+
+@lru_cache(maxsize=1)
+def _taken_off() -> re.Pattern[str]:
+    return re.compile(data("promotion-words")["taken-off"])
+
+
+def _marked(text: str) -> Iterator[re.Pattern[str]]:
+    """The patterns that can match in a text, which is folded."""
+    return (one.pattern for one in _discounts() if any(marker in text for marker in one.markers))
+
+
+@lru_cache(maxsize=2)
+def _phrases(table: str) -> Mapping[str, None]:
+    return dict.fromkeys(map(folded, data("promotion-words")[table]))
+
+
+@fact
+def promotion(message: Message, words: Wording, links: Links, subject: Subject | NotApplicable | Unavailable) -> Promotion:
+    """Look for all of them."""
+    selling = [_discount(words, subject), _button(links), _suggestion(words)]
+    others = [_products(links), _list_field(message), _precedence(message)]
+    return Promotion(tuple(one for one in selling if one), tuple(one for one in others if one))
+
+
+# --- words -------------------------------------------------------------------------------------------------------
+
+
+def _discount(words: Wording, subject: Subject | NotApplicable | Unavailable) -> Sign | None:
+    if isinstance(subject, Subject):
+        text = subject.text[:MAX_SUBJECT]
+        for pattern in _marked(folded(text)):
+            if found := pattern.search(text):
+                return Sign(f"“{found[0].strip()[:40]}” in the subject", subject.field.at)
+    for passage in words.each:
+        for start, end in _offered(passage):
+            return Sign(f"“{' '.join(passage.text[start:end].split())[:40]}” in the text", passage.place(start, end))
+    return None
+
+
+def _offered(passage: Passage) -> Iterator[tuple[int, int]]:
+    """The places of discounts that no line of a receipt takes off: neither their own line nor the next."""
+    text = passage.text
+    for pattern in _marked(passage.folded):
+        for found, _ in zip(pattern.finditer(text), range(MAX_DISCOUNTS), strict=False):
+            if not _taken_off().search(text, *_two_lines(text, *found.span())):
+                yield found.span()
+
+
+def _two_lines(text: str, start: int, end: int) -> tuple[int, int]:
+    """From the beginning of the line that holds a place to the end of the next."""
+    first = text.rfind("\n", max(0, start - MAX_LINE), start) + 1 or max(0, start - MAX_LINE)
+    following = text.find("\n", end, end + MAX_LINE)
+    last = text.find("\n", following + 1, following + 1 + MAX_LINE) if following >= 0 else -1
+    return first, last if last >= 0 else end + MAX_LINE
+
+
+def _followed(links: Links) -> Iterator[Link]:
+    return (link for link in links.each if link.kind is LinkKind.LINK)
+
+
+def _button(links: Links) -> Sign | None:
+    for link in _followed(links):
+        for named in (link.text, link.alt):
+            if named and _SIGNS.sub(" ", folded(named[:MAX_BUTTON])).strip() in _phrases("buttons"):
+                return Sign(f"a link “{' '.join(named.split())[:40]}”", link.at)
+    return None
+
+
+def _suggestion(words: Wording) -> Sign | None:
+    for passage in words.each:
+        for phrase in _phrases("suggestions"):
+            if phrase in passage.folded:
+                start = passage.text.casefold().find(phrase)
+                return Sign(f"“{phrase}”", passage.place(max(start, 0), max(start, 0)))
+    return None
+
+
+# --- what comes with them ----------------------------------------------------------------------------------------
+
+
+def _products(links: Links) -> Sign | None:
+    paths = data("promotion-words")["product-paths"]
+    found = {link.url.path: link for link in _followed(links) if any(path in link.url.path.lower() for path in paths)}
+    return Sign(f"links to {len(found)} products", next(iter(found.values())).at) if len(found) >= MIN_PRODUCTS else None
+
+
+def _list_field(message: Message) -> Sign | None:
+    field = message.first("List-Unsubscribe")
+    return Sign("List-Unsubscribe", field.at) if field is not None else None
+
+
+def _precedence(message: Message) -> Sign | None:
+    field = message.first("Precedence")
+    bulk = field is not None and field.text.strip().lower() == "bulk"
+    return Sign("Precedence: bulk", field.at) if field is not None and bulk else None

@@ -1,0 +1,202 @@
+"""What a text states that must be the same in every version of it: amounts of money, dates, codes, order numbers.
+
+Pure functions over one text; the words are in `rules/data/stated-values.toml`. A value that can be read in two ways (1.234,
+3/4/2026) has both readings, so that it differs from another only if no reading of the two is the same.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from itertools import islice
+
+from msgspec import Struct
+
+from ..rulefiles import data
+
+MAX_TEXT = 200_000  # characters of one text that are searched; twice what Gmail shows
+MAX_VALUES = 1_000  # of one kind; a newsletter of the corpora states 60 prices
+NEAR = 60  # characters after its word in which a code must begin
+WINDOW = 40  # characters on either side of a year or a currency sign in which the rest of a date or an amount stands
+
+
+class Stated(Struct, frozen=True):
+    """One value as it is written, with its place in the text and all that it can mean."""
+
+    written: str
+    start: int
+    end: int
+    readings: frozenset[object]
+
+
+# --- money -------------------------------------------------------------------------------------------------------
+
+_DIGITS = r"\d{1,3}(?:[., '\u2019\xa0\u202f]\d{3}){1,4}(?:[.,]\d{1,2})?(?![\d])|\d{1,9}(?:[.,]\d{1,2})?(?![\d])"
+_SIGN = r"[$€£¥₹₽₩₺₪₫₴₦฿]|(?:US|CA|AU|A|C|NZ|HK|S|R)\$"
+_WORD = (
+    r"USD|EUR|GBP|CHF|CAD|AUD|NZD|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|HUF|RON|BGN|TRY|BRL|MXN|ZAR|SGD|HKD|RUB|UAH|ILS|Euro|zł|Kč|kr"
+)
+_BLANK = r"[ \xa0\u202f]?"
+_MONEY = re.compile(
+    rf"(?:(?<!\w)(?:{_SIGN}){_BLANK}|(?<!\w)(?:{_WORD})[ \xa0\u202f])(?P<after>{_DIGITS})"
+    rf"|(?<![\w.,])(?P<before>{_DIGITS}){_BLANK}(?:{_SIGN}|(?:{_WORD})\b)"
+)
+_CURRENCIES = tuple(_WORD.split("|"))
+_SIGN_ALONE = re.compile("[$€£¥₹₽₩₺₪₫₴₦฿]")
+_SIGN_OR_WORD = re.compile(rf"{_SIGN}|(?<![^\W\d_])(?:{_WORD})(?!\w)")
+_NEITHER = re.compile(r"[\W_]+")
+_GROUPS = re.compile(r"[ '\u2019\xa0\u202f]")
+
+
+def amounts_in(text: str) -> Iterator[Stated]:
+    """Amounts with a currency before or behind them. Readings are numbers; the currency is not one of them."""
+    text = text[:MAX_TEXT]
+    mark = _SIGN_OR_WORD if any(word in text for word in _CURRENCIES) else _SIGN_ALONE
+    for found in _around(mark, _MONEY, text):
+        digits = found["after"] or found["before"]
+        yield Stated(found[0].strip(), *found.span(), frozenset({_number(digits)}))
+
+
+def _around(mark: re.Pattern[str], whole: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """What matches as a whole around its mark: to try the long pattern at each character would take ten times as long."""
+    end = 0
+    for sign in islice(mark.finditer(text), MAX_VALUES):
+        if sign.end() > end:
+            found = whole.search(text, max(end, sign.start() - WINDOW), sign.end() + WINDOW)
+            if found:
+                end = found.end()
+                yield found
+
+
+def _number(digits: str) -> Decimal:
+    """The number that digits with points and commas are: the last sign is the decimal one, unless three digits follow it."""
+    plain = _GROUPS.sub("", digits)
+    last = max(plain.rfind("."), plain.rfind(","))
+    whole = re.sub(r"[.,]", "", plain[:last]) if last >= 0 else ""
+    if last < 0 or len(plain) - last - 1 == 3:  # nobody writes tenths of a cent in a mail
+        return Decimal(whole + plain[last + 1 :])
+    return Decimal(f"{whole}.{plain[last + 1 :]}")
+
+
+# --- dates -------------------------------------------------------------------------------------------------------
+
+
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+
+
+@lru_cache(maxsize=1)
+def _months() -> dict[str, int]:
+    return {name: number for number, names in enumerate(data("stated-values")["months"]["names"], 1) for name in names}
+
+
+@lru_cache(maxsize=1)
+def _dates() -> re.Pattern[str]:
+    month = "|".join(sorted(map(re.escape, _months()), key=len, reverse=True))
+    return re.compile(
+        r"(?<![\w./-])(?P<iso>(\d{4})-(\d{1,2})-(\d{1,2}))(?![\w./-]*\d)"
+        r"|(?<![\w./-])(?P<plain>(\d{1,2})([./-])(\d{1,2})\7(\d{4}))(?![\w/-])"
+        rf"|(?<!\w)(?P<first>(\d{{1,2}})(?:st|nd|rd|th|\.|er|º)?,? (?:de |of )?({month})\.?,? (?:de )?(\d{{4}}))(?!\d)"
+        rf"|(?<!\w)(?P<second>({month})\.? (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}}))(?!\d)",
+        re.IGNORECASE,
+    )
+
+
+def dates_in(text: str) -> Iterator[Stated]:
+    """Dates with a year of four digits. 3/4/2026 is read both ways."""
+    for found in _around(_YEAR, _dates(), text[:MAX_TEXT]):
+        if found["iso"]:
+            ways = [(found[2], found[3], found[4])]
+        elif found["plain"]:
+            ways = [(found[9], found[8], found[6]), (found[9], found[6], found[8])]
+        elif found["first"]:
+            ways = [(found[13], _months().get(found[12].lower(), 0), found[11])]
+        else:
+            ways = [(found[17], _months().get(found[15].lower(), 0), found[16])]
+        readings = frozenset(day for way in ways if (day := _day(*map(int, way))) is not None)
+        if readings:
+            yield Stated(found[0], *found.span(), readings)
+
+
+def _day(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+# --- codes and numbers -------------------------------------------------------------------------------------------
+
+# Digits in groups, or letters and digits with a digit among them, hyphens inside. Between word and code may stand "is", a
+# colon, a few words or the end of a line: HTML sets a code in a box of its own.
+_CODE = re.compile(
+    r"(?<![\w-])(?=[A-Z\d])(?:[A-Z]-\d{4,8}|\d{4,8}|\d{3}[ \xa0-]\d{3}|(?=[A-Z-]*\d)[A-Z\d]{5,10}"
+    r"|(?=[A-Z]*\d)[A-Z\d]{3,5}-[A-Z\d]{3,5})(?![\w-]|[.,]\d)"
+)
+_BEFORE_CODE = rf"[^\d.?!]{{0,{NEAR}}}"
+_NUMBER = re.compile(r"(?<![\w-])(?=[A-Z\d])(?:[A-Z]{1,6}-?)?\d[\dA-Z-]{3,24}(?!\w)")
+_BEFORE_NUMBER = r"(?:[ \xa0]?(?:number|no\.?|nr\.?|id))?[ \xa0]?:?\s{0,4}[#№]?"
+
+
+@lru_cache(maxsize=2)
+def _words(kind: str) -> tuple[str, ...]:
+    return tuple(sorted(data("stated-values")[kind]["words"], key=len, reverse=True))
+
+
+@lru_cache(maxsize=2)
+def _led_to(kind: str, between: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, _words(kind)))})(?!\w){between}\Z", re.IGNORECASE)
+
+
+def codes_in(text: str) -> Iterator[Stated]:
+    """What stands behind a word for a code. The reading is the code without spaces and hyphens."""
+    return _named_in(text, "code", _CODE, _BEFORE_CODE)
+
+
+def speaks_of_code(text: str) -> bool:
+    """Whether one of the words for a code occurs."""
+    return _mentioned().search(text, 0, MAX_TEXT) is not None
+
+
+@lru_cache(maxsize=1)
+def _mentioned() -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?i:{'|'.join(map(re.escape, _words('code')))})(?!\w)")
+
+
+def numbers_in(text: str) -> Iterator[Stated]:
+    """What stands right behind a word for an order, an invoice and so on, numbers of five characters and more."""
+    return _named_in(text, "number", _NUMBER, _BEFORE_NUMBER)
+
+
+def _named_in(text: str, kind: str, value: re.Pattern[str], between: str) -> Iterator[Stated]:
+    """The values first, since there are few, then the word before each."""
+    text = text[:MAX_TEXT]
+    folded = text.lower()
+    if not any(word in folded for word in _words(kind)):
+        return
+    for found in islice(value.finditer(text), MAX_VALUES):
+        before = text[max(0, found.start() - NEAR - WINDOW) : found.start()]
+        folded = before.lower()
+        if any(word in folded for word in _words(kind)) and _led_to(kind, between).search(before):
+            yield Stated(found[0], *found.span(), frozenset({bare(found[0])}))
+
+
+def bare(text: str) -> str:
+    """Letters and digits alone, in lower case: how a code is looked for in another text."""
+    return _NEITHER.sub("", text).lower()
+
+
+def same(one: Stated, other: Stated) -> bool:
+    """Whether two values can mean the same. €19 with its 99 cents set small is read as 19 or as 1999: both count as 19.99."""
+    if not one.readings.isdisjoint(other.readings):
+        return True
+    return any(
+        isinstance(mine, Decimal) and isinstance(theirs, Decimal) and _loosely(mine, theirs)
+        for mine in one.readings
+        for theirs in other.readings
+    )
+
+
+def _loosely(mine: Decimal, theirs: Decimal) -> bool:
+    whole = mine == int(mine) or theirs == int(theirs)
+    return whole and (int(mine) == int(theirs) or str(mine).replace(".", "") == str(theirs).replace(".", ""))

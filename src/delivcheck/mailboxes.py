@@ -1,0 +1,261 @@
+"""The tables of mailbox providers, `rules/providers/*.toml`, and what each provider would likely do with one target.
+
+A table says which rules' problems a provider answers with what: evidence with a source and a date. The outlook rests on these
+answers alone, so it never says "accepted": reputation and content filters are out of sight.
+"""
+
+import fnmatch
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from . import rulefiles
+from .facts.roots import Declared
+from .model import Level, MessageClass, Outcome, Outlook, PostmasterRow, Result, Source, Volume
+
+Effect = Literal["reject", "defer", "junk"]
+
+WORDS: dict[Effect, str] = {"reject": "would-reject", "defer": "would-defer", "junk": "may-junk"}  # worst first
+
+
+class Saying(Struct, frozen=True, forbid_unknown_fields=True):
+    """A rule of which only some problems are answered so: those whose message has the words `says`."""
+
+    rule: str
+    says: str
+
+
+class Answer(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """One answer and what it is given to.
+
+    `code` as the provider writes it, `also` further codes under which the same answer was seen (its temporary form, an older
+    number); `text` a part of the answer that tells it from others. `volume` and `class` when it is given to such mail only.
+    """
+
+    rules: tuple[str | Saying, ...]
+    effect: Effect
+    source: str  # a key of the table's [sources]
+    section: str | None = None
+    code: str | None = None
+    also: tuple[str, ...] = ()
+    text: str | None = None
+    volume: Volume | None = None
+    class_: MessageClass | None = field(name="class", default=None)
+
+    def says(self, rule: str) -> str | Literal[False] | None:
+        """The words that problems of a rule must have (None: any will do); False when the answer is not about that rule."""
+        for one in self.rules:
+            if isinstance(one, str):
+                if one == rule:
+                    return None
+            elif one.rule == rule:
+                return one.says
+        return False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ids of the rules it is about."""
+        return tuple(one if isinstance(one, str) else one.rule for one in self.rules)
+
+
+class Row(Struct, frozen=True, forbid_unknown_fields=True):
+    """A row of the provider's own compliance page, and the rules (ids or patterns) that it comes to."""
+
+    name: str
+    rules: tuple[str, ...]
+
+
+class MailboxProvider(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """One table. `domains` are those of its own mailboxes, `mx` the domains its mail servers are in.
+
+    Bulk senders' answers are given for its own mailboxes, and for domains it hosts only if it says so (`bulk-for-hosted`).
+    A `regional` provider is spoken of when recipients are there, or its pack is in the policy; the others always.
+    """
+
+    title: str
+    domains: tuple[str, ...]
+    mx: tuple[str, ...]
+    who: str
+    sources: dict[str, Source]
+    answer: tuple[Answer, ...] = ()
+    row: tuple[Row, ...] = ()
+    bulk_for_hosted: bool = False
+    regional: bool = False
+
+
+@lru_cache(maxsize=1)
+def tables() -> Mapping[str, MailboxProvider]:
+    """The shipped tables by the name of their file. Raises RuleFileError."""
+    return {name: table(name, raw) for name, raw in rulefiles.load()["providers"].items()}
+
+
+def table(name: str, raw: Mapping[str, Any]) -> MailboxProvider:
+    """Make a table of a parsed file. Raises RuleFileError naming file and field."""
+    path = f"rules/providers/{name}.toml"
+    try:
+        made = msgspec.convert(raw, MailboxProvider)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `$.")
+        raise rulefiles.RuleFileError(
+            f"{path}: {where.rstrip('`') + ': ' if where else ''}{text[:1].lower()}{text[1:]}"
+        ) from None
+    for number, answer in enumerate(made.answer):
+        if answer.source not in made.sources:
+            raise rulefiles.RuleFileError(f"{path}: answer[{number}].source: {answer.source!r} is not in [sources]")
+    return made
+
+
+# --- what the pages and `explain` show ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one provider answers to one rule: the table's name and title, the answer, its source, the words it depends on."""
+
+    provider: str
+    title: str
+    answer: Answer
+    source: Source
+    says: str | None
+
+
+def answers_to(rule: str) -> Iterator[Told]:
+    """Every provider's answers to the problems of a rule."""
+    for name, one in tables().items():
+        for answer in one.answer:
+            says = answer.says(rule)
+            if says is not False:
+                yield Told(name, one.title, answer, one.sources[answer.source], says)
+
+
+_NOT_WORDS = re.compile(r"[^a-z0-9]+")
+
+
+def _words(text: str) -> str:
+    return f" {_NOT_WORDS.sub(' ', text.lower()).strip()} "
+
+
+def unwrapped(reply: str) -> str:
+    """An SMTP reply of several lines as one text: each line may repeat the code and the enhanced code (RFC 2034 section 4)."""
+    lines = [re.sub(r"^\s*[245]\d\d[ -](?:[245]\.\d{1,3}\.\d{1,3} )?", "", line) for line in reply.splitlines()[1:]]
+    whole = " ".join([*reply.splitlines()[:1], *lines])
+    return _SERVER_NUMBER.sub(r"\1_\2", whole)
+
+
+_SERVER_NUMBER = re.compile(r"\b(OFR|LPN|OUK)(?:AAA|\d{3})?[_-](\d{3})\b")  # OFR006_102: the server's number, then the code
+
+
+def recognise(reply: str) -> list[Told]:
+    """The answers that an SMTP reply may be, told by text where there is one, else by code; the likeliest first.
+
+    One code stands for several causes (Gmail's 5.7.26 has three texts), and one cause comes under several codes, so text counts
+    before the number. `reply` may be a code alone, or a reply of one or several lines as a log or bounce has it.
+    """
+    said = _words(unwrapped(reply[:MAX_REPLY]))
+    by_text: list[Told] = []
+    by_code: list[Told] = []
+    for name, one in tables().items():
+        for answer in one.answer:
+            told = Told(name, one.title, answer, one.sources[answer.source], None)
+            if answer.text and _words(answer.text) in said:
+                by_text.append(told)
+            elif any(_is_code(code, said) for code in (answer.code, *answer.also) if code):
+                by_code.append(told)
+    return by_text or by_code
+
+
+MAX_REPLY = 4_096  # characters of a reply looked at; RFC 5321 section 4.5.3.1.5 allows 512 octets a line
+
+
+def _is_code(code: str, said: str) -> bool:
+    """Whether a reply has this very code. An enhanced code alone is enough; a bare three-digit one is not, unless it is all."""
+    parts = _words(code)
+    if parts in said:
+        return len(parts.split()) > 1 or said == parts
+    enhanced = re.search(r"\d\.\d{1,3}\.\d{1,3}", code)
+    return enhanced is not None and said.strip() == _words(enhanced[0]).strip()
+
+
+# --- the outlook -------------------------------------------------------------------------------------------------
+
+
+def outlook(
+    one: MailboxProvider,
+    results: Iterable[Result],
+    declared: Declared,
+    levels: Mapping[str, Level],
+    *,
+    hosted: bool = False,
+) -> Outlook:
+    """What one provider would likely do with a target, from its answers to the problems that were found.
+
+    A rule that could not be decided makes it unknown, unless something else is known to be refused. `levels` are those the
+    rules ran at: a sub-case that is worth less is not refused. `hosted`: the recipients' domains are not the provider's own.
+    """
+    by_rule = {result.rule: result for result in results}
+    hits: dict[str, list[tuple[Answer, str]]] = {effect: [] for effect in WORDS}
+    unsure: list[str] = []
+    for answer in one.answer:
+        if not _given(answer, one, declared, hosted=hosted):
+            continue
+        for name in answer.names:
+            result = by_rule.get(name)
+            if result is None:
+                continue
+            if result.outcome is Outcome.FAIL:
+                if _answered(answer, result, levels.get(name, Level.WARNING)):
+                    hits[answer.effect].append((answer, name))
+            elif result.outcome is Outcome.UNKNOWN and name not in unsure:
+                unsure.append(name)
+    rows = tuple(_rows(one, by_rule, levels))
+    for effect, word in WORDS.items():
+        if effect != "reject" and unsure:
+            break
+        if hits[effect]:
+            first = next((answer for answer, _ in hits[effect] if answer.code), hits[effect][0][0])
+            return Outlook(word, tuple(dict.fromkeys(name for _, name in hits[effect])), first.code, first.text, rows)
+    if unsure:
+        return Outlook("unknown", tuple(unsure), rows=rows)
+    return Outlook("no-known-blocker", rows=rows)
+
+
+def _given(answer: Answer, one: MailboxProvider, declared: Declared, *, hosted: bool) -> bool:
+    """Whether the provider gives an answer to mail of this class and volume at all."""
+    if answer.volume is Volume.BULK and hosted and not one.bulk_for_hosted:
+        return False
+    return answer.volume in {None, declared.volume} and answer.class_ in {None, declared.message_class}
+
+
+def _answered(answer: Answer, result: Result, ran_at: Level) -> bool:
+    """Whether what was found is what the provider answers, and not a lesser sub-case of the rule."""
+    least = max(ran_at.rank, Level.WARNING.rank)
+    says = answer.says(result.rule)
+    if says is None:
+        return result.level.rank >= least
+    return any(str(says) in problem.message and (problem.level or result.level).rank >= least for problem in result.problems)
+
+
+def _rows(one: MailboxProvider, by_rule: Mapping[str, Result], levels: Mapping[str, Level]) -> Iterator[PostmasterRow]:
+    """The provider's own compliance rows as far as they can be judged here; a row none of whose rules ran is left out."""
+    for row in one.row:
+        found = [result for name, result in by_rule.items() if any(fnmatch.fnmatchcase(name, pattern) for pattern in row.rules)]
+        judged = [result for result in found if result.outcome is not Outcome.NOT_APPLICABLE]
+        if not judged:
+            continue
+        least = Level.WARNING.rank
+        failed = tuple(
+            result.rule
+            for result in judged
+            if result.outcome is Outcome.FAIL and result.level.rank >= max(least, levels.get(result.rule, Level.WARNING).rank)
+        )
+        if failed:
+            yield PostmasterRow(row.name, "needs-work", failed)
+        elif any(result.outcome is Outcome.UNKNOWN for result in judged):
+            yield PostmasterRow(row.name, "unknown")
+        else:
+            yield PostmasterRow(row.name, "compliant")
