@@ -54,5 +54,5 @@ def _wire(query: bytes, answer: Answer) -> bytes:
     assert isinstance(answer, Found)
     kind = dns.rdatatype.to_text(asked.rdtype)
     assert kind == "TXT", Question(str(asked.name), kind)
-    strings = (" ".join('"%s"' % each.decode().replace('"', '\\"') for each in record) for record in answer.records)
+    strings = (" ".join(f'"{each.decode()}"' for each in record) for record in answer.records)
     return response(query, *(f"{asked.name} {TTL} TXT {each}" for each in strings))

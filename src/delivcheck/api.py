@@ -279,21 +279,22 @@ class Checker:
     def _outlooks(
         self, results: Sequence[Result], around: policy.Circumstances, recipients: object, *, seen: bool
     ) -> dict[str, Outlook]:
-        """What each provider would do: those of the recipients where they are known, else all.
+        """What each provider would do: the recipients' own where all are known, else the large ones, too.
 
         Without DNS (`seen` false) a message that shows no blocker is not known to have none.
         """
         levels = {one.rule.id: one.level for one in self._selected(around)}
-        at = recipients if isinstance(recipients, RecipientProviders) and recipients.known is not None else None
         tables = mailboxes.tables()
-        names = (
-            at.known or ()
-            if at is not None
-            else [name for name, one in tables.items() if not one.regional or name in self.options.policy.packs]
-        )
+        at = recipients if isinstance(recipients, RecipientProviders) else None
+        large = [name for name, one in tables.items() if not one.regional or name in self.options.policy.packs]
+        names = at.found if at is not None and at.complete else sorted({*large, *(at.found if at is not None else ())})
         found = {
             name: mailboxes.outlook(
-                tables[name], results, around.declared, levels, hosted=at is not None and name not in at.own
+                tables[name],
+                results,
+                around.declared,
+                levels,
+                hosted=at is not None and name in at.found and name not in at.own,
             )
             for name in names
         }

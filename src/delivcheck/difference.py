@@ -55,8 +55,7 @@ async def difference(
     `options.dns` is a client or "live". Raises InputError for what is no domain name, PolicyError.
     """
     from .net.deadline import Deadline
-    from .net.shared import Shared
-    from .net.snapshot import Recorder
+    from .net.shared import Noted, Shared
     from .net.zone import ZoneOverlay
 
     started = time.monotonic()
@@ -64,7 +63,7 @@ async def difference(
     base = _client(options.dns)
     shared = Shared(Deadline(base, options.timeout))
     beneath = ZoneOverlay(before, shared) if before else shared
-    sides = [Recorder(beneath), Recorder(ZoneOverlay(after, beneath))]
+    sides = [Noted(beneath), Noted(ZoneOverlay(after, beneath))]
     book = catalog.standard()
     now = options.now or datetime.now(UTC)
     try:
@@ -72,7 +71,7 @@ async def difference(
     except BadName as error:
         raise InputError(f"not a domain name: {error}") from None
 
-    async def audit(dns: Recorder) -> comparison.Audit:
+    async def audit(dns: Noted) -> comparison.Audit:
         facts: dict[type, Any] = {}
         chosen = replace(options, dns=dns, now=now, timeout=options.timeout + GRACE)
         shown = {**SHOWN, TargetKind.DOMAIN: (*SHOWN[TargetKind.DOMAIN], *comparison.FACTS)}
@@ -81,7 +80,7 @@ async def difference(
         report = await checker.domain(
             domain, session=inputs.session, envelope=inputs.envelope, selectors=tuple(dict.fromkeys(selectors))
         )
-        return comparison.Audit(report, facts, dns.snapshot().answers)
+        return comparison.Audit(report, facts, dns.answers)
 
     try:
         one, other = await asyncio.gather(*map(audit, sides))

@@ -162,11 +162,23 @@ def recognise(reply: str) -> list[Told]:
     for name, one in tables().items():
         for answer in one.answer:
             told = Told(name, one.title, answer, one.sources[answer.source], None)
-            if answer.text and _words(answer.text) in said:
+            if answer.text and _has(said, answer.text):
                 by_text.append(told)
             elif any(_is_code(code, said) for code in (answer.code, *answer.also) if code):
                 by_code.append(told)
     return by_text or by_code
+
+
+def _has(said: str, text: str) -> bool:
+    """Whether a reply has the words of an answer, in order; … in the answer stands for what differs: a domain, an address."""
+    place = 0
+    for piece in text.split("…"):
+        words = _words(piece)
+        found = said.find(words, place) if words.strip() else place
+        if found < 0:
+            return False
+        place = max(found + len(words) - 1, 0)
+    return True
 
 
 MAX_REPLY = 4_096  # characters of a reply looked at; RFC 5321 section 4.5.3.1.5 allows 512 octets a line
@@ -217,11 +229,17 @@ def outlook(
         if effect != "reject" and unsure:
             break
         if hits[effect]:
-            first = next((answer for answer, _ in hits[effect] if answer.code), hits[effect][0][0])
+            first = min((answer for answer, _ in hits[effect]), key=_telling)
             return Outlook(word, tuple(dict.fromkeys(name for _, name in hits[effect])), first.code, first.text, rows)
     if unsure:
         return Outlook("unknown", tuple(unsure), rows=rows)
     return Outlook("no-known-blocker", rows=rows)
+
+
+def _telling(answer: Answer) -> tuple[bool, bool, bool]:
+    """What to show first of several answers: one with a code, one to these very words, a permanent one."""
+    depends = any(isinstance(one, Saying) for one in answer.rules)
+    return answer.code is None, not depends, not (answer.code or "").startswith("5")
 
 
 def _given(answer: Answer, one: MailboxProvider, declared: Declared, *, hosted: bool) -> bool:

@@ -216,6 +216,8 @@ def _fits(value: Any, default: Any) -> bool:
     """Whether an option's value is of the kind its default shows: a tuple stands for a TOML list of texts."""
     if isinstance(default, tuple):
         return isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
+    if type(default) is float and type(value) is int:  # nobody writes 3.0 for a factor of three
+        return True
     return default is None or type(value) is type(default)
 
 

@@ -77,12 +77,12 @@ def test_a_unicode_name_of_rar_4_goes_on_behind_a_nul():
 
 
 def number(value):
+    if value < 0x80:
+        return bytes([value])
     return (
-        bytes([value])
-        if value < 0x80
-        else bytes([0xC0]) + value.to_bytes(2, "little")
+        b"\xc0" + value.to_bytes(2, "little")
         if value < 0x4000
-        else b"\xe0" + value.to_bytes(3, "little")
+        else bytes([0xE0 | value >> 24]) + (value & 0xFFFFFF).to_bytes(3, "little")
     )
 
 

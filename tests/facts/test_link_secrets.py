@@ -44,7 +44,7 @@ def test_secrets(url, what):
         "https://a.example/?password=",
         "https://a.example/?password",
         "https://a.example/?access_token=pk.9f2c77abd1e0",
-        "https://a.example/?sessionid=1",
+        "https://a.example/agenda?sessionId=9f2c77abd1e0",
         "https://a.example/?pwd=9f2c77abd1e0",
         "https://a.example/eyJhbGciOiJIUzI1NiJ9",
         "mailto:a@example.org?subject=password",

@@ -44,7 +44,8 @@ def test_own_domains_cost_no_question_and_others_go_by_mx():
     got = asyncio.run(recipient_providers.function(envelope, world))
 
     assert dict(got.by_domain) == {"gmail.com": "gmail", "example.net": "gmail", "example.com": None}
-    assert got.known == ("gmail",)
+    assert got.found == ("gmail",)
+    assert not got.complete  # nobody has a table for z@example.com
     assert got.own == {"gmail"}
     assert {str(question) for question in world.asked} == {"example.net MX", "example.com MX"}
 
@@ -54,12 +55,12 @@ def test_a_provider_met_only_as_a_host_is_not_its_own():
 
 
 def test_silence_leaves_it_open():
-    assert found("x@gmail.com", "y@example.net", dns={"example.net MX": "TIMEOUT"}).known is None
+    assert not found("x@gmail.com", "y@example.net", dns={"example.net MX": "TIMEOUT"}).complete
 
 
 def test_without_dns_only_the_tables_names_are_known():
-    assert recipient_providers_by_name.function(Envelope("", ("x@yahoo.com",))).known == ("yahoo",)
-    assert recipient_providers_by_name.function(Envelope("", ("x@example.net",))).known is None
+    assert recipient_providers_by_name.function(Envelope("", ("x@yahoo.com",))).complete
+    assert not recipient_providers_by_name.function(Envelope("", ("x@example.net",))).complete
 
 
 def outlooks(*recipients, dns=None, policy="bulk"):
@@ -70,13 +71,20 @@ def outlooks(*recipients, dns=None, policy="bulk"):
 
 def test_a_report_speaks_of_the_recipients_providers_alone():
     assert list(outlooks("x@gmail.com", "y@t-online.de")) == ["gmail", "tonline"]
-    assert outlooks("x@example.com", dns={"example.com MX": "5 mx.example.com"}) == {}
+
+
+LARGE = [name for name, one in mailboxes.tables().items() if not one.regional]
+
+
+def test_where_one_recipient_is_elsewhere_it_speaks_of_the_large_ones_too():
+    dns = {"example.com MX": "5 mx.example.com"}
+    assert list(outlooks("x@example.com", dns=dns)) == LARGE
+    assert set(outlooks("x@example.com", "y@t-online.de", dns=dns)) == {*LARGE, "tonline"}
 
 
 def test_without_recipients_it_speaks_of_the_large_ones_and_of_those_of_the_policys_packs():
-    large = [name for name, one in mailboxes.tables().items() if not one.regional]
-    assert list(outlooks()) == large
-    assert set(outlooks(policy="gmx")) == {*large, "gmx"}
+    assert list(outlooks()) == LARGE
+    assert set(outlooks(policy="gmx")) == {*LARGE, "gmx"}
 
 
 def test_bulk_senders_demands_do_not_hold_at_domains_that_are_only_hosted():

@@ -142,8 +142,12 @@ def test_any_text_can_be_searched(text):
         "p.o.",
         "M5X1A9 ",
         "1 a b c d ",
-    ]
-    + ["00-029 W", "省", "가", "1", "Via Roma "],
+        "00-029 W",
+        "省",
+        "가",
+        "1",
+        "Via Roma ",
+    ],
 )
 def test_time_grows_with_the_text_and_not_with_its_square(piece):
     def seconds(size):

@@ -37,7 +37,7 @@ ZONE = r"""
 _dmarc: {type: TXT, value: 'v=DMARC1\; p=reject\; rua=mailto:d@example.org'}
 _25._tcp.mx1:
   type: TLSA
-  value: {certificate_usage: 3, selector: 1, matching_type: 1, certificate_association_data: 00ff}
+  value: {certificate_usage: 3, selector: 1, matching_type: 1, certificate_association_data: 00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff}
 _sip._tcp: {type: SRV, value: {priority: 1, weight: 2, port: 5060, target: sip.example.org.}}
 bücher: {type: AAAA, value: '2001:db8::1'}
 ignored:
@@ -74,7 +74,7 @@ def test_every_type_an_audit_reads():
         "example.org CAA": ('0 issue "ca.example"',),
         "*.example.org CNAME": ("www.example.org",),
         "_dmarc.example.org TXT": ((b"v=DMARC1; p=reject; rua=mailto:d@example.org",),),
-        "_25._tcp.mx1.example.org TLSA": ("3 1 1 00ff",),
+        "_25._tcp.mx1.example.org TLSA": (f"3 1 1 {'00ff' * 16}",),
         "_sip._tcp.example.org SRV": ("1 2 5060 sip.example.org.",),
         "xn--bcher-kva.example.org AAAA": ("2001:db8::1",),
         "no.example.org A": ("192.0.2.1", "192.0.2.2"),

@@ -51,7 +51,7 @@ def refusals() -> bool:
     refused: Counter[str] = Counter()
     left_out = messages = 0
     with tempfile.TemporaryDirectory() as folder:
-        for case in (*accepted.own(), *accepted.archived(), *accepted.bench(Path(folder), 20)):
+        for case in (*accepted.own(packs=True), *accepted.archived(), *accepted.bench(Path(folder), 20)):
             left_out += bool(case.faults)
             messages += not case.faults
             judged.update(() if case.faults else case.policies)
@@ -76,7 +76,9 @@ def recall() -> bool:
             missed[family] += 1
             print(f"  missed {case.name}: {' or '.join(case.rules)}; found were {', '.join(found) or 'none'}")
     share = 1 - missed.total() / families.total()
-    print(f"\nRecall: {families.total() - missed.total()} of {families.total()} seeded faults found under the right rule, {share:.1%}")
+    print(
+        f"\nRecall: {families.total() - missed.total()} of {families.total()} seeded faults found under the right rule, {share:.1%}"
+    )
     for family, count in sorted(families.items()):
         print(f"  {family:16} {count - missed[family]:4} of {count}")
     return share >= MIN_RECALL
@@ -94,7 +96,8 @@ def main() -> int:
         return 2
     if not CORPORA.is_dir():
         print("../shared/corpora is not there: no templates, no archived mail", file=sys.stderr)
-    return 0 if all([FIGURES[name]() for name in wanted]) else 1
+    held = [FIGURES[name]() for name in wanted]
+    return 0 if all(held) else 1
 
 
 if __name__ == "__main__":

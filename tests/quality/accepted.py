@@ -2,7 +2,7 @@
 
 Three sources: corpora made good (`corpus`), the newsletters of the bench (`bench_mail`), and our own well-formed ones
 (`wellformed`). What fits: `transactional`, `strict` and `bulk` with the class declared for what one person's act triggers;
-`bulk`, `strict` and `csa` for bulk mail, `csa` only where the sender means to fulfil it. Corpus mail is held against
+`bulk`, `strict` and `csa` for bulk mail; the packs of regions and providers for both. Corpus mail is held against
 `transactional` and `bulk` alone: nobody promised that mail from 2002 keeps every letter of the RFCs, only that it arrived.
 """
 
@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from delivcheck import rulefiles
 from delivcheck.facts.roots import Envelope, Session
 from delivcheck.model import Dns, Level, Outcome
 from tests.quality import bench_mail, corpus, wellformed
@@ -60,18 +61,26 @@ def reasons() -> dict[str, dict[str, Any]]:
     return tomllib.loads(FAULTY.read_text("utf-8"))
 
 
-def own(first: int = 0, every: int = 1) -> Iterator[Case]:
-    """Our own well-formed messages, or each so-many-th."""
-    fits = {"bulk": ("bulk", "strict", "csa"), "transactional": ("transactional", "strict", "bulk")}
+def own(first: int = 0, every: int = 1, *, packs: bool = False) -> Iterator[Case]:
+    """Our own well-formed messages, or each so-many-th; with `packs` under the policies of regions and providers, too."""
+    shipped = rulefiles.load()["policies"]
     for mail in list(wellformed.everything())[first::every]:
-        yield Case(mail.name, mail.octets(), mail.message_class, fits[mail.message_class], mail.envelope, mail.session)
+        fits = ("bulk", "strict", "csa") if mail.message_class == "bulk" else ("transactional", "strict", "bulk")
+        if packs:
+            # Mail.ru asks for "Precedence: bulk" of mailings; a post of a discussion list rightly says "list" (RFC 2076).
+            unfit = {"transactional"} if mail.message_class == "bulk" else {"csa"}
+            unfit |= {"mailru"} if ["Precedence", "list"] in mail.fields else set()
+            fits = tuple(sorted(shipped.keys() - unfit))
+        yield Case(mail.name, mail.octets(), mail.message_class, fits, mail.envelope, mail.session)
 
 
 def archived(first: int = 0, every: int = 1) -> Iterator[Case]:
     """The corpora's messages, those with true faults among them."""
     for mail in corpus.all_mail(first, every):
         faults = faulty().get(mail.name, frozenset())
-        yield Case(mail.name, mail.octets(), "transactional", ("transactional", "bulk"), mail.envelope, mail.session, faults=faults)
+        yield Case(
+            mail.name, mail.octets(), "transactional", ("transactional", "bulk"), mail.envelope, mail.session, faults=faults
+        )
 
 
 def bench(folder: Path, count: int) -> Iterator[Case]:
@@ -85,7 +94,9 @@ def bench(folder: Path, count: int) -> Iterator[Case]:
 def refusals(case: Case) -> Iterator[Refusal]:
     """Errors that should not be there, and expected ones that are not."""
     for policy in case.policies:
-        results = judge(case.message, policy, case.message_class, dns=case.dns, envelope=case.envelope, session=case.session).results
+        results = judge(
+            case.message, policy, case.message_class, dns=case.dns, envelope=case.envelope, session=case.session
+        ).results
         errors = {one.rule: one.problems[0].message for one in failing(results, Level.ERROR)}
         if not case.faults:  # what is broken may keep others from looking further
             unknown = (one for one in results if one.outcome is Outcome.UNKNOWN and one.level is Level.ERROR)

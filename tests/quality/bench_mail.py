@@ -17,7 +17,10 @@ FIXTURE = Path(__file__).parents[1] / "bench" / "fixture"
 
 def generate(folder: Path, count: int) -> tuple[Dns, list[tuple[str, bytes, Envelope, Session]]]:
     """Domains and messages, `count` of each size and algorithm: the DNS, and (name, message, envelope, session) of each."""
-    for script, options in (("gen_zones.py", ("--domains", "24", "--keypool", "4")), ("gen_messages.py", ("--count", str(count)))):
+    for script, options in (
+        ("gen_zones.py", ("--domains", "24", "--keypool", "4")),
+        ("gen_messages.py", ("--count", str(count))),
+    ):
         subprocess.run([sys.executable, str(FIXTURE / script), str(folder), *options], check=True, capture_output=True)
     zones = [read_zone(path) for path in sorted((folder / "zones").glob("*.zone"))]
     index = json.loads((folder / "msgs" / "index.json").read_text())
@@ -28,4 +31,9 @@ def _messages(folder: Path, index: list[dict[str, str]]) -> Iterator[tuple[str, 
     for path in sorted((folder / "msgs").glob("*/*.eml")):
         sender = index[int(path.stem)]
         envelope = Envelope(f"bounce@{sender['domain']}", ("pat.sample@rcpt.test",))
-        yield str(path.relative_to(folder)), path.read_bytes(), envelope, Session(ip_address(sender["sender_ip"]), None, tls="TLSv1.3")
+        yield (
+            str(path.relative_to(folder)),
+            path.read_bytes(),
+            envelope,
+            Session(ip_address(sender["sender_ip"]), None, tls="TLSv1.3"),
+        )

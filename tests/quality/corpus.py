@@ -64,7 +64,11 @@ def made_good(name: str, data: bytes) -> Mail | None:
     kept: list[list[str]] = []
     for raw_name, raw in fields:
         field, value = raw_name.decode("ascii"), raw.decode("utf-8", "surrogateescape").strip(" \t\r\n")
-        if WAY.match(field) or not value or (field.lower() in {*ONCE, *ONCE_CONTENT} and any(field.lower() == one[0].lower() for one in kept)):
+        if (
+            WAY.match(field)
+            or not value
+            or (field.lower() in {*ONCE, *ONCE_CONTENT} and any(field.lower() == one[0].lower() for one in kept))
+        ):
             continue
         kept.append([field, value])
     mail = Mail(name, kept, content=b"\r\n" + body)

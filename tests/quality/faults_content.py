@@ -1,4 +1,7 @@
-"""Faults of what the reader gets: MIME parts, HTML, links, templates, sizes."""
+"""Faults of what the reader gets: MIME parts, HTML, links, templates, sizes.
+
+A long list and nothing else: each fault is a few lines, and has to be read beside its neighbours.
+"""
 
 import io
 import re
@@ -55,7 +58,17 @@ def no_mime_version(mail: Mail, r: Random) -> None:
 
 @fault("mime/broken-boundary", times=5)
 def boundary_broken(mail: Mail, r: Random) -> None:
-    _raw(mail, *r.choice(((b"--=_a1f2e3d--", b""), (b'boundary="=_a1f2e3d"', b'boundary="=_other"'), (b';\r\n boundary="=_a1f2e3d"', b""), (b'"=_a1f2e3d"', b'"' + b"x" * 80 + b'"'))))
+    _raw(
+        mail,
+        *r.choice(
+            (
+                (b"--=_a1f2e3d--", b""),
+                (b'boundary="=_a1f2e3d"', b'boundary="=_other"'),
+                (b';\r\n boundary="=_a1f2e3d"', b""),
+                (b'"=_a1f2e3d"', b'"' + b"x" * 80 + b'"'),
+            )
+        ),
+    )
 
 
 @fault("mime/alternatives-out-of-order")
@@ -67,7 +80,20 @@ def html_before_text(mail: Mail, r: Random) -> None:
 
 @fault("mime/bad-content-type", times=4)
 def content_type_broken(mail: Mail, r: Random) -> None:
-    _raw(mail, b"Content-Type: text/plain; charset=utf-8", b"Content-Type: " + r.choice((b"text; charset=utf-8", b"plain", b"text/plain charset=utf-8", b"text/plain; charset=", b"text/plain; name=a b; charset=utf-8")))
+    _raw(
+        mail,
+        b"Content-Type: text/plain; charset=utf-8",
+        b"Content-Type: "
+        + r.choice(
+            (
+                b"text; charset=utf-8",
+                b"plain",
+                b"text/plain charset=utf-8",
+                b"text/plain; charset=",
+                b"text/plain; name=a b; charset=utf-8",
+            )
+        ),
+    )
 
 
 @fault("mime/html-only", times=3)
@@ -83,21 +109,40 @@ def nothing_in_it(mail: Mail, r: Random) -> None:
 @fault("mime/text-alternative-unrelated", times=3)
 def text_says_something_else(mail: Mail, r: Random) -> None:
     mail.text = r.choice(("View this message in your browser.\n", "This e-mail needs a client that shows HTML.\n"))
-    _html(mail, "<p>The ship from Ethiopia came in on Tuesday, and the first sacks are roasted. This month we tell you how the beans are washed, who picks them, and which of them makes the better espresso for the long winter evenings.</p>" * 2)
+    _html(
+        mail,
+        "<p>The ship from Ethiopia came in on Tuesday, and the first sacks are roasted. This month we tell you how the beans are washed, who picks them, and which of them makes the better espresso for the long winter evenings.</p>"
+        * 2,
+    )
 
 
 @fault("mime/undeclared-8bit", times=4)
 def eight_bits_undeclared(mail: Mail, r: Random) -> None:
     mail.text = f"Grüße!\n\n{mail.text}"
     mail.encoding = "8bit"
-    _raw(mail, b"Content-Transfer-Encoding: 8bit", r.choice((b"Content-Transfer-Encoding: 7bit", b"X-Was: 8bit", b"Content-Transfer-Encoding: 8-bit", b"Content-Transfer-Encoding: utf-8")))
+    _raw(
+        mail,
+        b"Content-Transfer-Encoding: 8bit",
+        r.choice(
+            (
+                b"Content-Transfer-Encoding: 7bit",
+                b"X-Was: 8bit",
+                b"Content-Transfer-Encoding: 8-bit",
+                b"Content-Transfer-Encoding: utf-8",
+            )
+        ),
+    )
 
 
 @fault("mime/wrong-charset", times=4)
 def charset_wrong(mail: Mail, r: Random) -> None:
     mail.text = f"Grüße!\n\n{mail.text}"
     mail.encoding = "base64"
-    _raw(mail, b"charset=utf-8", r.choice((b"charset=us-ascii", b"charset=utf8mb4", b"charset=unknown-8bit", b"charset=iso-2022-jp")))
+    _raw(
+        mail,
+        b"charset=utf-8",
+        r.choice((b"charset=us-ascii", b"charset=utf8mb4", b"charset=unknown-8bit", b"charset=iso-2022-jp")),
+    )
 
 
 @fault("mime/latin-1")
@@ -116,7 +161,13 @@ def line_of_thousands(mail: Mail, r: Random) -> None:
 @fault("mime/base64-faults", times=3)
 def base64_broken(mail: Mail, r: Random) -> None:
     mail.encoding = "base64"
-    change = r.choice((lambda data: re.sub(rb"([A-Za-z0-9+/]{76})\r\n", rb"\1", data), lambda data: re.sub(rb"(base64\r\n\r\n.{20})", rb"\1*_", data, count=1), lambda data: re.sub(rb"(base64\r\n\r\n.{20}).", rb"\1", data, count=1)))
+    change = r.choice(
+        (
+            lambda data: re.sub(rb"([A-Za-z0-9+/]{76})\r\n", rb"\1", data),
+            lambda data: re.sub(rb"(base64\r\n\r\n.{20})", rb"\1*_", data, count=1),
+            lambda data: re.sub(rb"(base64\r\n\r\n.{20}).", rb"\1", data, count=1),
+        )
+    )
     mail.before_signing.append(change)
 
 
@@ -128,12 +179,20 @@ def quoted_printable_broken(mail: Mail, r: Random) -> None:
 
 @fault("mime/encoded-composite")
 def multipart_in_base64(mail: Mail, r: Random) -> None:
-    _raw(mail, b"Content-Type: multipart/alternative;", b"Content-Transfer-Encoding: " + r.choice((b"base64", b"quoted-printable")) + b"\r\nContent-Type: multipart/alternative;")
+    _raw(
+        mail,
+        b"Content-Type: multipart/alternative;",
+        b"Content-Transfer-Encoding: "
+        + r.choice((b"base64", b"quoted-printable"))
+        + b"\r\nContent-Type: multipart/alternative;",
+    )
 
 
 @fault("mime/blocked-attachment", times=5)
 def program_attached(mail: Mail, r: Random) -> None:
-    name = r.choice(("setup.exe", "invoice.js", "report.vbs", "start.bat", "tool.jar", "note.hta", "link.lnk", "app.apk", "image.iso"))
+    name = r.choice(
+        ("setup.exe", "invoice.js", "report.vbs", "start.bat", "tool.jar", "note.hta", "link.lnk", "app.apk", "image.iso")
+    )
     _attach(mail, name, b"MZ" + b"\0" * 80)
 
 
@@ -149,7 +208,14 @@ def archive_in_one_with_a_password(mail: Mail, r: Random) -> None:
 
 @fault("mime/deceptive-filename", times=3)
 def name_hides_the_kind(mail: Mail, r: Random) -> None:
-    mail.attached = [part("application/octet-stream", b"MZ\0\0", "base64", Content_Disposition=f"attachment; filename*=utf-8''{r.choice(('invoice%E2%80%AEfdp.exe', 'invoice.pdf.exe', 'photo.jpg%20%20%20%20%20%20%20%20%20.scr'))}")]
+    mail.attached = [
+        part(
+            "application/octet-stream",
+            b"MZ\0\0",
+            "base64",
+            Content_Disposition=f"attachment; filename*=utf-8''{r.choice(('invoice%E2%80%AEfdp.exe', 'invoice.pdf.exe', 'photo.jpg%20%20%20%20%20%20%20%20%20.scr'))}",
+        )
+    ]
 
 
 @fault("mime/macro-document", times=2)
@@ -183,12 +249,15 @@ def amp_alone(mail: Mail, r: Random) -> None:
 
 @fault("mime/too-deep-or-wide", times=1)
 def hundreds_of_parts(mail: Mail, r: Random) -> None:
-    mail.attached = [part("text/plain; charset=utf-8", b"x", "7bit", Content_Disposition=f'attachment; filename="{n}.txt"') for n in range(700)]
+    mail.attached = [
+        part("text/plain; charset=utf-8", b"x", "7bit", Content_Disposition=f'attachment; filename="{n}.txt"')
+        for n in range(700)
+    ]
 
 
 @fault("size/too-large", times=1)
-def forty_megabytes(mail: Mail, r: Random) -> None:
-    _attach(mail, "film.mp4", b"\0" * 40_000_000, "video/mp4")
+def twenty_six_megabytes(mail: Mail, r: Random) -> None:
+    _attach(mail, "film.mp4", b"\0" * 19_000_000, "video/mp4")
 
 
 @fault("size/too-large-for-icloud", "size/too-large", times=1)
@@ -201,23 +270,56 @@ def twenty_one_megabytes(mail: Mail, r: Random) -> None:
 
 @fault("html/active-content", times=5)
 def html_that_runs(mail: Mail, r: Random) -> None:
-    _html(mail, r.choice(("<script>track()</script>", f'<iframe src="{WWW}/x"></iframe>', '<a href="javascript:void(0)">Open</a>', f'<meta http-equiv="refresh" content="0;url={WWW}">', '<p onclick="go()">Open</p>', f'<object data="{WWW}/x.swf"></object>', f'<embed src="{WWW}/x.swf">')))
+    _html(
+        mail,
+        r.choice(
+            (
+                "<script>track()</script>",
+                f'<iframe src="{WWW}/x"></iframe>',
+                '<a href="javascript:void(0)">Open</a>',
+                f'<meta http-equiv="refresh" content="0;url={WWW}">',
+                '<p onclick="go()">Open</p>',
+                f'<object data="{WWW}/x.swf"></object>',
+                f'<embed src="{WWW}/x.swf">',
+            )
+        ),
+    )
 
 
 @fault("html/form", times=2)
 def form_in_the_mail(mail: Mail, r: Random) -> None:
-    _html(mail, f'<form action="{WWW}/answer"><input name="stars"></form>' if r.random() < 0.5 else '<select name="day"><option>1</option></select>')
+    _html(
+        mail,
+        f'<form action="{WWW}/answer"><input name="stars"></form>'
+        if r.random() < 0.5
+        else '<select name="day"><option>1</option></select>',
+    )
 
 
 @fault("html/external-stylesheet", times=3)
 def styles_from_outside(mail: Mail, r: Random) -> None:
-    style = r.choice((f'<link rel="stylesheet" href="{WWW}/mail.css">', f"<style>@import url({WWW}/mail.css);</style>", "<style>" + ".a{color:#333333;margin:0}" * 900 + "</style>"))
+    style = r.choice(
+        (
+            f'<link rel="stylesheet" href="{WWW}/mail.css">',
+            f"<style>@import url({WWW}/mail.css);</style>",
+            "<style>" + ".a{color:#333333;margin:0}" * 900 + "</style>",
+        )
+    )
     mail.html = (mail.html or "").replace("</head>", f"{style}\n</head>", 1)
 
 
 @fault("html/hidden-text", base="newsletter", times=4)
 def words_for_filters(mail: Mail, r: Random) -> None:
-    style = r.choice(("display:none", "font-size:0", "color:#ffffff;background:#ffffff", "opacity:0", "position:absolute;left:-9999px", "height:0;overflow:hidden"))
+    style = r.choice(
+        (
+            "display:none",
+            "font-size:0",
+            "color:#ffffff;background:#ffffff",
+            "opacity:0",
+            "position:absolute;left:-9999px",
+            "height:0;overflow:hidden",
+        )
+    )
     words = "meeting agenda minutes quarterly report family holiday photos weather garden neighbours birthday " * 8
     _html(mail, f'<p>We have coffee.</p><div style="{style}">{words}</div>')
 
@@ -240,17 +342,43 @@ def picture_over_http(mail: Mail, r: Random) -> None:
 
 @fault("html/relative-or-data-urls", times=4)
 def picture_of_this_machine(mail: Mail, r: Random) -> None:
-    mail.html = (mail.html or "").replace(f"{WWW}/logo.png", r.choice(("/images/logo.png", "images/logo.png", "file:///C:/logo.png", "data:image/png;base64,iVBORw0KGgo=", "blob:https://www.shop.com/1")))
+    mail.html = (mail.html or "").replace(
+        f"{WWW}/logo.png",
+        r.choice(
+            (
+                "/images/logo.png",
+                "images/logo.png",
+                "file:///C:/logo.png",
+                "data:image/png;base64,iVBORw0KGgo=",
+                "blob:https://www.shop.com/1",
+            )
+        ),
+    )
 
 
 @fault("html/malformed", times=4)
 def html_not_closed(mail: Mail, r: Random) -> None:
-    _html(mail, r.choice(("<table><tr><td>one", "<!-- a comment", "<!--[if mso]><p>Outlook</p>", f'<a href="{WWW}/a">one <a href="{WWW}/b">two</a></a>')))
+    _html(
+        mail,
+        r.choice(
+            (
+                "<table><tr><td>one",
+                "<!-- a comment",
+                "<!--[if mso]><p>Outlook</p>",
+                f'<a href="{WWW}/a">one <a href="{WWW}/b">two</a></a>',
+            )
+        ),
+    )
 
 
 @fault("html/clipped-by-gmail", base="receipt", times=2)
 def a_hundred_kilobytes(mail: Mail, r: Random) -> None:
-    mail.html = (mail.html or "").replace("<h1 ", '<tr><td style="padding:24px">Three sacks of coffee, as ordered on Monday</td></tr>\n' * r.randrange(1_500, 3_000) + "<h1 ", 1)
+    mail.html = (mail.html or "").replace(
+        "<h1 ",
+        '<tr><td style="padding:24px">Three sacks of coffee, as ordered on Monday</td></tr>\n' * r.randrange(1_500, 3_000)
+        + "<h1 ",
+        1,
+    )
 
 
 @fault("html/invisible-characters", times=3)
@@ -269,7 +397,18 @@ def text_shows_a_bank(mail: Mail, r: Random) -> None:
 
 @fault("links/ip-address", times=4)
 def link_to_a_number(mail: Mail, r: Random) -> None:
-    _link(mail, r.choice(("http://203.0.113.7/a", "https://203.0.113.7:8443/login", "http://3405803783/a", "http://[2001:db8::7]/", "http://0xcb.0x0.0x71.0x7/")))
+    _link(
+        mail,
+        r.choice(
+            (
+                "http://203.0.113.7/a",
+                "https://203.0.113.7:8443/login",
+                "http://3405803783/a",
+                "http://[2001:db8::7]/",
+                "http://0xcb.0x0.0x71.0x7/",
+            )
+        ),
+    )
 
 
 @fault("links/shortener", times=3)
@@ -284,7 +423,22 @@ def link_over_http(mail: Mail, r: Random) -> None:
 
 @fault("links/dangerous-url", times=5)
 def link_that_cannot_work(mail: Mail, r: Random) -> None:
-    _link(mail, r.choice((f"https://user:secret@www.{SENDER}/", f"https:\\\\www.{SENDER}\\a", f"htps://www.{SENDER}/", f"{WWW}/a b c", f"https://www.{SENDER}\u200b/a", "https:///offers", f"https://www..{SENDER}/", "ftp://files.shop.com/a", f"https://{'a' * 70}.{SENDER}/")))
+    _link(
+        mail,
+        r.choice(
+            (
+                f"https://user:secret@www.{SENDER}/",
+                f"https:\\\\www.{SENDER}\\a",
+                f"htps://www.{SENDER}/",
+                f"{WWW}/a b c",
+                f"https://www.{SENDER}\u200b/a",
+                "https:///offers",
+                f"https://www..{SENDER}/",
+                "ftp://files.shop.com/a",
+                f"https://{'a' * 70}.{SENDER}/",
+            )
+        ),
+    )
 
 
 @fault("links/placeholder", times=5)
@@ -294,7 +448,20 @@ def link_to_nowhere(mail: Mail, r: Random) -> None:
 
 @fault("links/unresolvable-host", times=5)
 def link_to_the_developers_machine(mail: Mail, r: Random) -> None:
-    _link(mail, r.choice(("http://localhost:3000/reset", "https://shop.local/", "http://192.168.1.20/orders", "https://staging.internal/a", f"https://gone.{SENDER}/", "http://127.0.0.1:8000/", "https://web/orders")))
+    _link(
+        mail,
+        r.choice(
+            (
+                "http://localhost:3000/reset",
+                "https://shop.local/",
+                "http://192.168.1.20/orders",
+                "https://staging.internal/a",
+                f"https://gone.{SENDER}/",
+                "http://127.0.0.1:8000/",
+                "https://web/orders",
+            )
+        ),
+    )
 
 
 # --- templates -----------------------------------------------------------------------------------------------------
@@ -302,7 +469,25 @@ def link_to_the_developers_machine(mail: Mail, r: Random) -> None:
 
 @fault("template/unrendered-code", times=10)
 def template_not_rendered(mail: Mail, r: Random) -> None:
-    code = r.choice(("{{ first_name }}", "{{first_name}}", "{% if user %}", "*|FNAME|*", "%%FirstName%%", "<%= name %>", "${user.name}", "[[first_name]]", "%FIRSTNAME%", "{{{name}}}", "@@NAME@@", "#{name}", "%recipient.name%", "[[data:name]]", "{{ name|default:'x' }}"))
+    code = r.choice(
+        (
+            "{{ first_name }}",
+            "{{first_name}}",
+            "{% if user %}",
+            "*|FNAME|*",
+            "%%FirstName%%",
+            "<%= name %>",
+            "${user.name}",
+            "[[first_name]]",
+            "%FIRSTNAME%",
+            "{{{name}}}",
+            "@@NAME@@",
+            "#{name}",
+            "%recipient.name%",
+            "[[data:name]]",
+            "{{ name|default:'x' }}",
+        )
+    )
     place = r.choice(("text", "html", "both", "Subject", "To", "link"))
     shown = code.replace("<", "&lt;").replace(">", "&gt;")
     if place in {"text", "both"}:
@@ -334,7 +519,15 @@ def name_was_empty(mail: Mail, r: Random) -> None:
 
 @fault("template/test-content-left", times=6)
 def draft_was_sent(mail: Mail, r: Random) -> None:
-    words = r.choice(("Lorem ipsum dolor sit amet, consectetur adipiscing elit.", "TODO: text from marketing", "[Insert headline here]", "Write to customer@example.com", "TEST TEST TEST"))
+    words = r.choice(
+        (
+            "Lorem ipsum dolor sit amet, consectetur adipiscing elit.",
+            "TODO: text from marketing",
+            "[Insert headline here]",
+            "Write to customer@example.com",
+            "TEST TEST TEST",
+        )
+    )
     if words.startswith("TEST"):
         mail.set("Subject", r.choice(("[TEST] Our offers", "Test mail, please ignore", "TEST")))
     else:

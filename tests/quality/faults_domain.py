@@ -1,4 +1,7 @@
-"""Faults of the domain and of what signs and carries the mail: SPF, DKIM, DMARC, DNS, TLS."""
+"""Faults of the domain and of what signs and carries the mail: SPF, DKIM, DMARC, DNS, TLS.
+
+A long list and nothing else: each fault is a few lines, and has to be read beside its neighbours.
+"""
 
 import re
 from ipaddress import ip_address
@@ -8,7 +11,7 @@ from delivcheck.facts.roots import Envelope, Session
 from tests.keys import record
 from tests.quality.faults import fault
 from tests.quality.mail import Mail
-from tests.quality.world import EHLO, IP, READER, SELECTOR, SENDER
+from tests.quality.world import EHLO, IP, SELECTOR, SENDER
 
 KEY = f"{SELECTOR}._domainkey.{SENDER} TXT"
 SPF, DMARC = f"{SENDER} TXT", f"_dmarc.{SENDER} TXT"
@@ -36,7 +39,17 @@ def second_esp_second_record(mail: Mail, r: Random) -> None:
 
 @fault("spf/syntax-error", base="domain", times=5)
 def spf_typo(mail: Mail, r: Random) -> None:
-    typo = ("ip4:192.0.2.0/33", "ip4:192.0.2.25.1", "include=spf.shop.com", "ip:192.0.2.25", "a:", "-al", "include:", "ip6:192.0.2.25", "include spf.shop.com")
+    typo = (
+        "ip4:192.0.2.0/33",
+        "ip4:192.0.2.25.1",
+        "include=spf.shop.com",
+        "ip:192.0.2.25",
+        "a:",
+        "-al",
+        "include:",
+        "ip6:192.0.2.25",
+        "include spf.shop.com",
+    )
     mail.zone[SPF] = f"v=spf1 ip4:{IP} {r.choice(typo)} -all"
 
 
@@ -172,7 +185,15 @@ def key_was_revoked(mail: Mail, r: Random) -> None:
 @fault("dkim/malformed-key", times=5)
 def key_spoilt_by_a_web_form(mail: Mail, r: Random) -> None:
     good = record("rsa2048")
-    mail.zone[KEY] = r.choice((good[:255], good.replace(";", "\\;"), good.replace("p=", "p"), good[:200] + "%" + good[200:], good.replace("p=", "p=-----BEGIN PUBLIC KEY-----")))
+    mail.zone[KEY] = r.choice(
+        (
+            good[:255],
+            good.replace(";", "\\;"),
+            good.replace("p=", "p"),
+            good[:200] + "%" + good[200:],
+            good.replace("p=", "p=-----BEGIN PUBLIC KEY-----"),
+        )
+    )
 
 
 @fault("dkim/several-keys")
@@ -262,7 +283,12 @@ def key_for_other_things(mail: Mail, r: Random) -> None:
 
 @fault("dkim/malformed-signature", times=4)
 def signer_writes_nonsense(mail: Mail, r: Random) -> None:
-    mail.sign = [{**mail.sign[0], "tags": r.choice(({"bh": False}, {"v": "2"}, {"d": False}, {"h": False}, {"c": "loose/relaxed"}, {"v": False}))}]
+    mail.sign = [
+        {
+            **mail.sign[0],
+            "tags": r.choice(({"bh": False}, {"v": "2"}, {"d": False}, {"h": False}, {"c": "loose/relaxed"}, {"v": False})),
+        }
+    ]
 
 
 @fault("dkim/unauthenticated", times=1)
@@ -302,7 +328,9 @@ def two_dmarc_records(mail: Mail, r: Random) -> None:
 
 @fault("dmarc/wrong-version", base="domain", times=4)
 def dmarc_begins_wrongly(mail: Mail, r: Random) -> None:
-    mail.zone[DMARC] = r.choice(("v=DMARC; p=reject", "v=dmarc1; p=reject", "p=reject; v=DMARC1", '"v=DMARC1; p=reject"', "DMARC1; p=none"))
+    mail.zone[DMARC] = r.choice(
+        ("v=DMARC; p=reject", "v=dmarc1; p=reject", "p=reject; v=DMARC1", '"v=DMARC1; p=reject"', "DMARC1; p=none")
+    )
 
 
 @fault("dmarc/misplaced-record", base="domain")
@@ -316,7 +344,9 @@ def dmarc_in_the_wrong_place(mail: Mail, r: Random) -> None:
 
 @fault("dmarc/bad-report-uri", "dmarc/invalid-tag", base="domain", times=3)  # a semicolon between two addresses ends the tag
 def report_address_without_scheme(mail: Mail, r: Random) -> None:
-    mail.zone[DMARC] = f"v=DMARC1; p=reject; rua={r.choice((f'dmarc@{SENDER}', f'mailto:dmarc', f'mailto:a@{SENDER};mailto:b@{SENDER}', f'mail:dmarc@{SENDER}'))}"
+    mail.zone[DMARC] = (
+        f"v=DMARC1; p=reject; rua={r.choice((f'dmarc@{SENDER}', 'mailto:dmarc', f'mailto:a@{SENDER};mailto:b@{SENDER}', f'mail:dmarc@{SENDER}'))}"
+    )
 
 
 @fault("dmarc/external-reports-not-authorised", base="domain")
@@ -364,7 +394,9 @@ def psd_yes(mail: Mail, r: Random) -> None:
 
 @fault("dmarc/mailbox-provider-from", times=3)
 def from_the_shopkeepers_mailbox(mail: Mail, r: Random) -> None:
-    mail.set("From", f"Corner Coffee <corner.coffee@{r.choice(('gmail.com', 'yahoo.com', 'outlook.com', 'gmx.de', 'hotmail.com'))}>")
+    mail.set(
+        "From", f"Corner Coffee <corner.coffee@{r.choice(('gmail.com', 'yahoo.com', 'outlook.com', 'gmx.de', 'hotmail.com'))}>"
+    )
 
 
 @fault("dmarc/not-aligned", times=4)
@@ -405,7 +437,14 @@ def no_reverse_name(mail: Mail, r: Random) -> None:
 
 @fault("dns/generic-ptr", times=4)
 def name_given_by_number(mail: Mail, r: Random) -> None:
-    name = r.choice(("192-0-2-25.static.isp.net", "ip-192-0-2-25.eu-west.compute.cloudhost.com", "host25.2.0.192.dsl.isp.net", "static.25.2.0.192.clients.hoster.de"))
+    name = r.choice(
+        (
+            "192-0-2-25.static.isp.net",
+            "ip-192-0-2-25.eu-west.compute.cloudhost.com",
+            "host25.2.0.192.dsl.isp.net",
+            "static.25.2.0.192.clients.hoster.de",
+        )
+    )
     mail.zone |= {PTR: f"{name}.", f"{name} A": IP}
 
 
@@ -416,7 +455,11 @@ def reverse_name_leads_elsewhere(mail: Mail, r: Random) -> None:
 
 @fault("dns/bad-ehlo", times=4)
 def greets_with_no_name(mail: Mail, r: Random) -> None:
-    mail.session = Session(ip_address(IP), r.choice(("localhost", "localhost.localdomain", "mail", "192.0.2.25", "app_server.local", "WIN-8F3K2")), tls="TLSv1.3")
+    mail.session = Session(
+        ip_address(IP),
+        r.choice(("localhost", "localhost.localdomain", "mail", "192.0.2.25", "app_server.local", "WIN-8F3K2")),
+        tls="TLSv1.3",
+    )
 
 
 @fault("dns/names-disagree", times=1)
@@ -464,4 +507,6 @@ def mta_sts_typo(mail: Mail, r: Random) -> None:
 
 @fault("tls/bad-tls-rpt-record", base="domain")
 def tls_rpt_typo(mail: Mail, r: Random) -> None:
-    mail.zone[f"_smtp._tls.{SENDER} TXT"] = r.choice((f"v=TLSRPTv1; rua=tls@{SENDER}", "v=TLSRPTv1;", f"v=TLSRPTv1; ruf=mailto:tls@{SENDER}"))
+    mail.zone[f"_smtp._tls.{SENDER} TXT"] = r.choice(
+        (f"v=TLSRPTv1; rua=tls@{SENDER}", "v=TLSRPTv1;", f"v=TLSRPTv1; ruf=mailto:tls@{SENDER}")
+    )

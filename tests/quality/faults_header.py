@@ -1,4 +1,7 @@
-"""Faults of the header: fields, addresses, encoded-words, and the fields of mailing lists."""
+"""Faults of the header: fields, addresses, encoded-words, and the fields of mailing lists.
+
+A long list and nothing else: each fault is a few lines, and has to be read beside its neighbours.
+"""
 
 import base64
 import re
@@ -33,7 +36,20 @@ def from_set_twice(mail: Mail, r: Random) -> None:
 
 @fault("headers/from-invalid", times=5)
 def from_without_an_address(mail: Mail, r: Random) -> None:
-    mail.set("From", r.choice(("Corner Coffee", f"Corner Coffee, Ltd <orders@{SENDER}>", "orders@", f"orders@@{SENDER}", f"Corner Coffee <orders@{SENDER}", f"<orders {SENDER}>", "www-data@webserver")))
+    mail.set(
+        "From",
+        r.choice(
+            (
+                "Corner Coffee",
+                f"Corner Coffee, Ltd <orders@{SENDER}>",
+                "orders@",
+                f"orders@@{SENDER}",
+                f"Corner Coffee <orders@{SENDER}",
+                f"<orders {SENDER}>",
+                "www-data@webserver",
+            )
+        ),
+    )
 
 
 @fault("headers/several-authors")
@@ -151,7 +167,10 @@ def subject_of_a_page(mail: Mail, r: Random) -> None:
 
 @fault("headers/fake-reply", times=4)
 def answer_to_nothing(mail: Mail, r: Random) -> None:
-    mail.set("Subject", f"{r.choice(('Re:', 'RE:', 'AW:', 'Fwd:', 'FW:', 'TR:', 'Re[2]:'))} {r.choice(('your order', 'our talk', 'invoice'))}")
+    mail.set(
+        "Subject",
+        f"{r.choice(('Re:', 'RE:', 'AW:', 'Fwd:', 'FW:', 'TR:', 'Re[2]:'))} {r.choice(('your order', 'our talk', 'invoice'))}",
+    )
 
 
 @fault("headers/date-missing", times=1)
@@ -161,12 +180,37 @@ def no_date(mail: Mail, r: Random) -> None:
 
 @fault("headers/date-invalid", times=5)
 def date_of_a_program(mail: Mail, r: Random) -> None:
-    mail.set("Date", r.choice(("2026-11-23T11:58:00Z", "Mon Nov 23 11:58:00 2026", "Mo, 23 Nov 2026 11:58:00 +0100", "23/11/2026 11:58", "Mon, 23 Nov 2026 11:58", "Mon, 23 Nov 26 11:58:00 +0000", "1795348680", "Lun, 23 nov. 2026 11:58:00 +0100")))
+    mail.set(
+        "Date",
+        r.choice(
+            (
+                "2026-11-23T11:58:00Z",
+                "Mon Nov 23 11:58:00 2026",
+                "Mo, 23 Nov 2026 11:58:00 +0100",
+                "23/11/2026 11:58",
+                "Mon, 23 Nov 2026 11:58",
+                "Mon, 23 Nov 26 11:58:00 +0000",
+                "1795348680",
+                "Lun, 23 nov. 2026 11:58:00 +0100",
+            )
+        ),
+    )
 
 
 @fault("headers/date-out-of-range", "headers/date-far-off", times=4)
 def clock_is_wrong(mail: Mail, r: Random) -> None:
-    mail.set("Date", r.choice(("Thu, 01 Jan 1970 00:00:00 +0000", "Mon, 23 Nov 2020 11:58:00 +0000", "Tue, 23 Nov 2027 11:58:00 +0000", "Fri, 20 Nov 2026 11:58:00 +0000", "Mon, 23 Nov 2026 17:00:00 +0000")))
+    mail.set(
+        "Date",
+        r.choice(
+            (
+                "Thu, 01 Jan 1970 00:00:00 +0000",
+                "Mon, 23 Nov 2020 11:58:00 +0000",
+                "Tue, 23 Nov 2027 11:58:00 +0000",
+                "Fri, 20 Nov 2026 11:58:00 +0000",
+                "Mon, 23 Nov 2026 17:00:00 +0000",
+            )
+        ),
+    )
 
 
 @fault("headers/date-zone-name", times=1)
@@ -182,12 +226,28 @@ def no_message_id(mail: Mail, r: Random) -> None:
 @fault("headers/message-id-malformed", times=5)
 def message_id_of_a_program(mail: Mail, r: Random) -> None:
     number = r.randrange(10**9)
-    mail.set("Message-ID", r.choice((f"{number}@{SENDER}", f"<{number}>", f"<{number}@{SENDER}", f"<{number} @{SENDER}>", f"<a@b@{SENDER}>", f"<{number}@{SENDER}> <2@{SENDER}>", f"<{number}@>")))
+    mail.set(
+        "Message-ID",
+        r.choice(
+            (
+                f"{number}@{SENDER}",
+                f"<{number}>",
+                f"<{number}@{SENDER}",
+                f"<{number} @{SENDER}>",
+                f"<a@b@{SENDER}>",
+                f"<{number}@{SENDER}> <2@{SENDER}>",
+                f"<{number}@>",
+            )
+        ),
+    )
 
 
 @fault("headers/message-id-local", times=4)
 def message_id_of_a_laptop(mail: Mail, r: Random) -> None:
-    mail.set("Message-ID", f"<{r.randrange(10**9)}@{r.choice(('localhost', 'localhost.localdomain', 'web-7f9c', 'MacBook.local', 'app.internal', '192.168.1.4'))}>")
+    mail.set(
+        "Message-ID",
+        f"<{r.randrange(10**9)}@{r.choice(('localhost', 'localhost.localdomain', 'web-7f9c', 'MacBook.local', 'app.internal', '192.168.1.4'))}>",
+    )
 
 
 # --- encoded-words, raw octets, framing ----------------------------------------------------------------------------
@@ -196,12 +256,34 @@ def message_id_of_a_laptop(mail: Mail, r: Random) -> None:
 @fault("headers/raw-8bit", times=5)
 def utf8_written_raw(mail: Mail, r: Random) -> None:
     name = r.choice(("Subject", "From", "To", "X-Campaign", "Reply-To"))
-    mail.set(name, {"Subject": "Grüße vom Hafen", "From": f"Zoë Müller <orders@{SENDER}>", "To": f"Zoë <zoe@{READER}>", "X-Campaign": "Frühling", "Reply-To": f"Zoë <zoe@{SENDER}>"}[name])
+    mail.set(
+        name,
+        {
+            "Subject": "Grüße vom Hafen",
+            "From": f"Zoë Müller <orders@{SENDER}>",
+            "To": f"Zoë <zoe@{READER}>",
+            "X-Campaign": "Frühling",
+            "Reply-To": f"Zoë <zoe@{SENDER}>",
+        }[name],
+    )
 
 
 @fault("headers/bad-encoded-word", times=4)
 def encoded_word_broken(mail: Mail, r: Random) -> None:
-    mail.set("Subject", r.choice(("=?utf-8?B?R3LDvMOf?SBlIQ==?=", "=?utf-8?B?R3LDvMOfZSE?=", "=?utf-8?Q?Gr=C3=BC=C3=9?=", "=?utf-9?Q?Gr=C3=BC=C3=9Fe?=", "=?utf-8?X?abc?=", "=?utf-8?Q?Gr=FC=DFe?=", "=?utf-8?Q?Viele Gr=C3=BC=C3=9Fe?=")))
+    mail.set(
+        "Subject",
+        r.choice(
+            (
+                "=?utf-8?B?R3LDvMOf?SBlIQ==?=",
+                "=?utf-8?B?R3LDvMOfZSE?=",
+                "=?utf-8?Q?Gr=C3=BC=C3=9?=",
+                "=?utf-9?Q?Gr=C3=BC=C3=9Fe?=",
+                "=?utf-8?X?abc?=",
+                "=?utf-8?Q?Gr=FC=DFe?=",
+                "=?utf-8?Q?Viele Gr=C3=BC=C3=9Fe?=",
+            )
+        ),
+    )
 
 
 @fault("headers/adjacent-encoded-words")
@@ -211,7 +293,12 @@ def python_3_13_0(mail: Mail, r: Random) -> None:
 
 @fault("headers/encoded-word-not-separated", times=3)
 def glued_encoded_word(mail: Mail, r: Random) -> None:
-    mail.set("Subject", r.choice(("Gr=?utf-8?q?=C3=BC=C3=9F?=e vom Hafen", "=?utf-8?q?Gr=C3=BC=C3=9Fe?=, Pat", "[=?utf-8?q?Gr=C3=BC=C3=9Fe?=] Hafen")))
+    mail.set(
+        "Subject",
+        r.choice(
+            ("Gr=?utf-8?q?=C3=BC=C3=9F?=e vom Hafen", "=?utf-8?q?Gr=C3=BC=C3=9Fe?=, Pat", "[=?utf-8?q?Gr=C3=BC=C3=9Fe?=] Hafen")
+        ),
+    )
 
 
 @fault("headers/encoded-word-too-long")
@@ -246,12 +333,28 @@ def unfolded_field(mail: Mail, r: Random) -> None:
 
 @fault("headers/malformed-field", times=4)
 def line_without_a_name(mail: Mail, r: Random) -> None:
-    _replaced(mail, b"\r\nSubject: ", r.choice((b"\r\nno colon here\r\nSubject: ", b"\r\nX Campaign: 7\r\nSubject: ", b"\r\nSubject : ", b"\r\n: 7\r\nSubject: ")))
+    _replaced(
+        mail,
+        b"\r\nSubject: ",
+        r.choice(
+            (b"\r\nno colon here\r\nSubject: ", b"\r\nX Campaign: 7\r\nSubject: ", b"\r\nSubject : ", b"\r\n: 7\r\nSubject: ")
+        ),
+    )
 
 
 @fault("headers/bare-line-ends", times=4)
 def bare_line_ends(mail: Mail, r: Random) -> None:
-    _replaced(mail, *r.choice(((b"\r\n\r\n", b"\r\n\r\nHello\n"), (b"\r\nTo:", b"\nTo:"), (b"\r\n\r\n", b"\r\n\r\nHel\rlo\r\n"), (b"\r\n\r\n", b"\r\n\r\nHel\x00lo\r\n"))))
+    _replaced(
+        mail,
+        *r.choice(
+            (
+                (b"\r\n\r\n", b"\r\n\r\nHello\n"),
+                (b"\r\nTo:", b"\nTo:"),
+                (b"\r\n\r\n", b"\r\n\r\nHel\rlo\r\n"),
+                (b"\r\n\r\n", b"\r\n\r\nHel\x00lo\r\n"),
+            )
+        ),
+    )
 
 
 @fault("headers/section-too-large", times=1)
@@ -277,7 +380,9 @@ def no_feedback_id(mail: Mail, r: Random) -> None:
 
 @fault("headers/feedback-id-malformed", base="newsletter", times=3)
 def feedback_id_of_a_program(mail: Mail, r: Random) -> None:
-    mail.set("Feedback-ID", r.choice(("a:b:c:d:cornercoffee", "november:news:7:", "news:news:7:cornercoffee", "november:news:7:cc")))
+    mail.set(
+        "Feedback-ID", r.choice(("a:b:c:d:cornercoffee", "november:news:7:", "news:news:7:cornercoffee", "november:news:7:cc"))
+    )
 
 
 @fault("headers/auto-submitted-missing", base="receipt", times=1)
@@ -317,7 +422,20 @@ def one_click_over_http(mail: Mail, r: Random) -> None:
 
 @fault("unsubscribe/post-value-wrong", base="newsletter", times=5)
 def one_click_misspelt(mail: Mail, r: Random) -> None:
-    mail.set("List-Unsubscribe-Post", r.choice(("List-Unsubscribe=One-click", "List-Unsubscribe=OneClick", "One-Click", '"List-Unsubscribe=One-Click"', "List-Unsubscribe=One-Click; x=1", f"<{WWW}/leave>", "List-Unsubscribe: One-Click")))
+    mail.set(
+        "List-Unsubscribe-Post",
+        r.choice(
+            (
+                "List-Unsubscribe=One-click",
+                "List-Unsubscribe=OneClick",
+                "One-Click",
+                '"List-Unsubscribe=One-Click"',
+                "List-Unsubscribe=One-Click; x=1",
+                f"<{WWW}/leave>",
+                "List-Unsubscribe: One-Click",
+            )
+        ),
+    )
 
 
 @fault("unsubscribe/post-not-signed", base="newsletter", times=3)
@@ -328,7 +446,10 @@ def dkimpy_defaults(mail: Mail, r: Random) -> None:
 
 @fault("unsubscribe/encoded-word", base="newsletter", times=3)
 def cpython_encodes_list_unsubscribe(mail: Mail, r: Random) -> None:
-    words = "\r\n ".join(f"=?utf-8?q?{piece}?=" for piece in ("=3Chttps=3A//www=2Eshop=2Ecom/leave/u1k7Qz8", "1dLw0pXv=3E=2C_=3Cmailto=3Aleave=40shop=2Ecom=3E"))
+    words = "\r\n ".join(
+        f"=?utf-8?q?{piece}?="
+        for piece in ("=3Chttps=3A//www=2Eshop=2Ecom/leave/u1k7Qz8", "1dLw0pXv=3E=2C_=3Cmailto=3Aleave=40shop=2Ecom=3E")
+    )
     mail.set("List-Unsubscribe", words)
 
 
@@ -340,7 +461,20 @@ def cpython_encodes_list_id(mail: Mail, r: Random) -> None:
 @fault("unsubscribe/malformed", base="newsletter", times=5)
 def list_unsubscribe_of_a_program(mail: Mail, r: Random) -> None:
     url = f"{WWW}/leave/u1k7Qz81dLw0pXv"
-    mail.set("List-Unsubscribe", r.choice((url, f"<{url}>; <mailto:x@{SENDER}>", f"<{url}> <mailto:x@{SENDER}>", f"<{url[:30]} {url[30:]}>", f"<{url}", f'"<{url}>"', "<>")))
+    mail.set(
+        "List-Unsubscribe",
+        r.choice(
+            (
+                url,
+                f"<{url}>; <mailto:x@{SENDER}>",
+                f"<{url}> <mailto:x@{SENDER}>",
+                f"<{url[:30]} {url[30:]}>",
+                f"<{url}",
+                f'"<{url}>"',
+                "<>",
+            )
+        ),
+    )
 
 
 @fault("unsubscribe/repeated-header", base="newsletter")
@@ -351,12 +485,17 @@ def esp_adds_its_own(mail: Mail, r: Random) -> None:
 
 @fault("unsubscribe/several-web-uris", base="newsletter")
 def two_addresses_to_leave(mail: Mail, r: Random) -> None:
-    mail.set("List-Unsubscribe", f"<{WWW}/leave/u1k7Qz81dLw0pXv>, <{WWW}/stop/u1k7Qz81dLw0pXv>, <mailto:leave+u1k7Qz8@{SENDER}>")
+    mail.set(
+        "List-Unsubscribe", f"<{WWW}/leave/u1k7Qz81dLw0pXv>, <{WWW}/stop/u1k7Qz81dLw0pXv>, <mailto:leave+u1k7Qz8@{SENDER}>"
+    )
 
 
 @fault("unsubscribe/not-recipient-specific", base="newsletter")
 def one_page_for_all(mail: Mail, r: Random) -> None:
-    mail.set("List-Unsubscribe", f"<{WWW}/{r.choice(('unsubscribe', 'newsletter/unsubscribe', 'leave.php'))}>, <mailto:leave@{SENDER}>")
+    mail.set(
+        "List-Unsubscribe",
+        f"<{WWW}/{r.choice(('unsubscribe', 'newsletter/unsubscribe', 'leave.php'))}>, <mailto:leave@{SENDER}>",
+    )
 
 
 @fault("unsubscribe/token-is-address", base="newsletter", times=3)
@@ -388,7 +527,10 @@ def list_id_of_a_program(mail: Mail, r: Random) -> None:
 
 @fault("unsubscribe/on-transactional", base="receipt", times=1)
 def receipt_to_leave(mail: Mail, r: Random) -> None:
-    mail.fields += [["List-Unsubscribe", f"<{WWW}/leave/u1k7Qz81dLw0pXv>"], ["List-Unsubscribe-Post", "List-Unsubscribe=One-Click"]]
+    mail.fields += [
+        ["List-Unsubscribe", f"<{WWW}/leave/u1k7Qz81dLw0pXv>"],
+        ["List-Unsubscribe-Post", "List-Unsubscribe=One-Click"],
+    ]
 
 
 @fault("unsubscribe/no-visible-link", base="newsletter", times=3)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from delivcheck.facts.roots import Envelope, Session
+from delivcheck.facts.roots import Envelope, Sender, Session
 from tests.keys import sign_example
 from tests.quality.world import ENVELOPE, NOW, SELECTOR, SENDER, SESSION, zone
 
@@ -50,7 +50,10 @@ def quoted(data: bytes) -> bytes:
     """Quoted-printable, lines of at most 76 characters (RFC 2045 section 6.7). The standard library's encoders write 77 or 78."""
     lines = []
     for line in re.split(rb"\r\n|\r|\n", data):
-        units = [b"=%02X" % octet if octet == 0x3D or octet > 0x7E or (octet < 0x20 and octet != 9) else bytes([octet]) for octet in line]
+        units = [
+            b"=%02X" % octet if octet == 0x3D or octet > 0x7E or (octet < 0x20 and octet != 9) else bytes([octet])
+            for octet in line
+        ]
         if units and units[-1] in {b" ", b"\t"}:
             units[-1] = b"=%02X" % units[-1][0]
         out = b""
@@ -76,7 +79,11 @@ def bag(kind: str, parts: list[bytes], boundary: str) -> bytes:
     """A multipart of parts, as a part."""
     inner = b"".join(b"--" + boundary.encode() + b"\r\n" + each.rstrip(b"\r\n") + b"\r\n" for each in parts)
     semicolon = "" if kind.endswith(";") else ";"
-    return f'Content-Type: multipart/{kind}{semicolon}\r\n boundary="{boundary}"\r\n\r\n'.encode() + inner + f"--{boundary}--\r\n".encode()
+    return (
+        f'Content-Type: multipart/{kind}{semicolon}\r\n boundary="{boundary}"\r\n\r\n'.encode()
+        + inner
+        + f"--{boundary}--\r\n".encode()
+    )
 
 
 @dataclass
@@ -99,6 +106,7 @@ class Mail:
     session: Session = SESSION
     selectors: tuple[str, ...] = ()
     jurisdictions: tuple[str, ...] = ()
+    sender: Sender = field(default_factory=Sender)
     sign: list[dict[str, Any]] = field(default_factory=lambda: [{"domain": SENDER, "selector": SELECTOR}])
     before_signing: list[Callable[[bytes], bytes]] = field(default_factory=list)
     afterwards: list[Callable[[bytes], bytes]] = field(default_factory=list)

@@ -94,7 +94,9 @@ def filled_in(html: str) -> str:
     """The template with the links set that its author left open."""
     for host in STAND_INS:
         html = re.sub(rf"https?://{re.escape(host)}", SITE, html)
-        html = re.sub(rf"(?<![\w@./-])(?:www\.)?{re.escape(host.removeprefix('www.'))}", f"www.{SENDER}", html, flags=re.IGNORECASE)
+        html = re.sub(
+            rf"(?<![\w@./-])(?:www\.)?{re.escape(host.removeprefix('www.'))}", f"www.{SENDER}", html, flags=re.IGNORECASE
+        )
     html = re.sub(r"email@yoursitename\.com", f"help@{SENDER}", html)
     html = re.sub(r"""href=(["'])(?:#?|https?:/{2})\1""", rf"href=\g<1>{SITE}/account\g<1>", html)
     return re.sub(r"""src=(["'])images/""", rf"src=\g<1>{SITE}/images/", html)

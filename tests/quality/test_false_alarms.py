@@ -3,14 +3,14 @@
 import statistics
 
 import pytest
-from delivcheck.model import Level, Outcome
 
+from delivcheck.model import Level, Outcome
 from tests.mime.corpora import needs_corpora
 from tests.quality import templates
 from tests.quality.limits import MAX_MEDIAN
 from tests.quality.world import failing, judge
 
-EVERY = 6  # of so many templates a normal run judges one
+EVERY = 8  # of so many templates a normal run judges one
 
 
 @needs_corpora
@@ -28,7 +28,10 @@ def test_the_median_template_has_few_findings(folder, fill, soak):
 
 
 def test_a_template_is_filled_in_as_a_sender_would():
-    assert templates.rendered("{{#each x}}Hi {{ name }}, {{{total}}} {{/each}}[Product Name]{% if a %}") == "Hi Pat, $39.00 Shoptopia"
+    assert (
+        templates.rendered("{{#each x}}Hi {{ name }}, {{{total}}} {{/each}}[Product Name]{% if a %}")
+        == "Hi Pat, $39.00 Shoptopia"
+    )
     html = '<a href="#">x</a><a href="http://example.com/a">example.com</a>'
     assert templates.filled_in(html) == (
         '<a href="https://www.shop.com/account">x</a><a href="https://www.shop.com/a">www.shop.com</a>'

@@ -28,7 +28,9 @@ def zone(domain: str = SENDER, host: str = EHLO) -> dict[str, Any]:
     """Everything a sender domain should publish. Any other host has an address, as the sites that mail links to do."""
     return {
         "* A": "198.51.100.80",
-        **{f"*.{top} A": "198.51.100.80" for top in ("com", "net", "org")},  # these exist, so `*` does not stand for names below
+        **{
+            f"*.{top} A": "198.51.100.80" for top in ("com", "net", "org")
+        },  # these exist, so `*` does not stand for names below
         f"{domain} A": "192.0.2.80",
         f"www.{domain} A": "192.0.2.80",
         f"{domain} MX": f"10 mx.{domain}.",

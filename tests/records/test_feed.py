@@ -45,9 +45,12 @@ def rows(text):
             FeedRow(DAY, "example.org", "gmail.com", complaint_rate=0.001),
         ),
         (
-            '{"domainStats": [{"name": "domains/example.org/domainStats/a", "metric": "feedback_loop_spam_rate", "value": {"doubleValue": 1}}, {"metric": 7},'
-            ' {"name": "domains/example.org/domainStats/b", "metric": "spam-rate", "value": {}},'
-            ' {"name": "domains/example.org/domainStats/b", "metric": "spam-rate", "date": {"year": 2026, "month": 11, "day": 20}, "value": {"floatValue": 0.2}}]}',
+            """{"domainStats": [
+                {"name": "domains/example.org/domainStats/a", "metric": "feedback_loop_spam_rate", "value": {"doubleValue": 1}},
+                {"metric": 7},
+                {"name": "domains/example.org/domainStats/b", "metric": "spam-rate", "value": {}},
+                {"name": "domains/example.org/domainStats/b", "metric": "spam-rate", "date": {"year": 2026, "month": 11, "day": 20},
+                 "value": {"floatValue": 0.2}}]}""",
             FeedRow(DAY, "example.org", "gmail.com", complaint_rate=0.2),
         ),
     ],

@@ -37,7 +37,7 @@ def test_any_text_is_a_code_or_none(text):
     try:
         assert parse(text) in {*data("jurisdictions")["names"], *data("jurisdictions")["groups"]}
     except BadJurisdiction as error:
-        assert error.span == (0, len(text))  # noqa: PT017
+        assert error.span == (0, len(text))
 
 
 def test_a_group_brings_its_members_and_a_member_its_group():

@@ -147,7 +147,8 @@ def server_failure(hosts: MailHosts) -> Findings:
 @rule("dns/no-ptr")
 def no_ptr(reverse: ReverseDns) -> Findings:
     if not reverse.names:
-        yield Problem(f"the sending address {reverse.ip} has no host name (PTR)", Where(name=reverse.question.name, type="PTR"))
+        kind = "IPv6 address" if reverse.ip.version == 6 else "address"  # Gmail has an answer of its own for IPv6
+        yield Problem(f"the sending {kind} {reverse.ip} has no host name (PTR)", Where(name=reverse.question.name, type="PTR"))
 
 
 @rule("dns/ptr-not-confirmed")

@@ -1,24 +1,14 @@
 """What a message carries besides its text: attachments with the names a reader sees, what they are, what is inside archives."""
 
 import re
-from binascii import Error as BinasciiError
-from binascii import a2b_base64, a2b_uu
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from ..engine import fact
-from ..mime.fields import Field
-from ..mime.headers import (
-    Flagged,
-    HeaderError,
-    ParameterFault,
-    Parametrized,
-    decode_words,
-    parse_content_type,
-    parse_disposition,
-)
-from ..mime.message import DefectKind, Message, Part, of_kind
-from ..mime.parameters import parse_parameters
+from ..mime.filenames import filenames
+from ..mime.headers import Flagged, ParameterFault
+from ..mime.message import DefectKind, Message, Part
+from ..mime.uuencode import uuencoded
 from ..model import Unavailable, Where
 from .archives import Contents, Room, extension, look_into
 
@@ -32,8 +22,6 @@ _MAGIC = (
     (b"\xca\xfe\xba\xbe", "a Java or macOS program"),
 )
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # [MS-CFB] section 2.2
-# POSIX.1-2017 uuencode, output; Exchange and Outlook, ClamAV and SpamAssassin make a file of it (MS-OXCMAIL section 2.1.3.4)
-_UUENCODED = re.compile(rb"^begin(-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?\n", re.MULTILINE)
 _PARTING = re.compile(r"[\s\"(),;\\]")  # where some readers end a value without quotes
 MAX_UUENCODED = 250  # files in the texts of a message; as many attachments as Exchange Online takes
 _VBA_STORAGE = "_VBA_PROJECT".encode("utf-16-le")  # [MS-OVBA] section 2.2.1; directory entries are UTF-16
@@ -107,33 +95,51 @@ def attachments(message: Message) -> Attachments:
     found = []
     room = Room()
     for part in message.parts:
-        if not part.is_leaf or part.is_multipart:
-            continue
-        if part in own or part.filename is not None or (part.nested and part.main_type not in {"text", "message"}):
-            found.append(_attachment(part, room))
-    late = [_attachment(part, room) for part in message.late_parts if part.is_leaf and _is_file(part)]
-    written, more = _uuencoded(message, room)
+        if part in own or filenames(part) or (part.nested and _is_file(part)):
+            if part.is_leaf and not part.is_multipart:
+                found.append(_attachment(part, room))
+            elif part.filename is not None:  # who takes a multipart for a file finds what is in it there, too
+                found.append(_named(part))
+    late = [_attachment(part, room) for part in message.late_parts if part.is_leaf and (filenames(part) or _is_file(part))]
+    written, more = _written(message, room)
     return Attachments((*found, *written), (*_unread(message), *more), tuple(late))
 
 
 def _is_file(part: Part) -> bool:
-    return not part.is_multipart and (part.filename is not None or part.main_type not in {"text", "message"})
+    return part.main_type not in {"text", "message", "multipart"}
 
 
-_CUT = (DefectKind.TOO_MANY_PARTS, DefectKind.TOO_DEEP)
+# Why a part was not looked into, or not in the way that others do.
+_CUT = frozenset({DefectKind.TOO_MANY_PARTS, DefectKind.TOO_DEEP})
+_OTHERWISE = frozenset(
+    {
+        DefectKind.COMPOSITE_ENCODED,
+        DefectKind.BAD_CONTENT_TYPE,
+        DefectKind.NO_BOUNDARY,
+        DefectKind.BOUNDARY_NOT_FOUND,
+        DefectKind.BOUNDARY_REUSED,
+        DefectKind.BOUNDARY_IN_CONTENT,
+        DefectKind.LEADING_CONTINUATION,
+        DefectKind.NO_COLON,
+        DefectKind.NO_NAME,
+        DefectKind.BAD_NAME,
+    }
+)
+_READ = frozenset({"message/rfc822", "message/global"})
+_REPORTS = re.compile(r"message/(?:global-)?(?:delivery-status|disposition-notification|headers|feedback-report)")
 
 
 def _unread(message: Message) -> Iterator[Unavailable]:
     """The first limit that was met, the first part that another reader would take apart otherwise."""
-    defects = (*message.defects, *(defect for part in message.late_parts for defect in part.defects))
-    for defect in of_kind(defects, *_CUT)[:1]:
-        yield Unavailable(f"{defect.message}, the rest was not looked at", defect.where)
-    for defect in of_kind(defects, DefectKind.COMPOSITE_ENCODED)[:1]:
-        yield Unavailable(f"{defect.message}, it was not looked into", defect.where)
-    for part in (*message.parts, *message.late_parts):
+    parts = (*message.parts, *message.late_parts)
+    for kinds, what in ((_CUT, "the rest was not looked at"), (_OTHERWISE, "what other readers find there was not looked at")):
+        defect = next((one for part in parts for one in part.defects if one.kind in kinds), None)
+        if defect is not None:
+            yield Unavailable(f"{defect.message}, {what}", defect.where)
+    for part in parts:
         doubt = _doubt(part)
         if doubt is not None:
-            yield Unavailable(f"{doubt}, and what other readers see was not looked at", place(part, "content-type"))
+            yield Unavailable(f"{doubt}, what other readers find there was not looked at", place(part, "content-type"))
             return
 
 
@@ -142,6 +148,8 @@ def _doubt(part: Part) -> str | None:
     fields = part.all("content-type")
     if len({field.text for field in fields}) > 1:
         return "a part has several Content-Type fields"
+    if part.main_type == "message" and part.content_type not in _READ and not _REPORTS.fullmatch(part.content_type):
+        return f"a part is of the type {part.content_type[:80]}"
     if part.is_multipart and any(_is_doubtful(flagged, part) for flagged in part.params.faults):
         return "the boundary of a multipart is not plain"
     return None
@@ -153,30 +161,25 @@ def _is_doubtful(flagged: Flagged, part: Part) -> bool:
     return flagged.fault is not ParameterFault.EMPTY and flagged.name.partition("*")[0] in {"boundary", ""}
 
 
-def _uuencoded(message: Message, room: Room) -> tuple[list[Attachment], list[Unavailable]]:
-    """The files that are written into plain texts, as before MIME; not into attached ones, which nobody opens for them."""
+def _written(message: Message, room: Room) -> tuple[list[Attachment], list[Unavailable]]:
+    """The files that are uuencoded in plain texts; not in attached ones, which nobody opens for them."""
     found: list[Attachment] = []
     for part in message.parts:
         if part.content_type != "text/plain" or not part.is_leaf or part.disposition == "attachment":
             continue
-        octets, position = part.decoded, 0
-        while begin := _UUENCODED.search(octets, position):
-            position, data = _uudecoded(octets, begin)
-            if not data:
-                continue
-            where = part.where(begin.start(), begin.end(2))
+        for file in uuencoded(part.decoded):
+            where = part.where(file.start, file.end)
             if len(found) == MAX_UUENCODED:
                 return found, [Unavailable(f"the texts hold more than {MAX_UUENCODED} uuencoded files", where)]
-            name = begin[2].decode("utf-8", "replace").strip()
-            contents = look_into(name, data, room)
+            contents = look_into(file.name, file.octets, room)
             found.append(
                 Attachment(
                     part=part,
-                    name=name,
-                    extension=extension(name),
+                    name=file.name,
+                    extension=extension(file.name),
                     at=where,
-                    program=program_in(data),
-                    macros=macros_in(data, contents),
+                    program=program_in(file.octets),
+                    macros=macros_in(file.octets, contents),
                     contents=contents,
                     within="uuencoded in the text",
                 )
@@ -184,56 +187,15 @@ def _uuencoded(message: Message, room: Room) -> tuple[list[Attachment], list[Una
     return found, []
 
 
-def _uudecoded(octets: bytes, begin: re.Match[bytes]) -> tuple[int, bytes]:
-    """Where to go on behind a uuencoded file, and what is in it; nothing where the lines that follow are none."""
-    position, pieces = begin.end(), []
-    while position < len(octets):
-        after = octets.find(b"\n", position) + 1 or len(octets)
-        line = octets[position:after].rstrip(b"\r\n")
-        try:
-            piece = a2b_base64(line, strict_mode=True) if begin[1] else a2b_uu(line)
-        except BinasciiError:
-            break
-        if not piece:  # the line of length 0 ends the file, or is no line of it
-            break
-        pieces.append(piece)
-        position = after
-    return position, b"".join(pieces)
-
-
 def _attachment(part: Part, room: Room) -> Attachment:
-    named = (
-        "content-disposition"
-        if part.declared_disposition and part.declared_disposition.parameter("filename")
-        else "content-type"
-    )
     octets = part.decoded
     contents = look_into(part.filename or "", octets, room)  # the declared type is not asked: catalogue T084
-    return Attachment(
-        part,
-        part.filename,
-        extension(part.filename or ""),
-        place(part, named, "content-type"),
-        program_in(octets),
-        macros_in(octets, contents),
-        contents,
-        tuple(name for name in _names(part) if name != part.filename),
-    )
+    return replace(_named(part), program=program_in(octets), macros=macros_in(octets, contents), contents=contents)
 
 
-def _names(part: Part) -> Iterable[str]:
-    """Every name that the header gives the file, each once: of both fields, repeated ones too, as written and decoded."""
-    declared: list[str] = []
-    for field_name in ("content-disposition", "content-type"):
-        for field in part.all(field_name):
-            parameters = _read(field)
-            given = (*parameters.parameters, *parameters.others)
-            declared += (one.value for one in given if one.name in {"filename", "name"})
-    return dict.fromkeys(text for value in declared for text in (value, decode_words(value)))
-
-
-def _read(field: Field) -> Parametrized:
-    try:
-        return parse_content_type(field.text) if field.lower == "content-type" else parse_disposition(field.text)
-    except HeaderError:
-        return parse_parameters(field.text)
+def _named(part: Part) -> Attachment:
+    declared = part.declared_disposition
+    named = "content-disposition" if declared and declared.parameter("filename") else "content-type"
+    others = tuple(name for name in filenames(part) if name != part.filename)
+    at = place(part, named, "content-disposition", "content-type")
+    return Attachment(part, part.filename, extension(part.filename or ""), at, other_names=others)

@@ -20,7 +20,7 @@ _PASSWORDS = frozenset(
 )
 _KEYS = frozenset({"apikey", "apisecret", "clientsecret", "secretkey", "privatekey", "secretaccesskey", "awssecretaccesskey"})
 _BEARERS = frozenset({"accesstoken", "refreshtoken", "idtoken", "authtoken", "bearertoken", "bearer", "authorization"})
-_SESSIONS = frozenset({"jsessionid", "phpsessid", "sessionid", "aspsessionid", "cfid", "cftoken", "phpsession"})
+_SESSIONS = frozenset({"jsessionid", "phpsessid", "cftoken", "connectsid"})  # a sessionId may be that of a conference
 _KINDS = (
     (_PASSWORDS, "a password"),
     (_KEYS, "an API key"),
@@ -49,7 +49,7 @@ class Parameter(NamedTuple):
 
 
 class Secret(NamedTuple):
-    """What was found and under which name; `is_token` for a signed token (JWT), which belongs into links of one's own."""
+    """What was found and under which name; `is_token` for access tokens and JWTs, which links of one's own may need."""
 
     what: str
     name: str
@@ -73,7 +73,7 @@ def secrets_in(url: Url) -> Iterator[Secret]:
             (what for names, what in _KINDS if plain in names or (names is _SESSIONS and plain.startswith("aspsession"))), None
         )
         if kind is not None and len(value) >= _MIN_SECRET and value.lower() not in _NO_SECRET and not _PUBLIC.match(value):
-            yield Secret(kind, name)
+            yield Secret(kind, name, is_token=plain in _BEARERS)
     for pattern, what in _KNOWN:
         if pattern.search(url.text):
             yield Secret(what, "")

@@ -28,11 +28,14 @@ class RecipientProviders:
     own: frozenset[str]
 
     @property
-    def known(self) -> tuple[str, ...] | None:
-        """The providers, in order; None without recipients, and when one of them could not be found out."""
-        if not self.by_domain or any(isinstance(provider, Unavailable) for _, provider in self.by_domain):
-            return None
+    def found(self) -> tuple[str, ...]:
+        """The providers that were found, in order."""
         return tuple(dict.fromkeys(provider for _, provider in self.by_domain if isinstance(provider, str)))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every recipient is at a provider that has a table: then nobody else's answers matter."""
+        return bool(self.by_domain) and all(isinstance(provider, str) for _, provider in self.by_domain)
 
 
 @lru_cache(maxsize=1)

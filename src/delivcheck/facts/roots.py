@@ -110,7 +110,7 @@ class TemplateRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TemplateText:
-    """The source of one part of a template, line ends as in its file. `file` is None for the file that the target is named by."""
+    """The source of one part of a template, line ends as in its file; without `file` it is the one the target is named by."""
 
     text: str
     role: TemplateRole
@@ -119,7 +119,7 @@ class TemplateText:
 
 @dataclass(frozen=True, slots=True)
 class TemplateSource:
-    """A template before anything is rendered: its texts, the engine if it was named, the variables declared always to be there."""
+    """A template before it is rendered: its texts, the engine if it was named, the variables that are always there."""
 
     texts: tuple[TemplateText, ...]
     engine: str | None = None

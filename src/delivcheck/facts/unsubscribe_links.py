@@ -135,9 +135,8 @@ def unsubscribe_links(
     document = next((one for each, one in html.readable if each.part is part), None)
     instead = frozenset(other for other in message.alternatives_of(part) if html.each and other.content_type == "text/plain")
     unread = next((each.reason for each in links.unavailable), None)
-    return UnsubscribeLinks(
-        tuple(LeavingLink(link, _fault(link)) for link in found), part, unread or _unknown_language(message, part, document), instead
-    )
+    each = tuple(LeavingLink(link, _fault(link)) for link in found)
+    return UnsubscribeLinks(each, part, unread or _unknown_language(message, part, document), instead)
 
 
 class _Addresses:

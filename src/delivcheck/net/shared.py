@@ -1,4 +1,4 @@
-"""One set of answers for several audits: what one has asked, the others are told, failures included."""
+"""One set of answers for several audits: what one has asked, the others are told, and what each was told is kept."""
 
 import asyncio
 
@@ -29,3 +29,16 @@ class Shared(Over):
         for task in self._asked.values():
             task.cancel()
         await asyncio.gather(*self._asked.values(), return_exceptions=True)
+
+
+class Noted(Over):
+    """Keeps what one audit was told. Unlike a Recorder it has no clock, and the client beneath need not know its age."""
+
+    def __init__(self, beneath: Client) -> None:
+        super().__init__(beneath)
+        self.answers: dict[Question, Answer] = {}
+
+    async def ask(self, name: str, type: str) -> Answer:  # noqa: A002 -- the DNS word
+        """Answer from beneath."""
+        answer = self.answers[normal(name, type)] = await self.beneath.ask(name, type)
+        return answer

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from ..model import Outcome, Outlook, Result, TargetKind, TargetReport
 from .paint import Paint, cells, visible, wrapped
 from .words import number, undecided_at
@@ -136,7 +138,7 @@ def outlook(providers: Mapping[str, Outlook], titles: Mapping[str, str], paint: 
         return []
     rows: dict[Outlook, list[str]] = {}
     for name, one in providers.items():
-        rows.setdefault(one, []).append(visible(titles.get(name, name)))
+        rows.setdefault(msgspec.structs.replace(one, rows=()), []).append(visible(titles.get(name, name)))
     said = [
         (", ".join(names), one.outlook + (f" ({visible(one.code)})" if one.code else ""), one) for one, names in rows.items()
     ]

@@ -18,7 +18,8 @@ _UNDECODABLE = {
     WordFault.SPACE_INSIDE: "white space stands inside an encoded-word",
 }
 
-# File names in encoded-words are everywhere, Gmail writes them, and no provider refuses them: mime/filename-encoding tells of them.
+# File names in encoded-words are everywhere, Gmail writes them, and no provider refuses them: mime/filename-encoding tells
+# of them.
 _FILE_NAMES = frozenset({"content-type", "content-disposition"})
 
 

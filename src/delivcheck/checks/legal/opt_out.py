@@ -29,7 +29,7 @@ def _law(where: Jurisdictions | NotApplicable | Unavailable) -> str:
 
 
 @rule("legal/opt-out-expires")
-def opt_out_expires(found: OptOutAddresses, where: Jurisdictions, now: Now) -> Findings:
+def opt_out_expires(where: Jurisdictions, found: OptOutAddresses, now: Now) -> Findings:
     statutes = where.statutes("opt-out-life")
     if not found.web:
         raise NotApplicable("the message offers no web address for unsubscribing")

@@ -56,8 +56,8 @@ def text_alternative_unrelated(message: Message, html: HtmlParts, *, min_overlap
             if min(len(text), len(rich)) >= MIN_WORDS and common < min_overlap:
                 yield Problem(f"plain text and HTML have {common:.0%} of their words in common", part.where_text(0))
             elif len(text) < MIN_WORDS and _characters(seen) > MIN_HTML and (both * 2 < len(text) or not text):
-                what = f"the plain text has {len(text)} words, and {both} of them stand in the HTML of {_characters(seen)} characters"
-                yield Problem(what, part.where_text(0))
+                what = f"the plain text has {len(text)} words, and {both} of them stand in the HTML"
+                yield Problem(f"{what} of {_characters(seen)} characters", part.where_text(0))
         if next(others, None) is not None:
             yield Undetermined(
                 f"the HTML stands beside more than {MAX_TEXTS} plain texts, the rest was not compared", shown.part.at

@@ -44,8 +44,8 @@ def _varying(uri: ListedUri) -> Iterator[str]:
 
 _PROGRAM = re.compile(r"[A-Za-z_-]{1,40}\.(?:aspx?|cfm|cgi|do|html?|jsp|php|pl)\Z")  # the same for everybody
 _PAGES = frozenset(
-    {"unsubscribe", "newsletter", "newsletters", "preferences", "subscription", "subscriptions", "one-click", "oneclick", "mailinglist"}
-    | {"list-unsubscribe", "email-preferences", "abmelden", "abmeldung", "desabonnement"}
+    {"unsubscribe", "newsletter", "newsletters", "preferences", "subscription", "subscriptions", "one-click", "oneclick"}
+    | {"mailinglist", "list-unsubscribe", "email-preferences", "abmelden", "abmeldung", "desabonnement"}
 )
 
 
