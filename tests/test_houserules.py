@@ -5,6 +5,7 @@ import pytest
 from delivcheck import check_message
 from delivcheck.model import Level, Outcome
 from delivcheck.policy import PolicyError, fold
+from delivcheck.rulefiles import RuleFileError
 
 MESSAGE = b"""\
 From: a@example.org\r
@@ -154,3 +155,15 @@ def test_a_policy_inherits_house_rules_and_may_turn_them_off(tmp_path):
 
     report = check_message(MESSAGE, policy=over, dns="offline")
     assert "acme/x" not in {one.rule for one in report.targets[0].results}
+
+
+def test_a_link_is_forbidden_by_any_part_of_it():
+    policy = fold("acme", {"extends": "bulk", "forbid": [{"id": "acme/link", "link": r"//[^/]*example\."}]}, "acme.toml")
+    found = {one.rule: one.outcome for one in check_message(MESSAGE, policy=policy, dns="offline").targets[0].results}
+    assert found["acme/link"] is Outcome.FAIL
+
+
+def test_a_house_rule_cannot_take_the_name_of_a_shipped_one():
+    policy = fold("acme", {"extends": "bulk", "forbid": [{"id": "spf/no-record", "header": "X-A"}]}, "acme.toml")
+    with pytest.raises(RuleFileError, match="policy acme: spf/no-record: there is a rule of this name already"):
+        check_message(MESSAGE, policy=policy, dns="offline")

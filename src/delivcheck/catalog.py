@@ -39,8 +39,12 @@ class Catalog:
         return Planner(self.providers)
 
     def with_rules(self, more: Iterable[tuple[Rule, Check]]) -> "Catalog":
-        """The same book with further rules behind the others; one of a name that is taken replaces it."""
+        """The same book with further rules behind the others. Raises RuleFileError for a name that is taken."""
         more = tuple(more)
+        for rule, _ in more:
+            if rule.id in self.rules:
+                whose = rule.source[0].name if rule.source else "a further rule"
+                raise RuleFileError(f"{whose}: {rule.id}: there is a rule of this name already; a level is set under [rules]")
         pages = {**self.rules, **{rule.id: rule for rule, _ in more}}
         return Catalog(pages, {**self.checks, **{check.id: check for _, check in more}}, self.providers)
 

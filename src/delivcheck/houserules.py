@@ -52,7 +52,8 @@ def _made(table: Mapping[str, Any], word: str, place: str, policy: str) -> tuple
     if level not in list(Level):
         raise HouseRuleError(f"{place}: level: {level!r} is none of {', '.join(Level)}")
     kind = named[0]
-    # A header is named and its value matched; of links and attachments there are no names, so what is named is the pattern.
+    # A header is named and the whole of its value matched; of links and attachments there are no names, so what is named is the
+    # pattern, found anywhere in them: `forbid link = "staging"` that had to fit the whole would silently forbid nothing.
     key = "matches" if kind == "header" else kind
     pattern = _pattern(table.get(key, ".*"), f"{place}: {key}")
     subject = table[kind] if kind == "header" else f"{'an' if kind == 'attachment' else 'a'} {kind} matching {table[kind]}"
@@ -104,7 +105,7 @@ def _link(name: str, wanted: str, pattern: re.Pattern[str], *, required: bool) -
     @rule(name)
     def check(links: Links) -> Findings:
         # As it is written or as a browser takes it: that drops white space inside and around (URL Standard section 4.4).
-        fitting = [link for link in links.each if pattern.fullmatch(link.raw) or pattern.fullmatch(link.url.text)]
+        fitting = [link for link in links.each if pattern.search(link.raw) or pattern.search(link.url.text)]
         if required and not fitting:
             if links.unavailable:
                 yield Undetermined(links.unavailable[0].reason)
@@ -120,7 +121,7 @@ def _link(name: str, wanted: str, pattern: re.Pattern[str], *, required: bool) -
 def _attachment(name: str, wanted: str, pattern: re.Pattern[str], *, required: bool) -> Check:
     @rule(name)
     def check(attachments: Attachments) -> Findings:
-        fitting = [one for one in attachments.each if any(map(pattern.fullmatch, (one.name or "", *one.other_names)))]
+        fitting = [one for one in attachments.each if any(map(pattern.search, (one.name or "", *one.other_names)))]
         if required and all(one.part.nested for one in fitting):  # one in a message inside is not the message's own
             yield Problem(f"no attachment is named {wanted}")
         elif not required:

@@ -65,13 +65,17 @@ class _Maker:
     def _program(self, depth: int) -> list[str]:
         lines = []
         if self.often():
-            lines.append(f"Content-Disposition: {self.pick(['attachment', 'inline', 'x', 'ATTACHMENT (c)'])}{self.name('filename')}")
+            lines.append(
+                f"Content-Disposition: {self.pick(['attachment', 'inline', 'x', 'ATTACHMENT (c)'])}{self.name('filename')}"
+            )
         kind = self.pick(["application/octet-stream", "text/plain", "image/png", "application", "message/x", "text/html"])
         if self.often() or not lines:
             lines.append(f"Content-Type: {kind}{self.name(self.pick(['name', 'name', 'filename']))}")
         if self.rarely():
             lines.append(f"Content-Disposition: attachment{self.name('filename')}")
-        lines.append(f"Content-Transfer-Encoding: {self.pick(['base64', 'base64', '7bit', 'x-uuencode', 'BASE64 (c)', '', 'binary'])}")
+        lines.append(
+            f"Content-Transfer-Encoding: {self.pick(['base64', 'base64', '7bit', 'x-uuencode', 'BASE64 (c)', '', 'binary'])}"
+        )
         self.random.shuffle(lines)
         return [*lines, "", PROGRAM]
 

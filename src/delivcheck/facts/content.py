@@ -120,9 +120,6 @@ _OTHERWISE = frozenset(
         DefectKind.BOUNDARY_REUSED,
         DefectKind.BOUNDARY_IN_CONTENT,
         DefectKind.LEADING_CONTINUATION,
-        DefectKind.NO_COLON,
-        DefectKind.NO_NAME,
-        DefectKind.BAD_NAME,
     }
 )
 _READ = frozenset({"message/rfc822", "message/global"})

@@ -1,4 +1,4 @@
-"""Whom a message itself names as its recipient: in "This mail was sent to …", and in the addresses by which one leaves its list."""
+"""Whom a message itself names as its recipient: in "This mail was sent to …", and where one leaves its list."""
 
 import re
 from collections.abc import Iterator
@@ -110,7 +110,7 @@ def _in_link(link: Link) -> Iterator[str]:
 
 
 def _in_uri(text: str) -> Iterator[str]:
-    """The subscriber's address in a URI for leaving a list: as a parameter, in the subject of a mail, or coded into its address."""
+    """The subscriber's address in a URI for leaving a list: as a parameter, in a subject, or coded into the mail address."""
     url = split_url(text[:MAX_URL])
     if url.scheme == "mailto":
         local, _, _ = unquote(url.path).rpartition("@")
