@@ -69,6 +69,7 @@ def run(book: catalog.Catalog, rule: Rule, example: Example) -> tuple[Result, li
         ),
         trust_class_header=declared.get("trust-class-header", False),
         probe=probe,
+        authoritative=_authoritative(example),
         blocklists=example.blocklists,
         feed=None if example.feed is None else parse_feed(example.feed.removeprefix("\n").encode(), "feed"),
         streams=tuple(_stream(name, said) for name, said in example.streams.items()),
@@ -131,6 +132,14 @@ def _probe(example: Example) -> object | None:
     from delivcheck.net.probe import scripted
 
     return scripted({url: _web(answer, example.http) for url, answer in example.http.items()}, example.smtp)
+
+
+def _authoritative(example: Example) -> object | None:
+    if not example.servers:
+        return None
+    from delivcheck.net.authoritative import scripted
+
+    return scripted(example.servers)
 
 
 def _web(answer: object, http: dict[str, object]) -> object:

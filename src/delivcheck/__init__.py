@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         check_message_async,
         to_json,
     )
-    from .comparison import Diff
+    from .changes import Diff
     from .difference import diff_domain, diff_domain_async, diff_to_json
     from .facts.roots import Envelope, Session
     from .model import Level, Outcome, Problem, Report, Result, Stage, TargetReport, Verdict, Where
@@ -64,7 +64,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "comparison": ("Diff",),
+    "changes": ("Diff",),
     "difference": ("diff_domain", "diff_domain_async", "diff_to_json"),
     "facts.roots": ("Envelope", "Session"),
     "model": ("Level", "Outcome", "Problem", "Report", "Result", "Stage", "TargetReport", "Verdict", "Where"),

@@ -22,6 +22,7 @@ from .facts.earlier import Renderings
 from .facts.recipients import RecipientProviders
 from .facts.roots import (
     WHY_ABSENT,
+    AddressesApart,
     AsReceived,
     AuditedDomain,
     BlockLists,
@@ -47,6 +48,7 @@ from .facts.template_source import role_of
 from .mime.message import MessageError, parse
 from .mime.storage import with_crlf
 from .model import (
+    Authoritative,
     Counts,
     DeclaredClass,
     Dns,
@@ -102,6 +104,7 @@ class Options:
     fail_on: Level | None = Level.ERROR
     timeout: float = DEFAULT_TIMEOUT
     probe: Probe | None = None
+    authoritative: Authoritative | None = None
     second_opinion: bool = False
     owned_domains: tuple[str, ...] = ()
     jurisdictions: tuple[str, ...] = ()  # as `records.jurisdictions.parse` gives them
@@ -190,21 +193,17 @@ class Checker:
         session: Session | None = None,
         envelope: Envelope | None = None,
         selectors: Sequence[str] = (),
+        addresses_apart: bool = False,
     ) -> TargetReport:
-        """Audit one domain. Raises InputError when the name is no domain name."""
-        try:
-            ascii_name = to_ascii(domain)
-        except BadName as error:
-            raise InputError(f"not a domain name: {error}") from None
-        if (
-            any(character.isspace() for character in domain.strip())
-            or "." not in ascii_name
-            or ascii_name.replace(".", "").isdigit()
-        ):
-            raise InputError("not a domain name")
-        roots: list[object] = [AuditedDomain(ascii_name)]
+        """Audit one domain. `addresses_apart`: where its mail leaves from is judged by `sending_ip`, so no session is given.
+
+        Raises InputError when the name is no domain name.
+        """
+        roots: list[object] = [AuditedDomain(_domain_name(domain))]
         if session is not None:
             roots.append(session)
+        if addresses_apart:
+            roots.append(AddressesApart())
         if envelope is not None:
             roots.append(envelope)
         if selectors:
@@ -213,6 +212,17 @@ class Checker:
             roots.append(SecondOpinionWanted(self.options.timeout))
         around = policy.Circumstances(TargetKind.DOMAIN, Stage.POST_SIGN, self._declared())
         return await self._examine(domain, roots, around)
+
+    async def sending_ip(self, session: Session, domain: str, *, envelope: Envelope | None = None) -> TargetReport:
+        """Judge one address that a domain's mail leaves from: PTR, EHLO name, SPF, block lists, the TLS it used.
+
+        The target is called `<address> for <domain>`. Raises InputError when the name is no domain name.
+        """
+        roots: list[object] = [AuditedDomain(_domain_name(domain)), session]
+        if envelope is not None:
+            roots.append(envelope)
+        around = policy.Circumstances(TargetKind.SENDING_IP, Stage.POST_SIGN, self._declared())
+        return await self._examine(f"{session.ip} for {domain}", roots, around)
 
     async def template(
         self,
@@ -316,6 +326,8 @@ class Checker:
             values.append(Now(self.options.now or datetime.now(UTC)))
         if self.options.probe is not None:
             values.append((Probe, self.options.probe))
+        if self.options.authoritative is not None:
+            values.append((Authoritative, self.options.authoritative))
         values += self._asked_for()
         return Roots(*values, why_absent=WHY_ABSENT)
 
@@ -349,6 +361,21 @@ class Checker:
             wanted = dict.fromkeys(need.fact for check in running for need in check.needs)
             self._plans[key] = self.book.planner.plan([*wanted, *self.shown.get(around.kind, ())], roots)
         return self._plans[key]
+
+
+def _domain_name(domain: str) -> str:
+    """The name as lower-case A-labels. Raises InputError."""
+    try:
+        ascii_name = to_ascii(domain)
+    except BadName as error:
+        raise InputError(f"not a domain name: {error}") from None
+    if (
+        any(character.isspace() for character in domain.strip())
+        or "." not in ascii_name
+        or ascii_name.replace(".", "").isdigit()
+    ):
+        raise InputError("not a domain name")
+    return ascii_name
 
 
 def _in_file(result: Result, name: str) -> Result:
@@ -439,6 +466,17 @@ def _session(ip: str | IPAddress | None, ehlo: str | None, tls: str | None) -> S
     return None if ip is None else Session(ip_address(str(ip)), ehlo, tls)
 
 
+def _sessions(ip: str | IPAddress | Sequence[str | IPAddress] | None, ehlo: str | Sequence[str | None] | None) -> list[Session]:
+    """The sessions that addresses and EHLO names come to, one by one. Raises ValueError."""
+    ips = [] if ip is None else list(ip) if isinstance(ip, Sequence) and not isinstance(ip, str) else [ip]
+    names = [ehlo] if ehlo is None or isinstance(ehlo, str) else list(ehlo)
+    if names == [None]:
+        names *= len(ips)
+    if ips and len(names) != len(ips):
+        raise ValueError(f"{len(ips)} addresses and {len(names)} EHLO names")
+    return [Session(ip_address(str(one)), name) for one, name in zip(ips, names, strict=False)]
+
+
 async def check_message_async(
     octets: bytes,
     *,
@@ -479,20 +517,29 @@ async def check_message_async(
 async def audit_domain_async(
     domain: str,
     *,
-    ip: str | IPAddress | None = None,
-    ehlo: str | None = None,
+    ip: str | IPAddress | Sequence[str | IPAddress] | None = None,
+    ehlo: str | Sequence[str | None] | None = None,
     mail_from: str | None = None,
     policy: str | policy.Policy = "bulk",
     dns: Dns | DnsMode = "live",
     selectors: Sequence[str] = (),
     **settings: Any,
 ) -> Report:
-    """Audit one sender domain; parameters as in `check_message_async`. Raises InputError, PolicyError."""
+    """Audit one sender domain; parameters as in `check_message_async`. Raises InputError, PolicyError.
+
+    `ip` may be several addresses, with as many EHLO names or none: each is then a target of its own behind the domain's, of the
+    kind `sending-ip`; a single one is judged with the domain.
+    """
     started = time.monotonic()
     checker = Checker(_options(policy, dns, settings))
     envelope = None if mail_from is None else Envelope(mail_from)
-    target = await checker.domain(domain, session=_session(ip, ehlo, None), envelope=envelope, selectors=selectors)
-    return report([target], checker.options, started)
+    sessions = _sessions(ip, ehlo)
+    only, apart = (sessions[0] if len(sessions) == 1 else None), len(sessions) > 1
+    targets = await asyncio.gather(
+        checker.domain(domain, session=only, envelope=envelope, selectors=selectors, addresses_apart=apart),
+        *(checker.sending_ip(each, domain, envelope=envelope) for each in sessions if apart),
+    )
+    return report(targets, checker.options, started)
 
 
 def _now(work: Coroutine[Any, Any, T], twin: str) -> T:

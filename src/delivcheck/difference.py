@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from . import __version__, catalog, comparison
+from . import __version__, catalog, changes, comparison
 from .api import Checker, InputError, Options, _now, _options, _session
 from .facts.roots import Envelope
 from .facts.summary import SHOWN
@@ -49,7 +49,7 @@ class Inputs:
 
 async def difference(
     domain: str, after: Sequence["Zone"], options: Options, inputs: Inputs | None = None, before: Sequence["Zone"] = ()
-) -> comparison.Diff:
+) -> changes.Diff:
     """Compare `domain` without and with the files `after` laid over `options.dns`; `before` lies under both audits.
 
     `options.dns` is a client or "live". Raises InputError for what is no domain name, PolicyError.
@@ -86,9 +86,9 @@ async def difference(
         one, other = await asyncio.gather(*map(audit, sides))
     finally:
         await shared.close()
-    zones = tuple(comparison.ZoneUsed(zone.file, zone.kind, len(zone.records), zone.closes, zone.unread) for zone in after)
+    zones = tuple(changes.ZoneUsed(zone.file, zone.kind, len(zone.records), zone.closes, zone.unread) for zone in after)
     found = comparison.compare(one, other, options.fail_on, whole=not any(zone.unread for zone in zones))
-    return comparison.Diff(
+    return changes.Diff(
         version=__version__,
         domain=domain,
         policy=options.policy.name,
@@ -144,7 +144,7 @@ async def diff_domain_async(
     dns: "Dns | DnsMode" = "live",
     selectors: Sequence[str] = (),
     **settings: Any,
-) -> comparison.Diff:
+) -> changes.Diff:
     """Tell what a DNS change would alter for a sender domain.
 
     `change` is what would be published: the text or octets of a BIND zone file, an octoDNS file or a Terraform plan, a path to
@@ -166,11 +166,11 @@ def _zone(change: "Change", origin: str | None) -> "Zone":
     return zonefile.parse(change, origin=origin) if isinstance(change, (str, bytes)) else change
 
 
-def diff_domain(domain: str, change: "Change | list[Change]", **parameters: Any) -> comparison.Diff:
+def diff_domain(domain: str, change: "Change | list[Change]", **parameters: Any) -> changes.Diff:
     """`diff_domain_async`, waited for. Not to be called from a running event loop."""
     return _now(diff_domain_async(domain, change, **parameters), "diff_domain_async")
 
 
-def diff_to_json(diff: comparison.Diff) -> bytes:
+def diff_to_json(diff: changes.Diff) -> bytes:
     """Serialise to schema `delivcheck-diff/1`."""
     return msgspec.json.encode(diff)

@@ -105,6 +105,7 @@ class Failure(StrEnum):
     TIMEOUT = "timeout"
     REFUSED = "refused"
     BOGUS = "bogus"
+    LAME = "lame"  # only of a name server asked directly: it answers without authority for the zone (RFC 9499 section 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,18 @@ class Dns(Protocol):
 
     async def ask(self, name: str, type: str) -> Answer:  # noqa: A002 -- the DNS word for it
         """Answer one question; never raises for what DNS or the network does."""
+        ...
+
+
+@runtime_checkable
+class Authoritative(Protocol):
+    """Asks one name server of a zone directly, past every resolver and cache; only when the user asked (`--authoritative`)."""
+
+    async def ask_at(self, server: str, name: str, type: str) -> Answer:  # noqa: A002 -- the DNS word for it
+        """What the server of that host name says to one question; never raises for what DNS or the network does.
+
+        An alias that leads out of what it serves is NoData with `aliases`. Failed is LAME where it answers without authority.
+        """
         ...
 
 
@@ -356,6 +369,7 @@ class Example(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     stage: str | None = None
     http: dict[str, Any] = {}
     smtp: dict[str, Any] = {}
+    servers: dict[str, Any] = {}  # by host name, what a name server asked directly says: `dns`, or a failure as one word
     probes: tuple[str, ...] | None = None  # "GET https://…"
     blocklists: tuple[str, ...] = ()
     feed: str | None = None

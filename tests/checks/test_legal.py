@@ -64,3 +64,12 @@ def test_the_class_of_a_trusted_header_decides_what_is_asked():
     beaten = results(data, trust_class_header=True, message_class=MessageClass.BULK)
     assert beaten["unsubscribe/missing"].outcome is Outcome.FAIL
     assert beaten["class/header-disagrees"].outcome is Outcome.FAIL
+
+
+def test_a_message_without_text_is_asked_for_its_label_only():
+    data = b"From: a@example.org\r\nSubject: Offer\r\nMIME-Version: 1.0\r\nContent-Type: image/png\r\n\r\nx"
+    found = results(data, jurisdictions=("KR", "SG"), sender=Sender(unsolicited=True))
+    for rule in ("legal/unlabelled-advertising-korea", "legal/unlabelled-advertising-singapore"):
+        assert [problem.message.partition(";")[0] for problem in found[rule].problems] == [
+            "the subject has no '(광고)'" if "korea" in rule else "the subject has no '<ADV>'"
+        ]

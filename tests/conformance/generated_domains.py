@@ -182,7 +182,9 @@ MTA_STS = {
     "upper case id": "v=STSv1; ID=1;",
     "blanks around equals": "v=STSv1; id = 1;",
     "two semicolons": "v=STSv1;; id=1;",
+    "two semicolons at the end": "v=STSv1; id=1;;",
     "no field": "v=STSv1; id=1; whatever;",
+    "extension with a blank": "v=STSv1; id=1; ext=1 2;",
     "times out": "TIMEOUT",
 }
 MTA_STS_CLEAN = ("plain", "no final semicolon", "none")
@@ -206,6 +208,8 @@ TLS_RPT = {
     "blank between addresses": "v=TLSRPTv1; rua=mailto:tls@{d} , mailto:b@{d}",
     "semicolon between addresses": "v=TLSRPTv1; rua=mailto:a@{d}; mailto:b@{d}",
     "rua twice": "v=TLSRPTv1; rua=mailto:a@{d}; rua=mailto:b@{d}",
+    "second rua bad": "v=TLSRPTv1; rua=mailto:a@{d}; rua=b@{d}",
+    "extension with a blank": "v=TLSRPTv1; rua=mailto:tls@{d}; ext=1 2",
     "dmarc in its place": "v=DMARC1; p=reject; rua=mailto:a@{d}",
     "lower case version": "v=tlsrptv1; rua=mailto:tls@{d}",
     "no version": "rua=mailto:tls@{d}",
@@ -213,6 +217,9 @@ TLS_RPT = {
     "quoted": '"v=TLSRPTv1; rua=mailto:tls@{d}"',
     "no semicolon": "v=TLSRPTv1 rua=mailto:tls@{d}",
     "blank before the semicolon": "v=TLSRPTv1 ; rua=mailto:tls@{d}",
+    "blanks around equals": "v=TLSRPTv1; rua = mailto:tls@{d}",
+    "two semicolons": "v=TLSRPTv1;; rua=mailto:tls@{d}",
+    "two semicolons at the end": "v=TLSRPTv1; rua=mailto:tls@{d};;",
     "upper case mailto": "v=TLSRPTv1; rua=MAILTO:tls@{d}",
     "unknown field": "v=TLSRPTv1; rua=mailto:tls@{d}; ext=1",
     "times out": "TIMEOUT",
@@ -264,7 +271,7 @@ DKIM = {
     "expires late": {"tags": {"x": "4102444800"}, "record": "v=DKIM1; p={p}"},
     "i= elsewhere": {"tags": {"i": "@elsewhere.example"}, "record": "v=DKIM1; p={p}"},
     "no From in h=": {"headers": ["to", "subject", "date"], "record": "v=DKIM1; p={p}"},
-    "l= of all": {"tags": {"l": "31"}, "record": "v=DKIM1; p={p}"},
+    "l= of all": {"tags": {"l": "30"}, "record": "v=DKIM1; p={p}"},
     "l= of nothing": {"tags": {"l": "0"}, "record": "v=DKIM1; p={p}"},
     "l= too long": {"tags": {"l": "9999"}, "record": "v=DKIM1; p={p}"},
     "no v=": {"tags": {"v": False}, "record": "v=DKIM1; p={p}"},
@@ -276,7 +283,7 @@ DKIM = {
     "subject changed": {"record": "v=DKIM1; p={p}", "afterwards": ["Subject: ", "Subject: [list] "]},
     "footer added": {"record": "v=DKIM1; p={p}", "afterwards": ["the shop\r\n", "the shop\r\n-- \r\nlist footer\r\n"]},
     "footer beyond l=": {
-        "tags": {"l": "31"},
+        "tags": {"l": "30"},
         "record": "v=DKIM1; p={p}",
         "afterwards": ["the shop\r\n", "the shop\r\n-- \r\nlist footer\r\n"],
     },
@@ -331,7 +338,10 @@ def _make(name: str, ways: dict[str, str]) -> Domain:
     if ways["dmarc"] == "at the domain itself":
         here = zone.get(f"{name} TXT", [])
         if here not in ("TIMEOUT", "SERVFAIL"):
-            zone[f"{name} TXT"] = [*(here if isinstance(here, list) else [here]), f"v=DMARC1; p=reject; rua=mailto:dmarc@{name}"]
+            zone[f"{name} TXT"] = [
+                *(here if isinstance(here, list) else [here]),
+                f"v=DMARC1; p=reject; rua=mailto:dmarc@{name}",
+            ]
     spec = {"domain": name, "selector": "s1", **DKIM[ways["dkim"]]}
     spec["tags"] = {tag: value.format(d=name) if value else value for tag, value in spec.get("tags", {}).items()}
     octets, published = keys.sign_example(MESSAGE.format(d=name).encode(), spec, SIGNED)

@@ -19,14 +19,30 @@ import pytest
 
 from delivcheck import catalog
 from delivcheck.api import Checker, Options
+from delivcheck.engine import Planner, Roots, gather
+from delivcheck.facts.dmarc_discovery import DmarcDiscovery
 from delivcheck.facts.identity import MailFromDomain, SendingHost
+from delivcheck.facts.inbound_tls import MtaStsRecords, TlsRptRecords
+from delivcheck.facts.roots import WHY_ABSENT, AuditedDomain
+from delivcheck.facts.spf import SpfTree
 from delivcheck.facts.spf_verdict import evaluate
-from delivcheck.model import Failed, Found, NotApplicable, Outcome, Unavailable
+from delivcheck.model import Dns, Failed, Found, NotApplicable, Outcome, Unavailable
 from delivcheck.net import wire
 from delivcheck.policy import load
+from delivcheck.records.transport import parse_mta_sts, parse_tls_rpt
 
 EHLO = "out.example.org"
 LIFETIME = 0.02  # seconds in which dnspython asks again after a timeout: it has heard all there is
+
+
+def asked(world, name, kind):
+    """The answer of a closed world, which never waits: no event loop for each of some ten thousand questions."""
+    try:
+        world.ask(name, kind).send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("the world waited")
+
 
 # --- SPF: the words of RFC 7208 section 2.6 ----------------------------------------------------------------------
 
@@ -36,7 +52,7 @@ def pyspf(world, ip, sender, ehlo=EHLO):
     import spf
 
     def look_up(name, kind, strict, timeout):
-        answer = asyncio.run(world.ask(name.lower().rstrip("."), kind))
+        answer = asked(world, name.lower().rstrip("."), kind)
         if isinstance(answer, Failed):
             raise spf.TempError(f"DNS {answer.kind}")
         return [((name, kind), value) for value in answer.records] if isinstance(answer, Found) else []
@@ -51,7 +67,9 @@ def pyspf(world, ip, sender, ehlo=EHLO):
 
 def our_spf(world, ip, domain, ehlo=EHLO):
     try:
-        verdict = asyncio.run(evaluate(SendingHost(ip_address(ip), ehlo), MailFromDomain(domain, f"postmaster@{domain}"), world))
+        verdict = asyncio.run(
+            evaluate(SendingHost(ip_address(ip), ehlo), MailFromDomain(domain, f"postmaster@{domain}"), world)
+        )
     except Unavailable as reason:
         return spf_word(reason)
     return spf_word(verdict)
@@ -71,7 +89,7 @@ def dkimpy(octets, world, index=0):
     """dkim.DKIM(octets).verify(), where an exception that it declares is no pass; or the name of another that it lets out."""
 
     def get_txt(name, timeout=5):
-        answer = asyncio.run(world.ask(name.decode("ascii").lower().rstrip("."), "TXT"))
+        answer = asked(world, name.decode("ascii").lower().rstrip("."), "TXT")
         return b"".join(answer.records[0]) if isinstance(answer, Found) else None
 
     try:
@@ -82,7 +100,7 @@ def dkimpy(octets, world, index=0):
         return type(error).__name__
 
 
-# --- records: valid, invalid, absent, unknown --------------------------------------------------------------------
+# --- records: valid (and what it comes to), invalid, absent, unknown ---------------------------------------------
 
 
 class _World(dns.nameserver.Nameserver):
@@ -108,8 +126,8 @@ class _World(dns.nameserver.Nameserver):
         return 0
 
     def query(self, request, *_, **__):
-        asked = request.question[0]
-        answer = asyncio.run(self._world.ask(wire.name_text(asked.name), dns.rdatatype.to_text(asked.rdtype)))
+        question = request.question[0]
+        answer = asked(self._world, wire.name_text(question.name), dns.rdatatype.to_text(question.rdtype))
         return dns.message.from_wire(wire.reply(request, answer).to_wire())
 
 
@@ -135,33 +153,50 @@ def checkdmarc_of(world, domain):
     resolver.lifetime = LIFETIME
     how = {"resolver": resolver, "retries": 0}
 
-    def spf():
-        found = checkdmarc.spf.query_spf_record(domain, **how)
-        checkdmarc.spf.parse_spf_record(found["record"], domain, **how)
+    kinds = {
+        "spf": (
+            checkdmarc.spf.query_spf_record,
+            lambda found: _budget(checkdmarc.spf.parse_spf_record(found["record"], domain, **how)["dns_lookups"]),
+        ),
+        "dmarc": (
+            checkdmarc.dmarc.query_dmarc_record,
+            lambda found: _tags(checkdmarc.dmarc.parse_dmarc_record(found["record"], found["location"], **how)["tags"]),
+        ),
+        "mta-sts": (
+            checkdmarc.mta_sts.query_mta_sts_record,
+            lambda found: checkdmarc.mta_sts.parse_mta_sts_record(found["record"])["tags"]["id"],
+        ),
+        "tls-rpt": (
+            checkdmarc.smtp_tls_reporting.query_smtp_tls_reporting_record,
+            lambda found: _uris(checkdmarc.smtp_tls_reporting.parse_smtp_tls_reporting_record(found["record"])["tags"]),
+        ),
+    }
 
-    def dmarc():
-        found = checkdmarc.dmarc.query_dmarc_record(domain, **how)
-        checkdmarc.dmarc.parse_dmarc_record(found["record"], found["location"], **how)
-
-    def mta_sts():
-        checkdmarc.mta_sts.parse_mta_sts_record(checkdmarc.mta_sts.query_mta_sts_record(domain, **how)["record"])
-
-    def tls_rpt():
-        found = checkdmarc.smtp_tls_reporting.query_smtp_tls_reporting_record(domain, **how)
-        checkdmarc.smtp_tls_reporting.parse_smtp_tls_reporting_record(found["record"])
-
-    def word(check):
+    def word(query, parse):
         try:
-            check()
+            found = query(domain, **how)
         except _ABSENT:
             return "absent"
         except _BAD:
             return "invalid"
-        except Exception as error:
-            return type(error).__name__
-        return "valid"
+        try:
+            return f"valid: {parse(found)}"
+        except _BAD:
+            return "invalid"
 
-    return {"spf": word(spf), "dmarc": word(dmarc), "mta-sts": word(mta_sts), "tls-rpt": word(tls_rpt)}
+    return {kind: word(query, parse) for kind, (query, parse) in kinds.items()}
+
+
+def _budget(lookups):
+    return f"{lookups} look-ups"
+
+
+def _tags(tags):
+    return " ".join(f"{name}={tags[name]['value']}" for name in ("p", "sp", "np", "adkim", "aspf", "t", "psd"))
+
+
+def _uris(tags):
+    return " ".join(tags["rua"]["value"]).lower()
 
 
 # The rules that say a record cannot be used, or not as it was meant; and the one that says there is none
@@ -187,12 +222,17 @@ _RULES = {
 }
 _BOOK = catalog.assemble()
 _SMALL = catalog.Catalog(
-    {name: _BOOK.rules[name] for absent, bad in _RULES.values() for name in (absent, *bad) if name}, _BOOK.checks, _BOOK.providers
+    {name: _BOOK.rules[name] for absent, bad in _RULES.values() for name in (absent, *bad) if name},
+    _BOOK.checks,
+    _BOOK.providers,
 )
 
 
+_PLANNER = Planner(_BOOK.providers)
+
+
 def our_records(world, domain):
-    """Our word on each kind of record: what the rules say."""
+    """Our word on each kind of record: what the rules say, and what the facts say it comes to."""
     checker = Checker(Options(load("bulk"), dns=world), _SMALL, shown={})
     outcomes = {result.rule: result.outcome for result in asyncio.run(checker.domain(domain)).results}
     words = {}
@@ -205,5 +245,21 @@ def our_records(world, domain):
         elif Outcome.UNKNOWN in found or (absent is not None and outcomes[absent] is Outcome.UNKNOWN):
             words[kind] = "unknown"
         else:
-            words[kind] = "valid" if Outcome.PASS in found else "absent"
+            words[kind] = f"valid: {_comes_to(kind, world, domain)}" if Outcome.PASS in found else "absent"
     return words
+
+
+def _comes_to(kind, world, domain):
+    roots = Roots(AuditedDomain(domain), (Dns, world), why_absent=WHY_ABSENT)
+    wanted = {"spf": SpfTree, "dmarc": DmarcDiscovery, "mta-sts": MtaStsRecords, "tls-rpt": TlsRptRecords}[kind]
+    fact = asyncio.run(gather(_PLANNER.plan([wanted], roots), roots))[wanted]
+    if kind == "spf":
+        return _budget(fact.lookups)
+    if kind == "mta-sts":
+        return parse_mta_sts(fact.texts[0])
+    if kind == "tls-rpt":
+        return " ".join(parse_tls_rpt(fact.texts[0]).rua).lower()
+    p, sp, np = fact.record.policies
+    told = {"p": p, "sp": sp or p, "np": np or sp or p, "adkim": fact.record.adkim, "aspf": fact.record.aspf}
+    told |= {"t": "y" if fact.record.testing else "n", "psd": fact.record.psd}
+    return _tags({name: {"value": value} for name, value in told.items()})

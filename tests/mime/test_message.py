@@ -1,5 +1,7 @@
 """The scanner: fields, places, the MIME tree, line statistics, and a defect for everything that is wrong."""
 
+import time
+
 import pytest
 
 from delivcheck.mime.message import DefectKind as K
@@ -261,6 +263,53 @@ def test_an_outer_delimiter_ends_everything_inside() -> None:
 def test_delimiters_after_the_closing_one_are_epilogue() -> None:
     found = message(mixed("\none") + "--b\n\ntwo\n--b--\n")
     assert [part.path for part in found.parts] == ["", "1"]
+
+
+def test_parts_after_the_closing_delimiter_are_kept_apart_and_told_once() -> None:
+    inner = "Content-Type: multipart/x; boundary=c\n\n--c\n\nthree\n--c--\n--c\n\nfour"
+    found = message(mixed("\none") + f"--b\n\ntwo\n--b\n{inner}\n--b--\n--b--\nx\n")
+    assert [part.path for part in found.leaves] == ["1"]
+    assert [part.path for part in found.late_parts] == ["2", "3", "3.1", "3.2"]
+    assert [part.raw for part in found.late_parts] == [b"two", crlf(inner.partition("\n\n")[2]), b"three", b"four"]
+    assert [(defect.kind, defect.where.line) for defect in found.defects] == [(K.PART_AFTER_END, 7)]
+    assert found.root.epilogue is not None
+    assert found.root.epilogue.end == len(found.data)
+
+
+def test_a_closed_multipart_ends_where_the_one_around_it_goes_on() -> None:
+    inner = "Content-Type: multipart/x; boundary=c\n\n--c\n\none\n--c--"
+    found = message(mixed(inner, inner))
+    assert (found.late_parts, found.defects) == ((), ())
+    assert [part.path for part in found.leaves] == ["1.1", "2.1"]
+
+
+def test_thousands_of_late_parts_take_linear_time() -> None:
+    data = crlf(mixed("\none") + "--b\n\nx\n--b--\n" * 9_000)
+    begin = time.process_time()
+    assert len(parse(data).late_parts) == 9_000
+    assert time.process_time() - begin < 5
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "encoding"),
+    [
+        ('<p style=3D"x">a=C3=A9b=20c</p>', "text/html", "quoted-printable"),
+        ("a=C3=A9 =\nb=20", "text/plain", "quoted-printable"),
+        ("a=C3=A9 b=20", "text/plain", None),  # no line is joined: it may be a URL
+        ('<p style="x">a=C3=A9=3D</p>', "text/html", None),  # an equals sign that begins no escape
+        ("<p>a=3D</p>", "text/html", None),
+        ("<p style=3d>=c3=a9</p>", "text/html", None),
+        ("a=C3=A9 =\nb=20", "application/x", None),
+    ],
+)
+def test_what_is_plainly_quoted_printable_is_decoded_whatever_is_declared(body: str, kind: str, encoding: str | None) -> None:
+    for declared in ("", "Content-Transfer-Encoding: 8bit\n"):
+        part = message(f"Content-Type: {kind}; charset=utf-8\n{declared}\n{body}\n").root
+        assert part.undeclared_encoding == encoding
+        assert ("é" in part.text) is (encoding is not None)
+    if encoding:
+        place = part.text.index("é")
+        assert part.where_text(place).column == body.index("=C3") + 1
 
 
 def test_parts_of_a_digest_are_messages_by_default() -> None:

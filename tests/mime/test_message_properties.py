@@ -1,11 +1,15 @@
 """Whatever the octets, the parser returns or raises MessageError, covers every octet, and its places are true."""
 
 import email
+import time
 from email.message import EmailMessage
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from delivcheck.mime import fields
+from delivcheck.mime.fields import Field
 from delivcheck.mime.headers import (
     HeaderError,
     display_text,
@@ -75,6 +79,27 @@ def test_fields_are_the_octets_they_claim(data: bytes) -> None:
             assert field.line == data.count(b"\n", 0, field.offset) + 1
             assert field.line_count == field.raw.count(b"\n") + 1
             assert message.where(field.offset).line == field.line
+
+
+@given(st.text(st.sampled_from("ab ü漢\t"), min_size=1, max_size=40), st.integers(0, 40), st.integers(1, 5))
+def test_places_in_a_long_field_are_those_in_a_short_one(text: str, index: int, step: int) -> None:
+    raw = b" " + text.strip(" \t").replace(" ", "\r\n ").encode()
+    field = Field("A", "a", raw, 0, 2, 1, 1)
+    index = min(index, len(field.text))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fields, "STEP", step)
+        place = Field("A", "a", raw, 0, 2, 1, 1).raw_offset(index)
+    before = len(field.text[:index].encode())
+    assert len(raw[:place].replace(b"\r\n", b"")) == before + 1
+    assert place == field.raw_offset(index)
+
+
+def test_places_in_a_huge_field_take_linear_time() -> None:
+    field = Field("A", "a", b" " + "é\r\n ".encode() * 200_000, 0, 2, 1, 1)
+    begin = time.process_time()
+    assert field.where(0, 1).line == 1
+    assert {field.where(index, index + 1).line for index in range(0, 200_000, 100)} >= {1, 51, 99_951}
+    assert time.process_time() - begin < 5
 
 
 @given(st.text(st.sampled_from("ab ü漢\t"), min_size=1, max_size=40), st.data())

@@ -348,7 +348,7 @@ FIELDS = [
 resources = st.dictionaries(st.sampled_from(FIELDS), values, max_size=8)
 
 
-@given(st.sampled_from(sorted(terraform._KINDS)), resources, resources, resources, st.sampled_from([["create"], ["update"], ["delete"], ["delete", "create"], []]))  # fmt: skip
+@given(st.sampled_from(sorted(terraform.KINDS)), resources, resources, resources, st.sampled_from([["create"], ["update"], ["delete"], ["delete", "create"], []]))  # fmt: skip
 def test_it_returns_or_raises_the_one_declared_error(kind, before, after, unknown, actions):
     said = ""
     try:

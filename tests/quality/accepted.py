@@ -98,9 +98,9 @@ def refusals(case: Case) -> Iterator[Refusal]:
             case.message, policy, case.message_class, dns=case.dns, envelope=case.envelope, session=case.session
         ).results
         errors = {one.rule: one.problems[0].message for one in failing(results, Level.ERROR)}
-        if not case.faults:  # what is broken may keep others from looking further
-            unknown = (one for one in results if one.outcome is Outcome.UNKNOWN and one.level is Level.ERROR)
-            errors |= {one.rule: f"unknown: {one.reason}" for one in unknown}
+        for one in results:  # what is broken may keep other rules from looking further
+            if one.outcome is Outcome.UNKNOWN and one.level is Level.ERROR and (not case.faults or one.rule in case.faults):
+                errors[one.rule] = f"unknown: {one.reason}"
         for rule in sorted(errors.keys() - case.faults):
             yield Refusal(case.name, policy, rule, errors[rule])
         for rule in sorted(case.faults - errors.keys()):

@@ -59,7 +59,8 @@ def kinds() -> Iterator[Fault]:
 
 def cases(first: int = 0, every: int = 1) -> Iterator[Case]:
     """All cases, or each so-many-th; the same each time."""
-    for one, number in islice(((one, number) for one in kinds() for number in range(one.times)), first, None, every):
+    numbered = ((kind, number) for kind in kinds() for number in range(kind.times))
+    for one, number in islice(numbered, first, None, every):
         r = random.Random(f"{SEED} {one.name} {number}")
         mail = _base(one.base, number, r)
         one.spoil(mail, r)

@@ -139,13 +139,10 @@ def open_redirector(mail: Mail, r: Random) -> None:
     _link(mail, f"{WWW}/{r.choice(('go?url=', 'redirect?target=', 'r?u='))}https%3A%2F%2Fwww.chairs.net%2Flarch")
 
 
-@fault("links/secret-in-url", times=3)
+@fault("links/secret-in-url", times=3)  # a token that signs one reader in for once is no such secret
 def secret_in_the_link(mail: Mail, r: Random) -> None:
-    jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3IiwiYWRtaW4iOnRydWV9.c2lnbmF0dXJlLW9mLWEtc2Vzc2lvbg"
-    _link(
-        mail,
-        f"{WWW}/login?{r.choice(('user=ann&password=s3cret-9', 'PHPSESSID=8d7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b', 'api_key=sk_live_51H8xYzAbCdEfGh', f'access_token={jwt}'))}",
-    )
+    session = f"PHPSESSID={r.randbytes(16).hex()}"
+    _link(mail, f"{WWW}/login?{r.choice(('user=ann&password=s3cret-9', session, 'api_key=sk_live_51H8xYzAbCdEfGh'))}")
 
 
 @fault("links/recipient-in-url", times=2)
@@ -183,9 +180,9 @@ def no_address_of_the_sender(mail: Mail, r: Random) -> None:
 
 @fault("legal/opt-out-needs-login", base="english", times=2)
 def login_before_leaving(mail: Mail, r: Random) -> None:
-    _both(
-        mail, r.choice(("Please log in to your account to unsubscribe.", "To unsubscribe, sign in and change your settings."))
-    )
+    demand = r.choice(("Please log in to your account to unsubscribe.", "To unsubscribe, sign in and change your settings."))
+    mail.html = (mail.html or "").replace(f'<a href="{WWW}/leave/', f'{demand} <a href="{WWW}/leave/')
+    mail.text = (mail.text or "").replace("Unsubscribe from this", f"{demand}\nUnsubscribe from this")
 
 
 # --- what only receivers write, logos, sessions --------------------------------------------------------------------

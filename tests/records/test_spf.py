@@ -17,7 +17,7 @@ from delivcheck.records.spf import (
     read,
     select,
 )
-from delivcheck.records.spf_damage import damage
+from delivcheck.records.spf_damage import MAX_DAMAGE, damage
 from delivcheck.records.spf_macros import Macro, can_be_asked, dns_name, expand, letters, parse_macros, values
 from delivcheck.records.spf_terms import meant, parse_term
 
@@ -368,6 +368,29 @@ def test_damage_is_found_and_repaired_where_that_is_plain(txt, repaired):
     assert first.fatal
     assert first.text[slice(*first.span)]
     assert first.repaired == repaired
+
+
+def test_all_strings_that_meet_without_a_space_are_parted_at_once():
+    found = damage([(b"v=spf1 include:a.example", b"include:b.example", b"include:c.example -all")])
+    assert [one.repaired for one in found] == ["v=spf1 include:a.example include:b.example include:c.example -all"] * 2
+
+
+@pytest.mark.parametrize("flood", [b'"a\\', b"\\ ", "éa ".encode(), b"\x01 ", b"a", b'" ', b"~ "])
+def test_a_flood_of_damage_takes_linear_time(flood):
+    text = b"v=spf1 " + flood * 5_000
+    begin = time.process_time()
+    whole, cut = damage([(text,)]), damage([tuple(text[start : start + 255] for start in range(0, len(text), 255))])
+    assert time.process_time() - begin < 5
+    assert len(whole) <= 2 * MAX_DAMAGE
+    assert len(cut) <= 2 * MAX_DAMAGE + 64
+
+
+def test_a_flood_of_glued_strings_takes_linear_time():
+    text = b"v=spf1 " + b"include:a.example" * 4_000
+    begin = time.process_time()
+    damage([tuple(text[start : start + 17] for start in range(7, len(text), 17))])
+    damage([(b"v=spf1 a", *[b"include:a.example"] * 4_000)])
+    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize(

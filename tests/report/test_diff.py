@@ -2,7 +2,7 @@
 
 import pytest
 
-from delivcheck.comparison import (
+from delivcheck.changes import (
     Diff,
     DmarcChange,
     DmarcSide,

@@ -11,7 +11,7 @@ NAME = "setup.exe"
 
 def message(number: int) -> bytes:
     """One message with CRLF line ends, mostly."""
-    made = _Maker(Random(number))  # noqa: S311 -- repeatable, not secret
+    made = _Maker(Random(number))
     lines = ["From: news@example.org", "To: joe@example.net", "Subject: Hello", "MIME-Version: 1.0"]
     made.random.shuffle(lines)
     lines += made.entity(0)

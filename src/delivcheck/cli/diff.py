@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..api import Options
-    from ..comparison import Diff
+    from ..changes import Diff
     from ..difference import Inputs
     from ..model import Level
     from ..net.zone import Zone
@@ -26,8 +26,10 @@ NOT_ASKED = {  # options that this command does not have: a probe sees what is p
     "blocklists": False,
     "feed": None,
     "outputs": (),
+    "verbose": False,
 }
-CLOSING = {"zone_only": "--zone-only", "offline": "--offline"}  # both: what the files do not have does not exist
+CLOSING = {"zone_only": "--zone-only", "offline": "--offline"}  # here both are one: there is nothing but the files
+ITS_OWN = (options.ZONES, options.ZONE_ONLY, options.OFFLINE)
 ASKING = {"nameservers": "--nameserver", "snapshot": "--snapshot", "save_snapshot": "--save-snapshot"}
 
 
@@ -58,8 +60,11 @@ ASKING = {"nameservers": "--nameserver", "snapshot": "--snapshot", "save_snapsho
     *options.JUDGING,
     click.option("--format", "-f", "format", type=click.Choice(FORMATS), default="text", show_default=True),
     click.option("--exit-zero", is_flag=True, help="Return 0 whatever the verdict."),
-    *options.PRINTING,
-    *(option for option in options.RESOLVING if option is not options.ZONES),
+    click.option("-q", "--quiet", is_flag=True, help="Only the verdict."),
+    options.COLOR,
+    *(option for option in options.RESOLVING if option not in ITS_OWN),
+    click.option("--zone-only", is_flag=True, help="Ask no DNS: what --before and --zone do not have does not exist."),
+    click.option("--offline", is_flag=True, help="The same as --zone-only."),
 )
 def command(domain: str, **given: Any) -> int:
     """Show what a DNS change would alter: rules, SPF's addresses, DMARC policy, DKIM keys, MX, provider outlook.
@@ -85,14 +90,12 @@ def command(domain: str, **given: Any) -> int:
     from ..net import zonefile
     from ..report.words import Exit
 
-    inputs = Inputs(
-        options.session(given["ip"], given["ehlo"]),
-        options.envelope(given["mail_from"]),
-        options.words("--selector", given["selectors"]),
-    )
+    session, envelope = options.session(given["ip"], given["ehlo"]), options.envelope(given["mail_from"])
+    named = options.words("--selector", given["selectors"])
     # The files are laid over by the comparison itself, on one side each; what is beneath both is as in `domain`.
     run = options.read({**given, **NOT_ASKED, "zones": (), "zone_only": False, "offline": closed})
     chosen = _without_dns(run.options) if closed else run.options
+    inputs = Inputs(session, envelope, (*named, *run.config.selectors))
     after, before = ([zonefile.read(path) for path in paths] for paths in (given["zones"], given["before"]))
     try:
         diff = _compare(domain.strip(), after, chosen, inputs, before)
@@ -161,4 +164,5 @@ def _print(diff: Diff, given: dict[str, Any], code: Exit, fail_on: Level | None)
         output.write_octets(output.inert(diff_to_json(diff)) + b"\n")
         return
     style = output.paint(given["color"])
-    output.write(report.text(diff, style, output.titles(), code, fail_on), style.colour)
+    make = report.verdict_line if given["quiet"] else report.text
+    output.write(make(diff, style, output.titles(), code, fail_on), style.colour)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,8 @@ from . import options
 
 if TYPE_CHECKING:
     from .. import api
-    from ..model import TargetReport
+    from ..facts.roots import Envelope, Session
+    from ..model import Authoritative, TargetReport
     from .running import Job
 
 JOBS = 10  # domains side by side; each asks some forty questions, the DNS client limits those in flight
@@ -26,10 +29,11 @@ _URL = re.compile(r"(?i)[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?(?P<host>[^/?#:]*)")
 @click.argument("domains", nargs=-1, metavar="DOMAIN...|-")
 @options.group(
     click.option("--selector", "selectors", metavar="NAME", multiple=True, help="A DKIM selector that is in use (repeatable)."),
-    click.option("--ip", metavar="ADDRESS", help="The address the mail leaves from."),
-    click.option("--ehlo", metavar="NAME", help="The EHLO name given with --ip."),
+    click.option("--ip", "ips", metavar="ADDRESS", multiple=True, help="The address the mail leaves from (repeatable)."),
+    click.option("--ehlo", "ehlos", metavar="NAME", multiple=True, help="The EHLO name given with --ip; one for each."),
     options.TLS,
     click.option("--mail-from", metavar="ADDRESS", help="MAIL FROM, where it is at another domain."),
+    click.option("--authoritative", is_flag=True, help="Also ask each name server of the domain directly."),
     click.option("--from-file", metavar="FILE", type=click.Path(), help="Names from a file, one a line; # begins a comment."),
     click.option("--jobs", "-j", type=click.IntRange(1, 1000), default=JOBS, show_default=True, help="Domains side by side."),
     *options.CHECKING,
@@ -40,10 +44,15 @@ def command(domains: tuple[str, ...], **given: Any) -> int:
         raise click.UsageError("which domain? Name one, or - for names on standard input", click.get_current_context())
     settings: dict[str, Any] = {
         "envelope": options.envelope(given["mail_from"]),
-        "session": options.session(given["ip"], given["ehlo"], given["tls"]),
+        "sessions": _sessions(given["ips"], given["ehlos"], given["tls"]),
     }
+    for option, why in _NOT_ASKED.items():
+        if given["authoritative"] and given[option]:
+            raise click.UsageError(f"--authoritative asks the name servers as they are now; {why}", click.get_current_context())
     run = options.read(given)
     run.sink.keep_off([given["from_file"]])
+    if given["authoritative"]:
+        run = replace(run, options=replace(run.options, authoritative=_authoritative(run.options.dns)))
 
     from . import running
 
@@ -51,12 +60,39 @@ def command(domains: tuple[str, ...], **given: Any) -> int:
     return running.check(_jobs(domains, given["from_file"], settings), run, given["jobs"])
 
 
+_NOT_ASKED = {
+    "offline": "--offline asks nobody",
+    "snapshot": "--snapshot answers from a file",
+    "zones": "--zone lays other records over theirs",
+}
+
+
+def _authoritative(dns: Any) -> Authoritative:
+    from ..net.authoritative import Live
+
+    return Live(dns)
+
+
+def _sessions(ips: tuple[str, ...], ehlos: tuple[str, ...], tls: str | None) -> tuple[Session, ...]:
+    """The sessions of --ip, each with its EHLO name. Raises UsageError."""
+    if not ips:
+        options.session(None, ehlos[0] if ehlos else None, tls)  # says what is missing
+        return ()
+    if ehlos and len(ehlos) != len(ips):
+        raise click.UsageError(
+            f"--ehlo: {len(ehlos)} for {len(ips)} of --ip: one for each, in the same order, or none",
+            click.get_current_context(),
+        )
+    made = (options.session(ip, ehlo, tls) for ip, ehlo in zip(ips, ehlos or [None] * len(ips), strict=True))
+    return tuple(dict.fromkeys(one for one in made if one is not None))
+
+
 def _jobs(domains: tuple[str, ...], from_file: str | None, settings: dict[str, Any]) -> Iterator[Job]:
     for name in domains:
         if name == "-":
             yield from _listed("standard input", _stdin_lines(), settings)
         else:
-            yield _job(name, settings)
+            yield from _of_domain(name, settings)
     if from_file is not None:
         from ..model import TargetKind
         from .inputs import printable
@@ -91,9 +127,29 @@ def _listed(name: str, lines: Iterable[bytes], settings: dict[str, Any]) -> Iter
         text = line.decode("utf-8-sig", "backslashreplace").partition("#")[0].strip()
         if text:
             found = True
-            yield _job(text, settings)
+            yield from _of_domain(text, settings)
     if not found:
         yield Job(name, TargetKind.DOMAIN, error="there is no domain name in it")
+
+
+def _of_domain(text: str, settings: dict[str, Any]) -> Iterator[Job]:
+    """The domain, and behind it each of several sending addresses; a single one is judged with the domain."""
+    from ..model import TargetKind
+    from ..report.text import Given
+    from .running import Job
+
+    sessions, envelope = settings["sessions"], settings["envelope"]
+    audit = _job(text, settings)
+    yield audit
+    if len(sessions) > 1 and audit.examine is not None:
+        for session in sessions:
+            examine = partial(_examine_address, session, audit.name, envelope)
+            given = Given(None, None if envelope is None else envelope.mail_from, str(session.ip))
+            yield Job(f"{session.ip} for {audit.name}", TargetKind.SENDING_IP, examine, given=given)
+
+
+def _examine_address(session: Session, domain: str, envelope: Envelope | None, checker: api.Checker) -> Awaitable[TargetReport]:
+    return checker.sending_ip(session, domain, envelope=envelope)
 
 
 def _job(text: str, settings: dict[str, Any]) -> Job:
@@ -106,7 +162,8 @@ def _job(text: str, settings: dict[str, Any]) -> Job:
     why = no_domain(name)
     if why is not None:
         return Job(name, TargetKind.DOMAIN, error=why)
-    envelope, session = settings["envelope"], settings["session"]
+    envelope = settings["envelope"]
+    session = _only(settings["sessions"])
     given = Given(
         None,
         None if envelope is None else envelope.mail_from,
@@ -133,4 +190,11 @@ def no_domain(text: str) -> str | None:
 
 
 def _examine(name: str, settings: dict[str, Any]) -> Callable[[api.Checker], Awaitable[TargetReport]]:
-    return lambda checker: checker.domain(name, **settings)
+    session, apart = _only(settings["sessions"]), len(settings["sessions"]) > 1
+    more = {key: settings[key] for key in ("envelope", "selectors")}
+    return lambda checker: checker.domain(name, session=session, addresses_apart=apart, **more)
+
+
+def _only(sessions: tuple[Session, ...]) -> Session | None:
+    """The session that is judged with the domain."""
+    return sessions[0] if len(sessions) == 1 else None

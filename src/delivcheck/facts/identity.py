@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ..engine import fact
 from ..model import IPAddress, NotApplicable, Where
 from ..records.names import BadName, to_ascii, unmapped
-from .roots import AuditedDomain, Envelope, Session
+from .roots import AddressesApart, AuditedDomain, Envelope, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,12 @@ class MailFromDomain:
 def host_of_session(session: Session) -> SendingHost:
     """What the user or the gate says about the session."""
     return SendingHost(unmapped(session.ip), session.ehlo)
+
+
+@fact
+def host_apart(apart: AddressesApart) -> SendingHost:  # noqa: ARG001 -- that it is there is all it says
+    """No one address is this target's."""
+    raise NotApplicable("each sending address is a target of its own")
 
 
 @fact

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ..model import Dns, IPAddress, MessageClass, Probe, Volume, Where
+from ..model import Authoritative, Dns, IPAddress, MessageClass, Probe, Volume, Where
 from ..records.feed import Feed
 
 
@@ -44,6 +44,11 @@ class Session:
     ip: IPAddress
     ehlo: str | None = None
     tls: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddressesApart:
+    """Mail leaves from several addresses, each of which is a target of its own: this one is about none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,7 @@ WHY_ABSENT: dict[type, str] = {
     Octets: "there is no message",
     Envelope: "no envelope was given (--mail-from)",
     Session: "no sending address was given (--ip)",
+    AddressesApart: "the sending addresses are not apart",
     AuditedDomain: "no domain is audited",
     Selectors: "no selector was named (--selector)",
     Dns: "DNS was not asked (--offline)",
@@ -199,6 +205,7 @@ WHY_ABSENT: dict[type, str] = {
     AsReceived: "the message did not come in (--received)",
     SecondOpinionWanted: "not asked for (--second-opinion)",
     Probe: "live probes were not asked for (--probe)",
+    Authoritative: "the name servers of the zone were not asked directly (--authoritative)",
     BlockLists: "block lists were not asked (--blocklists)",
     Feed: "no complaint or volume figures were given (--feed)",
     Streams: "no stream of the configuration says who sends it (from, ip, dkim-domain)",

@@ -12,6 +12,8 @@ from .blocklists import AskedLists
 from .comparison import AuthComparison, CameIn
 from .dkim import DomainSelectors, PublishedKey
 from .dmarc_discovery import DmarcDiscovery
+from .dnssec import Dnssec
+from .hosts import PtrName, ReverseDns
 from .mends import Mends
 from .recipients import RecipientProviders
 from .second_opinion import SecondOpinion
@@ -21,12 +23,14 @@ from .verdicts import DkimVerdict, DkimVerdicts, DmarcVerdict, SpfVerdict
 VERDICTS: tuple[type, ...] = (SpfVerdict, DkimVerdicts, DmarcVerdict)
 ASKED: tuple[type, ...] = (AskedLists,)  # applies only when block lists were asked for
 CAME_IN: tuple[type, ...] = (CameIn, AuthComparison, Mends)  # apply to a message that came in, and to no other
-PUBLISHED: tuple[type, ...] = (SpfTree, DomainSelectors, DmarcDiscovery, BimiRecords)
+PUBLISHED: tuple[type, ...] = (SpfTree, DomainSelectors, DmarcDiscovery, BimiRecords, Dnssec)
+SENDS: tuple[type, ...] = (SpfVerdict, ReverseDns)
 
 # What a report needs beside the facts that rules read. The recipients' providers say whose outlook it is.
 SHOWN: Mapping[TargetKind, tuple[type, ...]] = {
     TargetKind.MESSAGE: (*VERDICTS, *CAME_IN, *ASKED, RecipientProviders),
     TargetKind.DOMAIN: (*VERDICTS, *PUBLISHED, *ASKED, SecondOpinion),
+    TargetKind.SENDING_IP: (*SENDS, *ASKED),
 }
 
 
@@ -141,6 +145,19 @@ def _bimi_published(found: BimiRecords) -> dict[str, Any]:
     }
 
 
+def _dnssec(found: Dnssec) -> dict[str, Any]:
+    return {"result": found.result, "domain": found.domain, "at": found.at}
+
+
+def _reverse(found: ReverseDns) -> dict[str, Any]:
+    """The address and its host names; a name is confirmed when it leads back, and None where that is not known."""
+
+    def one(name: PtrName) -> dict[str, Any]:
+        return {"name": name.name, "confirmed": _known(name.confirmed)}
+
+    return {"ip": str(found.ip), "names": [one(name) for name in found.names]}
+
+
 def _asked_lists(lists: AskedLists) -> list[dict[str, Any]]:
     """Each list as it may be shown, and why it could not be asked."""
     return [
@@ -160,6 +177,8 @@ _SHAPES: Mapping[str, tuple[tuple[type, Any], ...]] = {
     "dkim": ((DkimVerdicts, lambda dkim: [_dkim(one) for one in dkim.each]), (DomainSelectors, _dkim_published)),
     "dmarc": ((DmarcVerdict, _dmarc), (DmarcDiscovery, _dmarc_published)),
     "bimi": ((BimiRecords, _bimi_published),),
+    "dnssec": ((Dnssec, _dnssec),),
+    "reverse": ((ReverseDns, _reverse),),
     "blocklists": ((AskedLists, _asked_lists),),
     "feed": ((Feed, _feed),),
     "authentication_results": ((AuthComparison, msgspec.to_builtins),),

@@ -30,6 +30,7 @@ _RECORD: Final = struct.Struct("!HHIH")  # type, class, TTL, length of the data
 _OWN_VALUE: Final = frozenset(map(dns.rdatatype.from_text, ("TXT", "A", "AAAA", "MX", "NS", "PTR", "CNAME", "SOA")))
 _OPCODE: Final = 0x7800
 _NO_QUESTION_ECHOED: Final = frozenset({dns.rcode.FORMERR, dns.rcode.SERVFAIL, dns.rcode.NOTIMP, dns.rcode.REFUSED})
+_SAYS_SOMETHING: Final = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 _NO_EDNS: Final = frozenset({dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS})  # RFC 6891 sections 6.1.3 and 7
 
 # RFC 8914 section 4: what a validator says of data that is signed wrongly. Not 1, 2 and 27: those make a zone insecure.
@@ -82,10 +83,15 @@ class Query:
     name: bytes
     code: int
     edns: bool = True
+    recursion: bool = True
 
     def octets(self) -> bytes:
-        """Recursion desired; AD asks for the AD bit of the answer without the DNSSEC records (RFC 6840 section 5.7)."""
-        header = _HEADER.pack(self.id, dns.flags.RD | dns.flags.AD, 1, 0, 0, int(self.edns))
+        """Recursion desired; AD asks for the AD bit of the answer without the DNSSEC records (RFC 6840 section 5.7).
+
+        Without recursion the server is asked for what it has itself (RFC 1034 section 4.3.1), and must have authority for it.
+        """
+        flags = dns.flags.RD | dns.flags.AD if self.recursion else 0
+        header = _HEADER.pack(self.id, flags, 1, 0, 0, int(self.edns))
         opt = struct.pack("!BHHIH", 0, dns.rdatatype.OPT, EDNS_PAYLOAD, 0, 0) if self.edns else b""  # RFC 6891 section 6.1.2
         return header + self.question + opt
 
@@ -104,9 +110,12 @@ def read(octets: bytes, query: Query) -> Answer | Dangling | NoEdns:
     if flags & dns.flags.TC:
         raise Truncated  # what did fit is not looked at, RFC 2181 section 9
     try:
-        return _read(_Response(octets), query)
+        heard = _read(_Response(octets), query)
     except (dns.exception.DNSException, IndexError, struct.error) as error:
         raise Malformed(str(error) or type(error).__name__) from None
+    if query.recursion or flags & dns.flags.AA or isinstance(heard, NoEdns) or flags & 0xF not in _SAYS_SOMETHING:
+        return heard
+    return Failed(Failure.LAME, heard.detail if isinstance(heard, Failed) else "answers without authority")
 
 
 def _matching_flags(octets: bytes, query: Query) -> int:

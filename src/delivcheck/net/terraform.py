@@ -7,8 +7,7 @@ value "known after apply" makes its name and type unknown, never absent; a chang
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -17,20 +16,17 @@ import msgspec
 from ..model import Failed, Failure, Found, NoData
 from ..records.names import has_known_suffix, is_within, psl_organizational_domain
 from . import wire
-from .client import MAX_TTL
 from .names import Alias, Edit, Held
-from .octodns import MAX_STRING, MAX_TEXT, can_be_zone, chunks
-from .zone import TTL, Zone, ZoneError, after, owner
+from .octodns import can_be_zone
+from .terraform_records import AZURE_TYPE, KINDS, Kind, Says, Values, blocks, text_of
+from .zone import Zone, ZoneError, after, owner
 
 MAX_CHANGES = 50_000  # of record resources in one plan; Cloudflare allows 3,500 records a zone, Route 53 10,000
 MAX_UNREAD = 50  # changes told one by one, like MAX_PROBLEMS of a rule
-AUTOMATIC = 300  # seconds that Cloudflare makes of ttl = 1
 
 _VERSIONS = ("0.", "1.")  # "Reject any input which reports an unsupported major version"
 _NULL = msgspec.Raw(b"null")
 _SUFFIXES = (".json", ".tfplan", ".plan")
-
-Values = Mapping[str, Any]
 
 
 # --- the plan ----------------------------------------------------------------------------------------------------
@@ -80,23 +76,6 @@ def _decoded(raw: msgspec.Raw) -> Values:
     return value if isinstance(value, dict) else {}
 
 
-# --- what one resource says --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Says:
-    """The records of one resource on one side of the change: their values, or what stands for them.
-
-    `proxied`: the provider answers with its own addresses, and with no CNAME.
-    """
-
-    type: str
-    values: tuple[Any, ...] = ()
-    ttl: int = TTL
-    instead: Held | None = None
-    proxied: bool = False
-
-
 class _Unplaced(Exception):  # noqa: N818 -- not an error of the file: a change that is told instead of laid over
     """What a resource changes cannot be told; the text is one clause."""
 
@@ -108,210 +87,9 @@ def _unknown(value: Any) -> bool:
     return any(map(_unknown, value)) if isinstance(value, list) else value is True
 
 
-def _blocks(value: Any) -> list[Values]:
-    """Nested blocks: a list of objects, or one object where the provider nests attributes."""
-    several = value if isinstance(value, list) else [value]
-    return [one for one in several if isinstance(one, dict)]
-
-
-def _texts(value: Any) -> list[str]:
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise ValueError("its values are no list of texts")
-    return value
-
-
-def _text(values: Values, *names: str) -> str:
-    for name in names:
-        value = values.get(name)
-        if isinstance(value, str) and value:
-            return value
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return f"{value:g}"
-    raise ValueError(f"{' or '.join(names)} is missing")
-
-
-def _ttl(values: Values) -> int:
-    try:
-        ttl = int(values.get("ttl") or TTL)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError("the ttl is no number of seconds") from None
-    return min(ttl, MAX_TTL) if ttl > 1 else AUTOMATIC
-
-
-_QUOTED = re.compile(r'[ \t]*(?:"((?:[^"\\]|\\.)*)"|((?:[^"\\\s]|\\.)+))', re.DOTALL)
-_ESCAPE = re.compile(r"\\(?:([0-9]{3})|(.))", re.DOTALL)
-
-
-def _strings(text: str, base: int) -> tuple[bytes, ...]:
-    """Character-strings in quotes (or without, parted by spaces); `base` of the numbers after a backslash."""
-    found: list[bytes] = []
-    at, end = 0, len(text.rstrip())
-    if end > MAX_TEXT:
-        raise ValueError(f"a TXT record of {end} characters")
-    while at < end:
-        match = _QUOTED.match(text, at)
-        if match is None:
-            raise ValueError(f"{text[:60]!r} has a quotation mark that is not closed")
-        inside = match[1] if match[1] is not None else match[2]
-        octets = b"".join(_unescaped(inside, base))
-        if len(octets) > MAX_STRING:
-            raise ValueError(f"a character-string of {len(octets)} octets, the limit is {MAX_STRING}")
-        found.append(octets)
-        at = match.end()
-    return tuple(found) or (b"",)
-
-
-def _unescaped(text: str, base: int) -> Iterator[bytes]:
-    at = 0
-    for match in _ESCAPE.finditer(text):
-        yield text[at : match.start()].encode("utf-8", "surrogatepass")
-        at = match.end()
-        if match[1] is None:
-            yield match[2].encode("utf-8", "surrogatepass")
-        else:
-            number = int(match[1], base)
-            if number > 255:
-                raise ValueError(f"\\{match[1]} is no octet")
-            yield bytes([number])
-    yield text[at:].encode("utf-8", "surrogatepass")
-
-
-def _chosen(kind: str) -> Failed:
-    return Failed(Failure.REFUSED, f"the answer depends on who asks ({kind})")
-
-
 def _after_apply(address: str) -> Failed:
     return Failed(Failure.REFUSED, f"{address[:200]} is known after apply")
 
-
-# hashicorp/aws, website/docs/r/route53_record.html.markdown
-def _aws(values: Values) -> _Says:
-    type_, ttl = _text(values, "type").upper(), _ttl(values)
-    if values.get("set_identifier"):  # "Unique identifier to differentiate records with routing policies from one another"
-        return _Says(type_, instead=_chosen("a Route 53 routing policy"))
-    alias = _blocks(values.get("alias"))
-    if alias:  # the target's own records of this type, for 60 seconds
-        return _Says(type_, instead=Alias(owner(_text(alias[0], "name")), 60, flat=True))
-    texts = _texts(values.get("records"))
-    if type_ == "TXT":  # the provider puts each value in quotes; Route 53 writes octets as \NNN in octal
-        return _Says(type_, tuple(_strings(f'"{text}"', 8) for text in texts), ttl)
-    return _Says(type_, tuple(wire.parse_value(type_, text) for text in texts), ttl)
-
-
-# hashicorp/google, website/docs/r/dns_record_set.html.markdown: "rrdatas" are in presentation form
-def _google(values: Values) -> _Says:
-    type_, ttl = _text(values, "type").upper(), _ttl(values)
-    if _blocks(values.get("routing_policy")):
-        return _Says(type_, instead=_chosen("a Cloud DNS routing policy"))
-    texts = _texts(values.get("rrdatas"))
-    read: Callable[[str], Any] = (
-        (lambda text: _strings(text, 10)) if type_ == "TXT" else (lambda text: wire.parse_value(type_, text))
-    )
-    return _Says(type_, tuple(map(read, texts)), ttl)
-
-
-def _caa(fields: Values) -> str:
-    value = _text(fields, "value", "content").replace("\\", "\\\\").replace('"', '\\"')
-    return f'{_number(fields, "flags")} {_text(fields, "tag")} "{value}"'
-
-
-def _number(fields: Values, name: str) -> str:
-    value = fields.get(name)
-    if isinstance(value, dict):  # cloudflare 5 keeps flags as {"type": …, "value": …}
-        value = value.get("value")
-    return str(value) if isinstance(value, (int, str)) and str(value) else "0"
-
-
-def _srv(fields: Values) -> str:
-    return " ".join([*(_number(fields, name) for name in ("priority", "weight", "port")), _text(fields, "target")])
-
-
-# hashicorp/azurerm, website/docs/r/dns_*_record.html.markdown: a resource type for each record type, and what holds the values
-_AZURE: Mapping[str, Callable[[Values], list[Any]]] = {
-    "A": lambda values: [wire.parse_value("A", text) for text in _texts(values.get("records"))],
-    "AAAA": lambda values: [wire.parse_value("AAAA", text) for text in _texts(values.get("records"))],
-    "CAA": lambda values: [wire.parse_value("CAA", _caa(one)) for one in _blocks(values.get("record"))],
-    "CNAME": lambda values: [owner(_text(values, "record"))],
-    "MX": lambda values: [
-        wire.parse_value("MX", f"{_text(one, 'preference')} {_text(one, 'exchange')}") for one in _blocks(values.get("record"))
-    ],
-    "NS": lambda values: [owner(text) for text in _texts(values.get("records"))],
-    "PTR": lambda values: [owner(text) for text in _texts(values.get("records"))],
-    "SRV": lambda values: [wire.parse_value("SRV", _srv(one)) for one in _blocks(values.get("record"))],
-    "TXT": lambda values: [chunks(_text(one, "value")) for one in _blocks(values.get("record"))],
-}
-
-
-def _azure(type_: str) -> Callable[[Values], _Says]:
-    def read(values: Values) -> _Says:
-        if values.get("target_resource_id"):
-            return _Says(
-                type_, instead=Failed(Failure.REFUSED, "an alias to an Azure resource, whose address is not in the plan")
-            )
-        return _Says(type_, tuple(_AZURE[type_](values)), _ttl(values))
-
-    return read
-
-
-# cloudflare/cloudflare, docs/resources/record.md (to version 4) and dns_record.md (from 5): `content`, `value` before 4.39
-def _cloudflare(values: Values) -> _Says:
-    type_, ttl = _text(values, "type").upper(), _ttl(values)
-    data = _blocks(values.get("data"))
-    if values.get("proxied") is True and type_ in {"A", "AAAA", "CNAME"}:
-        its_own = Failed(Failure.REFUSED, "proxied: Cloudflare answers with addresses of its own")
-        return _Says(type_, instead=its_own, proxied=True)
-    if type_ in {"CAA", "SRV"} and data:
-        return _Says(type_, (wire.parse_value(type_, (_caa if type_ == "CAA" else _srv)(data[0])),), ttl)
-    if type_ == "TLSA" and data:
-        words = [*(_number(data[0], name) for name in ("usage", "selector", "matching_type")), _text(data[0], "certificate")]
-        return _Says(type_, (wire.parse_value(type_, " ".join(words)),), ttl)
-    content = _text(values, "content", "value")
-    if type_ == "TXT":
-        quoted = len(content) > 1 and content[0] == content[-1] == '"'
-        return _Says(type_, (_strings(content, 10) if quoted else chunks(content),), ttl)
-    if type_ == "MX":
-        return _Says(type_, (wire.parse_value(type_, f"{_text(values, 'priority')} {content}"),), ttl)
-    return _Says(type_, (owner(content) if type_ in {"CNAME", "NS", "PTR"} else wire.parse_value(type_, content),), ttl)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """One kind of resource: how its records are read, what holds its zone, and whether it is a whole record set."""
-
-    read: Callable[[Values], _Says]
-    zone: str  # the field that names the zone: an id, or the name itself
-    decides: tuple[str, ...]  # fields that make the records unknown when they are
-    may_decide: tuple[str, ...] = ()  # the same where the records cannot be read without them
-    whole_set: bool = True
-    in_full: tuple[str, ...] = ()  # fields that have the whole name, once it is known
-    family: str = ""  # whose zone ids these are
-
-
-_CLOUDFLARE = _Kind(
-    _cloudflare,
-    "zone_id",
-    ("proxied",),
-    may_decide=("content", "value", "data", "priority"),  # of content and value one is computed from the other
-    whole_set=False,
-    in_full=("hostname",),
-    family="cloudflare",
-)
-_KINDS: Mapping[str, _Kind] = {
-    "aws_route53_record": _Kind(_aws, "zone_id", ("records", "alias", "set_identifier"), in_full=("fqdn",), family="aws"),
-    "google_dns_record_set": _Kind(_google, "managed_zone", ("rrdatas", "routing_policy"), family="google"),
-    "cloudflare_record": _CLOUDFLARE,
-    "cloudflare_dns_record": _CLOUDFLARE,
-    **{
-        f"azurerm_dns_{type_.lower()}_record": _Kind(
-            _azure(type_), "zone_name", ("record", "records", "target_resource_id"), in_full=("fqdn",), family="azure"
-        )
-        for type_ in _AZURE
-    },
-}
-
-_AZURE_TYPE = re.compile(r"azurerm_dns_([a-z]+)_record")
 
 # Zones, as resources and as data sources: the fields with their ids, those with their names, and how a private one shows.
 _ZONES: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
@@ -324,7 +102,7 @@ _PRIVATE = re.compile(r"_private_")  # azurerm_private_dns_*: seen from inside a
 
 
 def _is_private(values: Values) -> bool:
-    return bool(values.get("private_zone")) or bool(_blocks(values.get("vpc"))) or values.get("visibility") == "private"
+    return bool(values.get("private_zone")) or bool(blocks(values.get("vpc"))) or values.get("visibility") == "private"
 
 
 class _ZoneTable:
@@ -339,14 +117,14 @@ class _ZoneTable:
             elif type_ == "cloudflare_record":
                 self._derive(_decoded(raw))
 
-    def of(self, kind: _Kind, values: Values) -> str | None:
+    def of(self, kind: Kind, values: Values) -> str | None:
         """The zone that a record's resource is in, if the plan says."""
         given = values.get(kind.zone)
         if not isinstance(given, str):
             return None
         return _or_none(given) if kind.family == "azure" else self._names.get((kind.family, _last(given)))
 
-    def private(self, kind: _Kind, values: Values) -> bool:
+    def private(self, kind: Kind, values: Values) -> bool:
         """Whether the zone is seen from inside a network only."""
         given = values.get(kind.zone)
         return isinstance(given, str) and (kind.family, _last(given)) in self._private
@@ -416,7 +194,7 @@ class _Reader:
             doing = set(one.change.actions) & {"create", "update", "delete"}
             if one.mode != "managed" or not doing:  # no-op, read, and forget, which leaves the record where it is
                 continue
-            if one.type in _KINDS:
+            if one.type in KINDS:
                 wanted.append((one, doing))
             elif one.type in _ZONES and "delete" in doing:
                 self._tell(f"{one.address} is deleted with all its records")
@@ -439,7 +217,7 @@ class _Reader:
             self.unread.append(what[:300])
 
     def _side(self, one: _ResourceChange, raw: msgspec.Raw, unknown: Values, *, goes: bool) -> None:
-        kind, values = _KINDS[one.type], _decoded(raw)
+        kind, values = KINDS[one.type], _decoded(raw)
         if self._zones.private(kind, values):
             return
         try:
@@ -457,25 +235,25 @@ class _Reader:
             else:
                 self.records[name, type_] = held
 
-    def _says(self, one: _ResourceChange, kind: _Kind, values: Values, unknown: Values) -> _Says:
+    def _says(self, one: _ResourceChange, kind: Kind, values: Values, unknown: Values) -> Says:
         if _unknown(unknown.get("type")):
             raise _Unplaced("its type is known after apply")
-        azure = _AZURE_TYPE.fullmatch(one.type)
-        type_ = azure[1].upper() if azure else _text(values, "type").upper()
+        azure = AZURE_TYPE.fullmatch(one.type)
+        type_ = azure[1].upper() if azure else text_of(values, "type").upper()
         try:
             wire.type_code(type_)
         except ValueError:
             raise _Unplaced(f"the type {type_[:20]} is none that DNS has") from None
         if any(_unknown(unknown.get(field)) for field in kind.decides):
-            return _Says(type_, instead=_after_apply(one.address))
+            return Says(type_, instead=_after_apply(one.address))
         try:
             return kind.read(values)
         except ValueError:
             if any(_unknown(unknown.get(field)) for field in kind.may_decide):
-                return _Says(type_, instead=_after_apply(one.address))
+                return Says(type_, instead=_after_apply(one.address))
             raise
 
-    def _become(self, kind: _Kind, says: _Says, *, goes: bool, apex: bool) -> Iterator[tuple[str, Held]]:
+    def _become(self, kind: Kind, says: Says, *, goes: bool, apex: bool) -> Iterator[tuple[str, Held]]:
         """What holds afterwards for each type that the resource's change touches."""
         flattened = not kind.whole_set and says.type == "CNAME" and apex  # Cloudflare's "CNAME flattening"
         if says.proxied or flattened:
@@ -494,7 +272,7 @@ class _Reader:
         self._coming.setdefault((name, type_), []).extend(edit.added)
         self._ttls[name, type_] = edit.ttl
 
-    def _name(self, kind: _Kind, values: Values, unknown: Values) -> str:
+    def _name(self, kind: Kind, values: Values, unknown: Values) -> str:
         """The name in full. Raises _Unplaced, or ValueError for what is no name."""
         for field in kind.in_full:
             if isinstance(values.get(field), str) and values[field]:

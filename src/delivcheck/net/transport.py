@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..model import Answer, Failed, Failure
 from . import response
@@ -54,11 +54,11 @@ class Meter:
 Heard = Answer | response.Dangling
 
 
-async def exchange(server: Server, name: bytes, code: int, seconds: float, meter: Meter) -> Heard:
+async def exchange(server: Server, name: bytes, code: int, seconds: float, meter: Meter, *, recursion: bool = True) -> Heard:
     """Ask one server once, over TCP again if need be; Failed when it gives no answer in time. Raises nothing else."""
     try:
         async with asyncio.timeout(seconds):
-            return await _converse(server, name, code, meter)
+            return await _converse(server, response.Query(_random_id(), name, code, server.edns, recursion), meter)
     except TimeoutError:
         return Failed(Failure.TIMEOUT, "no answer")
     except response.Malformed as error:
@@ -69,11 +69,11 @@ async def exchange(server: Server, name: bytes, code: int, seconds: float, meter
         return Failed(Failure.TIMEOUT, error.strerror or str(error))
 
 
-async def _converse(server: Server, name: bytes, code: int, meter: Meter) -> Heard:
-    heard = await _ask(server, response.Query(_random_id(), name, code, server.edns), meter)
+async def _converse(server: Server, query: response.Query, meter: Meter) -> Heard:
+    heard = await _ask(server, query, meter)
     if not isinstance(heard, response.NoEdns):
         return heard
-    again = await _ask(server, response.Query(_random_id(), name, code, edns=False), meter)  # RFC 6891 section 7
+    again = await _ask(server, replace(query, id=_random_id(), edns=False), meter)  # RFC 6891 section 7
     if isinstance(again, (response.NoEdns, Failed)):
         return heard.failed
     server.edns = False

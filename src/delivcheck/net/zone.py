@@ -231,6 +231,7 @@ class ZoneOverlay(Over):
             whole=[zone.origin for zone in self.zones if zone.whole],
             open=[each for zone in self.zones for each in zone.open],
         )
+        self._apexes = {name for name, type_ in records if type_ == "SOA"} - {name for name, type_ in records if type_ == "DS"}
         self._without_cname = {name for (name, type_), held in records.items() if type_ == "CNAME" and isinstance(held, NoData)}
 
     async def ask(self, name: str, type: str) -> Answer:  # noqa: A002 -- the DNS word
@@ -251,6 +252,8 @@ class ZoneOverlay(Over):
             question = Question(step[-1], question.type)
 
     async def _find(self, question: Question) -> Answer | Alias:
+        if question.type == "DS" and question.name in self._apexes:
+            return await self._published(question)  # the parent's record (RFC 4035 section 3.1.4.1), and no file here has it
         found = self._names.find(question.name, question.type)
         if isinstance(found, Wild):
             return await self._wild(question, found)

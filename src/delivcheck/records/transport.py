@@ -14,6 +14,7 @@ MAX_AGE_LOW = 86_400  # seconds; RFC 8461 section 3.2 expects weeks, under a day
 _ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")  # RFC 8461 section 3.1, sts-id
 _STS = re.compile(r"v=STSv1[ \t]*(;|\Z)")  # RFC 8461 section 3.1: the version comes first; records are told apart by it
 _RPT = re.compile(r"v=TLSRPTv1[ \t]*(;|\Z)")  # RFC 8460 section 3
+_EXTENSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}=[\x21-\x3a\x3c\x3e-\x7e]+\Z")  # sts-extension, tlsrpt-extension
 _TLS_URI = re.compile(r"(mailto:[^@\s,;]+@[^@\s,;]+|https://[^\s,;]+)\Z", re.IGNORECASE)
 
 
@@ -59,44 +60,62 @@ def select_tls_rpt(records: Iterable[Iterable[bytes]]) -> list[str]:
     return [text for text in map(join, records) if _RPT.match(text)]
 
 
-def _fields(text: str) -> dict[str, tuple[str, tuple[int, int]]]:
-    """Name to value and its span, for `name=value;` fields; the first of a name counts. Raises TransportError."""
-    fields: dict[str, tuple[str, tuple[int, int]]] = {}
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One `name=value`, and where its value stands (the whole field where that is empty)."""
+
+    name: str
+    value: str
+    span: tuple[int, int]
+
+
+def _fields(text: str, known: str) -> list[_Field]:
+    """The fields of a record, in order; those called otherwise than `known` have the form of an extension. Raises TransportError.
+
+    White space may stand around a semicolon and not beside the equals sign, and only the last semicolon may have nothing behind it
+    (RFC 8461 section 3.1, sts-text-record; RFC 8460 section 3, tlsrpt-record).
+    """
+    fields: list[_Field] = []
     start = 0
     for piece in text.split(";"):
-        name, equals, value = piece.partition("=")
-        offset = start + len(name) + 1 + len(value) - len(value.lstrip())
-        if equals:
-            fields.setdefault(name.strip(), (value.strip(), (offset, offset + len(value.strip()))))
-        elif piece.strip():
-            begin = start + len(piece) - len(piece.lstrip())
-            raise TransportError(f"{piece.strip()[:40]!r} is no field", (begin, begin + len(piece.strip())))
+        written = piece.strip(" \t")
+        begin = start + len(piece) - len(piece.lstrip(" \t"))
+        end = begin + len(written)
         start += len(piece) + 1
+        name, equals, value = written.partition("=")
+        if not written and start <= len(text):
+            raise TransportError("a field is empty", (start - 1 - len(piece), start))
+        if name != name.rstrip() or value != value.lstrip():
+            raise TransportError(f"white space stands beside the equals sign of {name.rstrip()[:40]!r}", (begin, end))
+        if written and (not equals or (name != known and not _EXTENSION.match(written))):
+            raise TransportError(f"{written[:40]!r} is no field", (begin, end))
+        if written:
+            fields.append(_Field(name, value, (end - len(value) if value else begin, end)))
     return fields
 
 
 def parse_mta_sts(text: str) -> str:
     """The id of an MTA-STS record. Raises TransportError."""
-    fields = _fields(text)
-    if "id" not in fields:
+    given = next((field for field in _fields(text, "id") if field.name == "id"), None)  # of a repeated field the first counts
+    if given is None:
         raise TransportError("there is no id", (0, len(text)))
-    value, span = fields["id"]
-    if not _ID.match(value):
-        raise TransportError(f"the id {value[:40]!r} is not 1 to 32 letters and digits", span)
-    return value
+    if not _ID.match(given.value):
+        raise TransportError(f"the id {given.value[:40]!r} is not 1 to 32 letters and digits", given.span)
+    return given.value
 
 
 def parse_tls_rpt(text: str) -> TlsReporting:
     """A TLS-RPT record. Raises TransportError."""
-    fields = _fields(text)
-    if "rua" not in fields:
+    given = [field for field in _fields(text, "rua") if field.name == "rua"]
+    if not given:
         raise TransportError("there is no rua", (0, len(text)))
-    value, span = fields["rua"]
-    uris = tuple(uri.strip() for uri in value.split(","))
-    for uri in uris:
-        if not _TLS_URI.match(uri):
-            raise TransportError(f"{uri[:60]!r} is neither a mailto: nor an https: address", span)
-    return TlsReporting(uris)
+    uris: list[str] = []
+    for field in given:  # "supports the ability to declare more than one rua" (RFC 8460 section 3)
+        for uri in (each.strip(" \t") for each in field.value.split(",")):
+            if not _TLS_URI.match(uri):
+                raise TransportError(f"{uri[:60]!r} is neither a mailto: nor an https: address", field.span)
+            uris.append(uri)
+    return TlsReporting(tuple(uris))
 
 
 def parse_policy(text: str) -> MtaStsPolicy:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..comparison import (
+from ..changes import (
     Diff,
     DmarcChange,
     DmarcSide,
@@ -48,6 +48,12 @@ def text(diff: Diff, paint: Paint, titles: Mapping[str, str], code: Exit, fail_o
     return paint.finished(lines)
 
 
+def verdict_line(diff: Diff, paint: Paint, titles: Mapping[str, str], code: Exit, fail_on: Level | None = Level.ERROR) -> str:  # noqa: ARG001 -- as `text`
+    """The verdict alone, in one line for grep; parameters as for `text`."""
+    said = word(diff, fail_on)
+    return paint.finished([f"{paint(_ROLES[diff.verdict], said)}: {visible(diff.domain)}{_tally(diff)}"])
+
+
 # --- head and end ------------------------------------------------------------------------------------------------
 
 _ROLES = {Verdict.FAIL: "error", Verdict.UNKNOWN: "unknown", Verdict.PASS: "pass"}
@@ -57,7 +63,7 @@ def word(diff: Diff, fail_on: Level | None = Level.ERROR) -> str:
     """The few words for a change; what gets worse below the level that decides is not passed over."""
     if diff.verdict is not Verdict.PASS:
         return {Verdict.FAIL: "WORSE", Verdict.UNKNOWN: "UNKNOWN"}[diff.verdict]
-    moved = {one.change for one in (*diff.rules, *diff.providers)}
+    moved = {*(one.change for one in diff.rules), *(one.change for one in diff.providers)}
     if "worse" in moved:
         return f"NOT WORSE at {fail_on} level" if fail_on is not None else "WORSE"
     return "BETTER" if "better" in moved else "NOT WORSE" if diff.anything else "NO CHANGE"
@@ -143,8 +149,8 @@ def _records(changes: Sequence[RecordChange], paint: Paint) -> list[str]:
         return []
     lines = [paint("strong", "Records")]
     for one in changes[:MAX_SETS]:
-        what = "" if one.before == one.after else f"  ({_appears(one)})"
-        lines.append(f"  {visible(one.name) or '.'} {visible(one.type)}{what}")
+        what = "" if one.before == one.after else f" ({_appears(one)})"
+        lines += wrapped(f"{visible(one.name) or '.'} {visible(one.type)}{what}", paint.width, "  ", "    ")
         lines += _values(one.removed, "-", paint)
         lines += _values(one.added, "+", paint)
     if len(changes) > MAX_SETS:
@@ -268,9 +274,7 @@ def _spf(spf: SpfChange) -> Iterable[str]:
     if not spf.complete:
         reasons = dict.fromkeys((*spf.before.unknown, *spf.after.unknown))
         yield f"not compared in full: {'; '.join(_some(list(reasons)))}"
-    elif costs[0] == costs[1] and not any(
-        (*spf.added.addresses, *spf.removed.addresses, *spf.beyond_added, *spf.beyond_removed)
-    ):
+    elif not any((*spf.added.addresses, *spf.removed.addresses, *spf.beyond_added, *spf.beyond_removed)):
         yield "the same addresses may send"
 
 

@@ -114,7 +114,7 @@ def _example(example: Example, paint: Paint) -> list[str]:
     if example.domain:
         lines.append(f"  domain {visible(example.domain)}")
     lines += [f"  {name}: {visible(value)}" for name, value in given(example)]
-    text = example.message if example.message is not None else example.raw
+    text = next((one for one in (example.message, example.raw, example.template) if one is not None), None)
     if text is not None:
         lines += [f"  | {visible(line)}" for line in text.removeprefix("\n").rstrip("\n").split("\n")]
     for question, answer in example.dns.items():
@@ -131,10 +131,15 @@ def _example(example: Example, paint: Paint) -> list[str]:
 
 def given(example: Example) -> Iterable[tuple[str, Any]]:
     """What an example gives beside message and DNS, by name."""
-    for name, table in (("envelope", example.envelope), ("declared", example.declared), ("options", example.options)):
+    for name, table in (
+        ("envelope", example.envelope),
+        ("declared", example.declared),
+        ("sender", example.sender),
+        ("options", example.options),
+    ):
         if table:
             yield name, ", ".join(f"{key} {value}" for key, value in table.items())
-    for name, value in (("ip", example.ip), ("ehlo", example.ehlo), ("now", example.now)):
+    for name, value in (("ip", example.ip), ("ehlo", example.ehlo), ("now", example.now), ("engine", example.engine)):
         if value:
             yield name, value
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ..facts.comparison import AuthComparison, CameIn
+from ..facts.dnssec import DnssecState
 from ..facts.mends import Mends
 from ..facts.verdicts import DkimResult, DmarcResult, SpfResult
 from ..model import Report, TargetReport, Verdict
@@ -100,6 +101,10 @@ def _facts() -> dict[str, Any]:
             ),
             "bimi": _any_of(
                 {"result": {"type": "null"}, "domain": text, "selector": text, "record": maybe, "record_at": maybe},
+            ),
+            "dnssec": _any_of({"result": {"enum": list(DnssecState)}, "domain": text, "at": text}),
+            "reverse": _any_of(
+                {"ip": text, "names": {"type": "array", "items": _all_of({"name": text, "confirmed": aligned})}},
             ),
             "second_opinion": {"anyOf": [_unknown(), _opinions()]},
             # of a message that came in (--received)

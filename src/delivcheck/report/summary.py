@@ -14,14 +14,19 @@ SPF_LOOKUPS = 10  # RFC 7208 section 4.6.4
 
 OUT_OF_SIGHT = "Reputation and content filters are out of sight here: this is no promise of delivery."
 
-_ROLES = {"pass": "pass", "fail": "error", "permerror": "error", "unknown": "unknown"}  # what else there is, is a warning
+_ROLES = {  # what else there is, is a warning
+    **dict.fromkeys(("pass", "signed"), "pass"),
+    **dict.fromkeys(("fail", "permerror", "bogus"), "error"),
+    "unsigned": "dim",
+    "unknown": "unknown",
+}
 _OUTLOOKS = {"would-reject": "error", "unknown": "unknown", "no-known-blocker": "pass"}
 
 
 def facts(target: TargetReport, paint: Paint) -> list[str]:
     """SPF, DKIM, DMARC, one line each, a signature or key each for DKIM: verdicts, or for a domain what it publishes."""
     rows: list[tuple[str, str | None, str]] = []
-    for name, key, say in (("SPF", "spf", _spf), ("DKIM", "dkim", _dkim), ("DMARC", "dmarc", _dmarc), ("BIMI", "bimi", _bimi)):
+    for name, key, say in _LINES:
         value = target.facts.get(key)
         if value is None or (key == "bimi" and not value.get("record")):  # catalogue T093: its absence is not told
             continue
@@ -33,7 +38,7 @@ def facts(target: TargetReport, paint: Paint) -> list[str]:
             if "unknown" in one:
                 rows.append((label, "unknown", one["unknown"]))
             else:
-                rows.append((label, one["result"], say(one)))
+                rows.append((label, one.get("result"), say(one)))
     wide = max((len(result) for _, result, _ in rows if result is not None), default=0)
     lines: list[str] = []
     for label, result, text in rows:
@@ -44,6 +49,17 @@ def facts(target: TargetReport, paint: Paint) -> list[str]:
         lines += said
     return lines
 
+
+def _dnssec(one: Mapping[str, Any]) -> str:
+    return f"{one['at']}" if one["result"] != "bogus" else f"{one['at']}: the signatures do not fit"
+
+
+def _reverse(one: Mapping[str, Any]) -> str:
+    named = (f"{name['name']} ({_CONFIRMED[name['confirmed']]})" for name in one["names"])
+    return f"{one['ip']}: {', '.join(named) or 'no host name'}"
+
+
+_CONFIRMED = {True: "leads back", False: "does not lead back", None: "not known whether it leads back"}
 
 _NO_KEY = "no key under the selectors that were tried; --selector names yours"
 
@@ -90,6 +106,16 @@ def _bimi(bimi: Mapping[str, Any]) -> str:
 
 
 MAX_RECORD = 160  # characters of a published record; two lines of a narrow terminal
+
+
+_LINES = (
+    ("SPF", "spf", _spf),
+    ("DKIM", "dkim", _dkim),
+    ("DMARC", "dmarc", _dmarc),
+    ("BIMI", "bimi", _bimi),
+    ("DNSSEC", "dnssec", _dnssec),
+    ("PTR", "reverse", _reverse),
+)
 
 
 def _clipped(record: str) -> str:

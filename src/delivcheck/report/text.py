@@ -174,7 +174,7 @@ class TextReport:
             and not steps
         ):
             steps.append(self._again("--mail-from", "ADDRESS", "--ip", "ADDRESS"))
-        elif judged and not steps and all(one.kind is TargetKind.DOMAIN for one in judged):
+        elif judged and not steps and all(one.kind in {TargetKind.DOMAIN, TargetKind.SENDING_IP} for one in judged):
             steps.append("delivcheck message FILE.eml")
         return [visible(step) for step in steps]
 

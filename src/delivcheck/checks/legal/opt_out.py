@@ -5,6 +5,7 @@ from datetime import timedelta
 from ...engine import rule
 from ...facts.jurisdictions import Jurisdictions
 from ...facts.opt_out import OptOutAddresses, OptOutDemands
+from ...facts.opt_out_page import OptOutPage
 from ...facts.roots import Now
 from ...model import Findings, NotApplicable, Problem, Unavailable, Undetermined
 from ...records.expiry import expiries
@@ -13,10 +14,16 @@ _DEMANDS = {"login": "a login", "payment": "money", "letter": "a letter"}
 
 
 @rule("legal/opt-out-needs-login")
-def opt_out_needs_login(found: OptOutDemands, where: Jurisdictions | NotApplicable | Unavailable) -> Findings:
+def opt_out_needs_login(
+    found: OptOutDemands, page: OptOutPage | NotApplicable | Unavailable, where: Jurisdictions | NotApplicable | Unavailable
+) -> Findings:
     # Asked everywhere: of certified senders and by Yahoo, whatever the law. Where it is law too, that is said.
     for one in found.each:
         yield Problem(f"“{one.sentence[:160]}” makes {_DEMANDS[one.kind]} a condition of unsubscribing{_law(where)}", one.at)
+    if isinstance(page, OptOutPage) and page.login:
+        yield Problem(f"{page.url} wants a login before one can leave{_law(where)}", page.at)
+    elif isinstance(page, Unavailable):
+        yield Undetermined(page.reason, page.where)
     if not found.each and found.unknown is not None:
         yield Undetermined(found.unknown)
 

@@ -1,0 +1,64 @@
+"""Whether the domain's zone is signed, as a validating name server sees it; for the report, since unsigned is no fault.
+
+A zone whose signatures do not fit is the business of dns/server-failure: receivers that validate see it fail.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..engine import fact
+from ..model import Dns, Failed, Found, NotApplicable, Question, Unavailable
+from ..records.names import parents, psl_organizational_domain
+from .answers import is_bogus, no_answer
+from .identity import FromDomain
+
+_OWN = ("SOA", "MX", "A", "TXT")  # what a mail domain has of its own; an audit asks for these anyway
+
+
+class DnssecState(StrEnum):
+    """What a validating name server makes of a zone (RFC 4033 section 5: secure, insecure, bogus)."""
+
+    SIGNED = "signed"
+    UNSIGNED = "unsigned"
+    BOGUS = "bogus"
+
+
+@dataclass(frozen=True, slots=True)
+class Dnssec:
+    """The state of the zone that a domain is in; `at` is the name whose records showed it."""
+
+    domain: str
+    result: DnssecState
+    at: str
+
+
+@fact
+async def dnssec(sender: FromDomain, dns: Dns) -> Dnssec:
+    """Look at the AD bit of what the domain has, and of the root's SOA as the control: without that nobody validates here."""
+    domain = sender.name
+    organization = psl_organizational_domain(domain)
+    above = [name for name in parents(domain) if name == organization or name.endswith(f".{organization}")]
+    questions = [*(Question(domain, kind) for kind in _OWN), *(Question(name, "SOA") for name in above)]
+    answers = await asyncio.gather(*(dns.ask(question.name, question.type) for question in questions))
+    asked = list(zip(questions, answers, strict=True))
+    if bogus := next((question for question, answer in asked if is_bogus(answer)), None):
+        return Dnssec(domain, DnssecState.BOGUS, bogus.name)
+    # Behind an alias the AD bit is also about the zone it leads to (RFC 4035 section 3.2.3)
+    found = next(((question, answer) for question, answer in asked if isinstance(answer, Found) and not answer.aliases), None)
+    if found is None:
+        failed = next(((question, answer) for question, answer in asked if isinstance(answer, Failed)), None)
+        if failed is not None:
+            raise no_answer(*failed)
+        raise NotApplicable(f"{domain} has no records")
+    question, answer = found
+    if answer.authentic:
+        return Dnssec(domain, DnssecState.SIGNED, question.name)
+    control, delegated = await asyncio.gather(dns.ask("", "SOA"), dns.ask(question.name, "DS"))
+    if isinstance(control, Failed):
+        raise no_answer(Question("", "SOA"), control)
+    if not (isinstance(control, Found) and control.authentic):
+        raise Unavailable("the name server that was asked does not validate DNSSEC")
+    if isinstance(delegated, Found):  # out of a zone file, or signed in a way that the resolver does not know
+        raise Unavailable(f"{question.name} has a DS record, and nobody vouches for these answers")
+    return Dnssec(domain, DnssecState.UNSIGNED, question.name)
