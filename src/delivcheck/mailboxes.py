@@ -47,20 +47,16 @@ class Answer(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     volume: Volume | None = None
     class_: MessageClass | None = field(name="class", default=None)
 
-    def says(self, rule: str) -> str | Literal[False] | None:
-        """The words that problems of a rule must have (None: any will do); False when the answer is not about that rule."""
-        for one in self.rules:
-            if isinstance(one, str):
-                if one == rule:
-                    return None
-            elif one.rule == rule:
-                return one.says
-        return False
+    def about(self, rule: str) -> tuple[str, ...] | None:
+        """The words one of which a problem of a rule must have, () when any problem will do; None when it is not about it."""
+        if rule in self.rules:
+            return ()
+        return tuple(one.says for one in self.rules if isinstance(one, Saying) and one.rule == rule) or None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The ids of the rules it is about."""
-        return tuple(one if isinstance(one, str) else one.rule for one in self.rules)
+        return tuple(dict.fromkeys(one if isinstance(one, str) else one.rule for one in self.rules))
 
 
 class Row(Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,15 +117,15 @@ class Told:
     title: str
     answer: Answer
     source: Source
-    says: str | None
+    says: tuple[str, ...] = ()
 
 
 def answers_to(rule: str) -> Iterator[Told]:
     """Every provider's answers to the problems of a rule."""
     for name, one in tables().items():
         for answer in one.answer:
-            says = answer.says(rule)
-            if says is not False:
+            says = answer.about(rule)
+            if says is not None:
                 yield Told(name, one.title, answer, one.sources[answer.source], says)
 
 
@@ -161,7 +157,7 @@ def recognise(reply: str) -> list[Told]:
     by_code: list[Told] = []
     for name, one in tables().items():
         for answer in one.answer:
-            told = Told(name, one.title, answer, one.sources[answer.source], None)
+            told = Told(name, one.title, answer, one.sources[answer.source])
             if answer.text and _has(said, answer.text):
                 by_text.append(told)
             elif any(_is_code(code, said) for code in (answer.code, *answer.also) if code):
@@ -252,10 +248,13 @@ def _given(answer: Answer, one: MailboxProvider, declared: Declared, *, hosted: 
 def _answered(answer: Answer, result: Result, ran_at: Level) -> bool:
     """Whether what was found is what the provider answers, and not a lesser sub-case of the rule."""
     least = max(ran_at.rank, Level.WARNING.rank)
-    says = answer.says(result.rule)
-    if says is None:
+    says = answer.about(result.rule)
+    if not says:
         return result.level.rank >= least
-    return any(str(says) in problem.message and (problem.level or result.level).rank >= least for problem in result.problems)
+    return any(
+        any(words in problem.message for words in says) and (problem.level or result.level).rank >= least
+        for problem in result.problems
+    )
 
 
 def _rows(one: MailboxProvider, by_rule: Mapping[str, Result], levels: Mapping[str, Level]) -> Iterator[PostmasterRow]:

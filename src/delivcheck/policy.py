@@ -34,7 +34,7 @@ from .model import (
 MAX_EXTENDS = 8  # policies above policies; more is a mistake or a circle
 
 _KEYS = {"title", "extends", "column", "packs", "class", "volume", "on-fail", "on-unknown", "rules", "require", "forbid"}
-COLUMNS = ("bulk", "strict", "csa")  # each a level for every rule; "bulk" reads "low-volume" for a sender that is none
+COLUMNS = ("bulk", "strict", "csa", "parked")  # each a level for every rule; "bulk" reads "low-volume" for a low volume
 PACKS = ("orange", "laposte", "gmx", "tonline", "icloud", "mailru", "yandex", "netease", "eu")  # levels above a column's
 _ACTIONS = {"on-fail": ("refuse", "hold", "send"), "on-unknown": ("defer", "send", "refuse", "hold")}
 

@@ -248,3 +248,20 @@ def test_resources_need_whole_addresses(markup, told):
 def test_the_encrypted_address_is_offered():
     (problem,) = judge("html/insecure-resource", html("<img src='HTTP://img.shop.com/a.png'>")).problems
     assert problem.fix == "https://img.shop.com/a.png"
+
+
+# --- what is too much to look at ---------------------------------------------------------------------------------
+
+
+def test_styles_that_are_too_many_leave_hidden_text_undecided():
+    judged = judge("html/hidden-text", html("<style>" + "*{color:red}" * 8000 + "</style>" + "<b>x</b>" * 5000))
+    assert judged.outcome is Outcome.UNKNOWN
+    assert "too many to be worked out" in judged.reason
+    assert judged.where is not None
+
+
+def test_a_document_that_is_not_looked_through_to_its_end_is_undecided(monkeypatch):
+    monkeypatch.setattr("delivcheck.mime.html.MAX_FAULTY", 100)
+    judged = judge("html/malformed", html("<p>x</p>" * 100))
+    assert (judged.outcome, "parse errors" in judged.reason) == (Outcome.UNKNOWN, True)
+    assert judge("html/malformed", html("<a><a>x</a>" + "x" * 100)).outcome is Outcome.FAIL

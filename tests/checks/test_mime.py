@@ -81,6 +81,86 @@ def test_a_program_cannot_hide_behind_a_second_name(header):
     assert judge("mime/blocked-attachment", mixed(PLAIN, f"{header}\n\nMZ")).outcome is Outcome.FAIL
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        "Content-Type: application/octet-stream; name='run.exe'\n\nMZ",
+        'Content-Disposition: attachment; x=(; filename="run.exe"\n\nMZ',
+        "Content-Disposition: attachment; filename*0=run; filename*2=.exe\n\nMZ",
+        "Content-Disposition: attachment; filename=a.txt\nContent-Disposition: attachment; filename=run.exe\n\nMZ",
+        'Content-Type: multipart/mixed; name=run.exe; boundary="none"\n\nMZ',
+        'Content-Type: text/plain\n\nbegin 644 a.zip\n"35H\n`\nend\nbegin-base64 600 run.exe\nTVo=\n====\n',
+        "Content-Type: message/rfc822\n\nSubject: x\n\nbegin 644 run.exe\n" + '"35H\n`\nend\n',
+    ],
+)
+def test_a_program_cannot_hide_from_us_where_another_reader_finds_it(part):
+    assert judge("mime/blocked-attachment", mixed(PLAIN, part)).outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [
+        (
+            "Content-Type: multipart/mixed; boundary=b2; boundary=b3\n\n--b2\n\nx\n--b2--",
+            "boundary of a multipart is not plain",
+        ),
+        ("Content-Type: multipart/mixed; boundary=b 2\n\n--b 2\n\nx\n--b 2--", "boundary of a multipart is not plain"),
+        ("Content-Type: text/plain\nContent-Type: multipart/mixed; boundary=b2\n\nx", "several Content-Type fields"),
+        ("Content-Type: message/partial; id=a; number=1\n\nx", "of the type message/partial"),
+        ("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogeA==", "has the transfer encoding"),
+        ("Content-Type: multipart/mixed; boundary=b2\n\nx", "no delimiter line --b2"),
+        (
+            "\nx\n" + "begin 644 a.txt\n" + '"35H\n`\nend\n' * 1 + ('begin 644 a.txt\n"35H\n`\nend\n') * 250,
+            "250 uuencoded files",
+        ),
+    ],
+)
+def test_what_another_reader_may_find_is_undecided(part, why):
+    judged = judge("mime/blocked-attachment", mixed(PLAIN, part))
+    assert judged.outcome is Outcome.UNKNOWN
+    assert why in judged.reason
+    assert judged.where is not None
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "Content-Type: multipart/mixed; boundary=----=_b2;\n\n------=_b2\n\nx\n------=_b2--",  # as Outlook Express wrote it
+        "Content-Type: message/delivery-status\n\nReporting-MTA: dns; a.example\n",
+        "Content-Type: text/plain\nContent-Type: text/plain\n\nx",
+        "Content-Type: multipart/mixed; boundary=b2; type=\n\n--b2\n\nx\n--b2--",
+        'Content-Type: text/plain\nContent-Disposition: attachment; filename=a.txt\n\nbegin 644 run.exe\n"35H\n`\nend\n',
+        "Content-Type: text/plain\n\nx\n--b1--\n--b1\nContent-Type: text/plain\n\nlate\n",
+        "Content-Type: text/plain\n\nx\n--b1--\n--b1\nContent-Disposition: attachment; filename=a.txt\n\nlate\n",
+    ],
+)
+def test_what_all_readers_read_alike_is_passed(part):
+    judged = judge("mime/blocked-attachment", mixed(PLAIN, part))
+    assert judged.outcome is Outcome.PASS, (judged.problems, judged.reason)
+
+
+def test_late_attachments_are_no_attachments_to_other_rules():
+    late = f"{PLAIN}\n--b1--\n" + "".join(f"--b1\n{attached('filename=a.pdf.exe', b'x')}\n" for _ in range(300))
+    data = mixed(late)
+    assert {problem.level for problem in judge("mime/blocked-attachment", data).problems} == {Level.WARNING}
+    assert not said("mime/deceptive-filename", data)
+    assert not said("mime/too-deep-or-wide", data)
+
+
+def test_names_that_disagree_are_told_by_what_they_are():
+    def told(*parameters):
+        one = attached("; ".join(parameters[1:]), b"x").replace("octet-stream", f"octet-stream; name={parameters[0]}")
+        return [(problem.message, problem.level) for problem in judge("mime/deceptive-filename", mixed(PLAIN, one)).problems]
+
+    assert told("a.exe", "filename=a.txt") == [("a.txt is called a.exe by another parameter", None)]
+    assert told("a.txt", "filename=a.exe") == [("a.exe is called a.txt by another parameter", None)]
+    assert told("a.exe", "filename=a") == [("a is called a.exe by another parameter", None)]
+    assert told("a.docm", "filename=a.docx") == [("a.docx is called a.docm by another parameter", None)]
+    assert told("a.gif", "filename=a.png") == [("a.png is called a.gif by another parameter", Level.NOTE)]
+    assert told("a", "filename=a.png") == told("a.png", "filename=a") == told("a.jpeg", "filename=a.jpg") == []
+    assert told('"=?utf-8?q?b=2Epng?="', "filename=a.png") == []
+
+
 def test_parts_past_the_limits_are_undecided_not_harmless():
     data = mixed(*["\nx"] * 10_001, attached("filename=run.exe", b"x"))
     judged = judge("mime/blocked-attachment", data)
@@ -111,6 +191,25 @@ def test_mime_version_is_read_without_comments(version, message):
 def test_faults_of_rfc_2231_are_not_those_of_content_type():
     data = b"From: a@b.com\nContent-Type: text/plain; name*=utf-8''%zz; charset=us-ascii\n\nx"
     assert judge("mime/bad-content-type", data).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("parameters", "what"),
+    [
+        ("boundary=b1; boundary=b2", "stands twice"),
+        ("boundary=b1; boundary*=''b2", "in two forms"),
+        ("boundary*0=b1; boundary*0=b2", "stands twice"),
+        ("boundary*0=b1; boundary*2=b2", "lacks one of its sections"),
+        ("boundary*=b1", "no charset'language'value"),
+        ("boundary*=klingon''b1", "names a charset that is unknown"),
+        ("boundary*=utf-8''b1%ff", "not in the charset it names"),
+        ('boundary="b\u00fc"', "is not ASCII"),
+        ('boundary="=?utf-8?q?b1?="', "has an encoded-word"),
+    ],
+)
+def test_a_boundary_that_readers_take_differently_is_no_proper_type(parameters, what):
+    data = f"From: a@b.com\nContent-Type: multipart/mixed; {parameters}\n\n--b1\n\nx\n--b1--\n".encode()
+    assert any(what in one for one in said("mime/bad-content-type", data))
 
 
 def test_each_defect_of_a_boundary_is_told():

@@ -360,7 +360,7 @@ def _surroundings(name: str) -> dict[str, object]:
         f"mx.{name} A": "198.51.100.77",
         f"_spf.{name} TXT": "v=spf1 ip4:192.0.2.25 ip6:2001:db8::/32 ~all",
         f"{name}.spf.{name} TXT": "v=spf1 ip4:198.51.100.77 -all",
-        f"25.2.0.192.in-addr.arpa PTR": f"{name}",
+        "25.2.0.192.in-addr.arpa PTR": name,
         f"192.0.2.25._ip.{name} A": "127.0.0.2",
         f"nothing.{name} TXT": "unrelated",
         f"loop.{name} TXT": f"v=spf1 include:loop2.{name} -all",

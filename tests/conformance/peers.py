@@ -61,7 +61,7 @@ def pyspf(world, ip, sender, ehlo=EHLO):
         patch.setattr(spf, "DNSLookup", look_up)
         try:
             return spf.query(ip, sender, ehlo).check()[0]
-        except Exception as error:  # it declares none
+        except Exception as error:  # noqa: BLE001 -- it declares none
             return type(error).__name__
 
 
@@ -96,7 +96,7 @@ def dkimpy(octets, world, index=0):
         return "pass" if dkim.DKIM(octets).verify(idx=index, dnsfunc=get_txt) else "fail"
     except dkim.DKIMException:
         return "fail"
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- what it lets out is a verdict like another
         return type(error).__name__
 
 

@@ -12,6 +12,25 @@ from tests.mime.outcomes import is_inside, outcome
 
 
 @pytest.mark.parametrize(
+    ("value", "comments"),
+    [
+        ("(one) a@b.example", [["one"]]),
+        ("(one) (two) A <a(three)@b.example> (four)", [["one", "two", "three", "four"]]),
+        ("(one) a@b.example (two), (three) c@d.example", [["one", "two"], ["three"]]),
+        ("(0), (one) a@b.example", [["0", "one"]]),
+        ("g: (one) a@b.example, (two (three)) c@d.example;", [["one"], ["two (three)"]]),
+        ("a@b.example", [[]]),
+    ],
+)
+def test_comments_belong_to_the_address_they_stand_beside(value: str, comments: list[list[str]]) -> None:
+    boxes = parse_addresses(value).mailboxes
+    assert [list(box.comments) for box in boxes] == comments
+    assert [[value[slice(*span)] for span in box.comment_spans] for box in boxes] == [
+        [f"({one})" for one in each] for each in comments
+    ]
+
+
+@pytest.mark.parametrize(
     ("value", "expected"),
     [
         ("a@b.example", [(None, "a@b.example")]),

@@ -16,6 +16,7 @@ ARGUED = {
     "message": "only message/rfc822 and message/global hold messages (RFC 2046 section 5.2); the library opens every message/*",
     "encoded": "an encoded message is not searched for parts (RFC 2045 section 6.4); the library reads its base64 as header lines",
     "spaces": "white space at the end of quoted-printable lines goes (RFC 2045 section 6.7 rule 3)",
+    "undeclared": "a text that plainly is quoted-printable is decoded, and the missing field told (mime/quoted-printable-faults)",
     "uuencode": "x-uuencode is no encoding of MIME; the part stays as it is",
     "base64": "broken base64 is decoded as far as it goes; the library hands it back encoded",
     "childless": "a multipart in which no part begins keeps its whole body; the library keeps what stands before a closing delimiter",
@@ -73,6 +74,8 @@ def explain_payload(part: Part, kinds: set[DefectKind], payload: bytes) -> str |
         return ""
     if part.is_multipart:
         return "childless"
+    if part.undeclared_encoding is not None:
+        return "undeclared"
     if "uuencode" in part.encoding:
         return "uuencode"
     if part.encoding == "base64" and payload.translate(None, b"\r\n") == part.raw.translate(None, b"\r\n"):

@@ -10,7 +10,7 @@ from tests.quality import templates
 from tests.quality.limits import MAX_MEDIAN
 from tests.quality.world import failing, judge
 
-EVERY = 8  # of so many templates a normal run judges one
+EVERY = 10  # of so many templates a normal run judges one
 
 
 @needs_corpora

@@ -5,7 +5,7 @@ import pytest
 from tests.mime.corpora import FOLDER, needs_corpora
 from tests.quality import accepted, corpus, wellformed
 
-PARTS = 6  # of so many messages a normal run judges one
+PARTS = 8  # of so many messages a normal run judges one
 
 
 @pytest.mark.parametrize("number", range(PARTS))

@@ -5,7 +5,7 @@ import pytest
 from tests.quality import faults
 from tests.quality.limits import MIN_RECALL
 
-PARTS = 6  # of so many faults a normal run seeds one
+PARTS = 8  # of so many faults a normal run seeds one
 FAMILIES = {
     "bimi",
     "class",

@@ -79,7 +79,7 @@ TABLE = mailboxes.table(
 )
 
 
-def told(number, says=None):
+def told(number, *says):
     return mailboxes.Told("gmail", "Gmail", TABLE.answer[number], TABLE.sources["codes"], says)
 
 

@@ -1,6 +1,6 @@
 """No program gets by because another reader takes a message apart otherwise, and nothing that is made so breaks or slows us.
 
-A normal run makes 100 messages; `--soak` 5,000. A failing one is named by its number: `structures.message(number)`.
+A normal run makes 100 messages; `--soak` 2,500. A failing one is named by its number: `structures.message(number)`.
 """
 
 import email
@@ -15,7 +15,7 @@ from delivcheck.model import Outcome
 from tests.soak.structures import NAME, message
 from tests.soak.test_survival import examine
 
-EACH, SOAKED = 20, 1_000
+EACH, SOAKED = 20, 500
 
 
 def names(data, policy):

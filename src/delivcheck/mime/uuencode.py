@@ -32,6 +32,8 @@ def _decoded(text: bytes, position: int, *, mime: bool) -> tuple[int, bytes]:
     while position < len(text):
         after = text.find(b"\n", position) + 1 or len(text)
         line = text[position:after].rstrip(b"\r\n")
+        if not line:  # which a2b_uu takes for 32 octets
+            break
         try:
             piece = a2b_base64(line, strict_mode=True) if mime else a2b_uu(line)
         except Error:

@@ -70,10 +70,10 @@ class _Field:
 
 
 def _fields(text: str, known: str) -> list[_Field]:
-    """The fields of a record, in order; those called otherwise than `known` have the form of an extension. Raises TransportError.
+    """The fields of a record, in order; one that is not `known` must have the form of an extension. Raises TransportError.
 
-    White space may stand around a semicolon and not beside the equals sign, and only the last semicolon may have nothing behind it
-    (RFC 8461 section 3.1, sts-text-record; RFC 8460 section 3, tlsrpt-record).
+    White space may stand around a semicolon and not beside the equals sign, and only the last semicolon may have nothing
+    behind it (RFC 8461 section 3.1, sts-text-record; RFC 8460 section 3, tlsrpt-record).
     """
     fields: list[_Field] = []
     start = 0

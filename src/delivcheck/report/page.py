@@ -87,7 +87,7 @@ def answered(told: Told) -> str:
     answer = told.answer
     whose = f"{answer.volume}-volume senders only" if answer.volume is not None else None
     which = f"{answer.class_} mail only" if answer.class_ is not None else None
-    when = f'if the finding says "{told.says.strip()}"' if told.says is not None else None
+    when = "if the finding says " + " or ".join(f'"{words.strip()}"' for words in told.says) if told.says else None
     code = " or ".join((answer.code, *answer.also)) if answer.code else None
     notes = ", ".join(filter(None, [code, whose, which, when]))
     section = f", {answer.section}" if answer.section else ""

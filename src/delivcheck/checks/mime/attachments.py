@@ -104,8 +104,9 @@ def _rewritten(name: str, parameter: Parameter, part: Part) -> str:
 def blocked_attachment(attachments: Attachments) -> Findings:
     for attachment in attachments.each:
         within = f", {attachment.within}," if attachment.within else ""
+        level = Level.WARNING if within else None  # whether Gmail undoes uuencode is not known; ClamAV and SpamAssassin do
         for name, last in _blocked(attachment):
-            yield Problem(f"{name}{within} is of a type that Gmail refuses (.{last})", attachment.at)
+            yield Problem(f"{name}{within} is of a type that Gmail refuses (.{last})", attachment.at, level)
         for path, trouble in attachment.contents.troubles if attachment.contents else ():
             if trouble in NOT_LOOKED_AT:
                 yield Undetermined(f"{' in '.join(map(_shown, path))} {trouble}", attachment.at)
