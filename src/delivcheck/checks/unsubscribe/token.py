@@ -17,7 +17,7 @@ MIN_TOKEN = 8  # characters, the catalogue's
 HARD_TO_FORGE = 64  # bits, the catalogue's; UUIDs have 122
 MAX_RECIPIENTS = 10  # held against the address; one-click mail has one recipient
 
-_PIECE = re.compile(r"[^/&=;,.]+")
+_PIECE = re.compile(r"[^/?&=;,.]+")
 _ALPHABETS = ((re.compile(r"[0-9]+\Z"), 10), (re.compile(r"[0-9a-fA-F-]+\Z"), 16), (re.compile(r"[A-Za-z0-9]+\Z"), 36))
 
 
