@@ -16,7 +16,7 @@ All have twins for a running event loop, `check_message_async` and so on. Nothin
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .version import __version__
 
 if TYPE_CHECKING:
     from .api import (
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
         check_message_async,
         to_json,
     )
-    from .changes import Diff
-    from .difference import diff_domain, diff_domain_async, diff_to_json
+    from .diff.run import diff_domain, diff_domain_async, diff_to_json
+    from .diff.values import Diff
     from .facts.roots import Envelope, Session
     from .model import Level, Outcome, Problem, Report, Result, Stage, TargetReport, Verdict, Where
     from .policy import PolicyError
@@ -64,8 +64,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "changes": ("Diff",),
-    "difference": ("diff_domain", "diff_domain_async", "diff_to_json"),
+    "diff.run": ("diff_domain", "diff_domain_async", "diff_to_json"),
+    "diff.values": ("Diff",),
     "facts.roots": ("Envelope", "Session"),
     "model": ("Level", "Outcome", "Problem", "Report", "Result", "Stage", "TargetReport", "Verdict", "Where"),
     "policy": ("PolicyError",),

@@ -1,461 +1,44 @@
-"""Check a message or audit a domain: roots in, report out.
+"""One call: check a message, audit a domain.
 
-`Checker` is the one pipeline behind the command line, the gate and every hook; the four functions below it are the
-public API for one call. Results are frozen and serialise to the JSON of schema `delivcheck/1` (`to_json`).
+    report = check_message(octets, message_class="bulk")
+    report = audit_domain("example.com")
+
+Results are frozen and serialise to the JSON of schema `delivcheck/1` (`to_json`). For many targets use one `Checker`.
 """
 
 import asyncio
-import difflib
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Coroutine, Mapping, Sequence
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import Any, TypeVar
 
-import msgspec
+from . import policy
+from .checker import DEFAULT_TIMEOUT, Checker, DnsMode, InputError, Options
+from .facts.roots import AsReceived, Envelope, Origin, Session
+from .model import Dns, IPAddress, MessageClass, Report, Stage, Volume
+from .reporting import only_telling, report, to_json, unreadable
 
-from . import __version__, catalog, mailboxes, policy
-from .engine import Check, Plan, Roots, gather, run
-from .facts.declared_class import class_in
-from .facts.earlier import Renderings
-from .facts.recipients import RecipientProviders
-from .facts.roots import (
-    WHY_ABSENT,
-    AddressesApart,
-    AsReceived,
-    AuditedDomain,
-    BlockLists,
-    Declared,
-    Envelope,
-    Now,
-    Octets,
-    Origin,
-    SecondOpinionWanted,
-    Selectors,
-    Sender,
-    Session,
-    Stream,
-    Streams,
-    TemplateRole,
-    TemplateSource,
-    TemplateText,
-    UnsubscribeTest,
-)
-from .facts.second_opinion import SecondOpinion
-from .facts.summary import SHOWN, summarise
-from .facts.template_source import role_of
-from .mime.message import MessageError, parse
-from .mime.storage import with_crlf
-from .model import (
-    Authoritative,
-    Counts,
-    DeclaredClass,
-    Dns,
-    DnsUse,
-    IPAddress,
-    Level,
-    MessageClass,
-    Outcome,
-    Outlook,
-    Probe,
-    Problem,
-    Report,
-    Result,
-    Rule,
-    Stage,
-    TargetKind,
-    TargetReport,
-    Unavailable,
-    Verdict,
-    Volume,
-    Where,
-    worst,
-)
-from .records.feed import Feed
-from .records.names import BadName, to_ascii
-from .records.placeholders import ENGINES, MAX_TEMPLATE
+__all__ = [
+    "DEFAULT_TIMEOUT",
+    "Checker",
+    "DnsMode",
+    "InputError",
+    "Options",
+    "audit_domain",
+    "audit_domain_async",
+    "check_message",
+    "check_message_async",
+    "only_telling",
+    "report",
+    "to_json",
+    "unreadable",
+]
 
-DEFAULT_TIMEOUT = (
-    15.0  # seconds for all DNS of one target: a person waits, and pyspf's own limit is 20 s (RFC 7208 section 4.6.4)
-)
-
-if TYPE_CHECKING:
-    from .net.client import Client
-
-DnsMode = Literal["live", "offline"]
 T = TypeVar("T")
 
 
-class InputError(ValueError):
-    """What was given cannot be examined (an empty message, a name that is no domain); one line."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What holds for every target of a run. `dns` is a client, "live" (the system's resolvers) or "offline"."""
-
-    policy: policy.Policy
-    dns: Dns | DnsMode = "live"
-    message_class: MessageClass | None = None
-    volume: Volume | None = None
-    stream: str | None = None
-    now: datetime | None = None
-    fail_on: Level | None = Level.ERROR
-    timeout: float = DEFAULT_TIMEOUT
-    probe: Probe | None = None
-    authoritative: Authoritative | None = None
-    second_opinion: bool = False
-    owned_domains: tuple[str, ...] = ()
-    jurisdictions: tuple[str, ...] = ()  # as `records.jurisdictions.parse` gives them
-    sender: Sender = field(default_factory=Sender)
-    trust_class_header: bool = False
-    blocklists: tuple[str, ...] = ()  # zones to ask, lower-case names; none are asked unless named here
-    feed: Feed | None = None
-    streams: tuple[Stream, ...] = ()
-    unsubscribe_test_url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Selected:
-    """A rule that inspects this kind of target, what the policy says of it, and why it cannot apply (None when it runs)."""
-
-    rule: Rule
-    check: Check
-    level: Level
-    why_not: str | None
-    options: Mapping[str, Any]
-
-
-@dataclass
-class Checker:
-    """The pipeline with rules, policy and DNS made ready; one instance serves any number of targets, side by side.
-
-    `options.dns` is the client that all of them share, one made for "live" included. Raises PolicyError, NoNameservers.
-    """
-
-    options: Options
-    book: catalog.Catalog = field(default_factory=catalog.standard)
-    shown: Mapping[TargetKind, tuple[type, ...]] = field(default_factory=lambda: SHOWN)  # facts for the report, read by no rule
-    earlier: Renderings = field(default_factory=Renderings)  # what was checked before, for a Message-ID used twice
-    gathered: Callable[[Mapping[type, Any]], None] | None = None  # told each target's facts: for more than reports hold
-
-    def __post_init__(self) -> None:
-        """Add the policy's house rules to the book, hold the policy against it, and make the client."""
-        if house := self.options.policy.house:
-            self.book = self.book.with_rules(house)
-        policy.hold_against(self.options.policy, self.book.rules, self.book.checks)
-        if self.options.dns == "live":
-            from .net import dns as net_dns
-            from .net.outside import Outside
-
-            self.options = replace(self.options, dns=Outside(net_dns.Live()))
-        self._selections: dict[policy.Circumstances, tuple[_Selected, ...]] = {}
-        self._plans: dict[tuple[frozenset[type], policy.Circumstances], Plan] = {}
-
-    # --- targets
-
-    async def message(
-        self,
-        data: bytes,
-        *,
-        name: str = "message",
-        envelope: Envelope | None = None,
-        session: Session | None = None,
-        selectors: Sequence[str] = (),
-        stage: Stage = Stage.POST_SIGN,
-        origin: Origin = Origin.AS_SENT,
-        came_in: AsReceived | None = None,
-    ) -> TargetReport:
-        """Check one message; `came_in` says more of one that is AS_RECEIVED. Raises InputError when it is no message at all."""
-        octets = Octets(*with_crlf(data), origin=origin)
-        try:
-            parsed = parse(octets.data)
-        except MessageError as error:
-            raise InputError(str(error)) from None
-        roots: list[object] = [octets, parsed, self.earlier.meet(parsed, name)]
-        if origin is Origin.AS_RECEIVED:
-            roots.append(came_in or AsReceived())
-        if envelope is not None:
-            roots.append(envelope)
-        if session is not None:
-            roots.append(session)
-        if selectors:
-            roots.append(Selectors(tuple(selectors)))
-        declared = self._declared(class_in(parsed) if self.options.trust_class_header else None)
-        around = policy.Circumstances(TargetKind.MESSAGE, stage, declared, origin, octets.line_ends_converted)
-        return await self._examine(name, roots, around)
-
-    async def domain(
-        self,
-        domain: str,
-        *,
-        session: Session | None = None,
-        envelope: Envelope | None = None,
-        selectors: Sequence[str] = (),
-        addresses_apart: bool = False,
-    ) -> TargetReport:
-        """Audit one domain. `addresses_apart`: where its mail leaves from is judged by `sending_ip`, so no session is given.
-
-        Raises InputError when the name is no domain name.
-        """
-        roots: list[object] = [AuditedDomain(_domain_name(domain))]
-        if session is not None:
-            roots.append(session)
-        if addresses_apart:
-            roots.append(AddressesApart())
-        if envelope is not None:
-            roots.append(envelope)
-        if selectors:
-            roots.append(Selectors(tuple(selectors)))
-        if self.options.second_opinion:
-            roots.append(SecondOpinionWanted(self.options.timeout))
-        around = policy.Circumstances(TargetKind.DOMAIN, Stage.POST_SIGN, self._declared())
-        return await self._examine(domain, roots, around)
-
-    async def sending_ip(self, session: Session, domain: str, *, envelope: Envelope | None = None) -> TargetReport:
-        """Judge one address that a domain's mail leaves from: PTR, EHLO name, SPF, block lists, the TLS it used.
-
-        The target is called `<address> for <domain>`. Raises InputError when the name is no domain name.
-        """
-        roots: list[object] = [AuditedDomain(_domain_name(domain)), session]
-        if envelope is not None:
-            roots.append(envelope)
-        around = policy.Circumstances(TargetKind.SENDING_IP, Stage.POST_SIGN, self._declared())
-        return await self._examine(f"{session.ip} for {domain}", roots, around)
-
-    async def template(
-        self,
-        source: str,
-        *,
-        name: str = "template",
-        engine: str | None = None,
-        plain: str | None = None,
-        subject: str | None = None,
-        required: Sequence[str] = (),
-    ) -> TargetReport:
-        """Check a template's source; nothing is rendered. `engine` is None for whatever its code looks like.
-
-        `plain` and `subject` are the sources of the plain-text twin and of the subject, where they stand in files of their own;
-        `required` names the variables that are always there. Raises InputError for an unknown engine and for what is too large.
-        """
-        if engine is not None and engine not in ENGINES:
-            near = difflib.get_close_matches(engine, ENGINES, 1)
-            raise InputError(f"no template engine {engine!r}{f'; did you mean {near[0]}?' if near else ''}")
-        given = ((source, role_of(source, name)), (plain, TemplateRole.PLAIN), (subject, TemplateRole.SUBJECT))
-        texts = tuple(TemplateText(text, role) for text, role in given if text is not None)
-        if max(len(one.text) for one in texts) > MAX_TEMPLATE:
-            raise InputError(f"a template of more than {MAX_TEMPLATE} characters")
-        around = policy.Circumstances(TargetKind.TEMPLATE, Stage.TEMPLATE, self._declared())
-        return await self._examine(name, [TemplateSource(texts, engine, tuple(required))], around)
-
-    # --- the pipeline
-
-    def _declared(self, said_by_header: MessageClass | None = None) -> Declared:
-        chosen = self.options
-        return Declared(
-            chosen.message_class or chosen.policy.message_class or said_by_header,
-            chosen.volume or chosen.policy.volume or Volume.BULK,
-            chosen.stream,
-            chosen.jurisdictions,
-            chosen.owned_domains,
-            chosen.trust_class_header,
-        )
-
-    async def _examine(self, name: str, given: Iterable[object], around: policy.Circumstances) -> TargetReport:
-        roots = self._roots(given, around)
-        facts = await gather(self._plan(around, roots), roots)
-        if self.gathered is not None:
-            self.gathered(facts)
-        results = []
-        for one in self._selected(around):
-            if one.why_not is not None:
-                results.append(Result(one.rule.id, Outcome.NOT_APPLICABLE, one.level, one.why_not, one.rule.covers))
-                continue
-            judged = run(one.check, facts, one.options)
-            results.append(_in_file(policy.weigh(one.rule, one.level, judged, around.declared), name))
-        results = policy.follow(results, self.book.rules)
-        return TargetReport(
-            name,
-            around.kind,
-            policy.verdict(results, self.options.fail_on),
-            DeclaredClass(around.declared.message_class, around.declared.volume, around.declared.stream),
-            policy.count(results),
-            tuple(results),
-            {**summarise(facts), **_beside(facts.get(SecondOpinion), results)},
-            self._outlooks(results, around, facts.get(RecipientProviders), seen=Dns in roots),
-        )
-
-    def _outlooks(
-        self, results: Sequence[Result], around: policy.Circumstances, recipients: object, *, seen: bool
-    ) -> dict[str, Outlook]:
-        """What each provider would do: the recipients' own where all are known, else the large ones, too.
-
-        Without DNS (`seen` false) a message that shows no blocker is not known to have none.
-        """
-        if self.options.policy.column == "parked":
-            return {}  # nothing is sent, so nobody answers
-        levels = {one.rule.id: one.level for one in self._selected(around)}
-        tables = mailboxes.tables()
-        at = recipients if isinstance(recipients, RecipientProviders) else None
-        large = [name for name, one in tables.items() if not one.regional or name in self.options.policy.packs]
-        names = at.found if at is not None and at.complete else sorted({*large, *(at.found if at is not None else ())})
-        found = {
-            name: mailboxes.outlook(
-                tables[name],
-                results,
-                around.declared,
-                levels,
-                hosted=at is not None and name in at.found and name not in at.own,
-            )
-            for name in names
-        }
-        if seen:
-            return found
-        return {
-            name: one if one.outlook.startswith("would") else Outlook("unknown", one.rules, rows=one.rows)
-            for name, one in found.items()
-        }
-
-    def _roots(self, given: Iterable[object], around: policy.Circumstances) -> Roots:
-        values: list[object] = [*given, around.declared, self.options.sender]
-        dns = self.options.dns
-        if dns != "offline":
-            from .net.deadline import Deadline
-
-            values.append((Dns, Deadline(cast("Client", dns), self.options.timeout)))  # a caller's client need not count
-        if self.options.now is not None or not any(isinstance(value, AsReceived) for value in values):
-            values.append(Now(self.options.now or datetime.now(UTC)))
-        if self.options.probe is not None:
-            values.append((Probe, self.options.probe))
-        if self.options.authoritative is not None:
-            values.append((Authoritative, self.options.authoritative))
-        values += self._asked_for()
-        return Roots(*values, why_absent=WHY_ABSENT)
-
-    def _asked_for(self) -> Iterator[object]:
-        """The roots that the user's options are, where there are any."""
-        chosen = self.options
-        if chosen.blocklists:
-            yield BlockLists(chosen.blocklists)
-        if chosen.feed is not None:
-            yield chosen.feed
-        if chosen.streams:
-            yield Streams(chosen.streams)
-        if chosen.unsubscribe_test_url is not None:
-            yield UnsubscribeTest(chosen.unsubscribe_test_url)
-
-    def _selected(self, around: policy.Circumstances) -> tuple[_Selected, ...]:
-        """The rules under these circumstances; a run has few, and asks the policy once for each."""
-        if around not in self._selections:
-            chosen, checks = self.options.policy, self.book.checks
-            self._selections[around] = tuple(
-                _Selected(rule, checks[rule.id], level, why_not, chosen.options(rule.id))
-                for rule, level, why_not in policy.select(chosen, self.book.rules.values(), around)
-            )
-        return self._selections[around]
-
-    def _plan(self, around: policy.Circumstances, roots: Roots) -> Plan:
-        """The plan for the rules that run, from these roots; planned once for each combination."""
-        key = (frozenset(roots), around)
-        if key not in self._plans:
-            running = (one.check for one in self._selected(around) if one.why_not is None)
-            wanted = dict.fromkeys(need.fact for check in running for need in check.needs)
-            self._plans[key] = self.book.planner.plan([*wanted, *self.shown.get(around.kind, ())], roots)
-        return self._plans[key]
-
-
-def _domain_name(domain: str) -> str:
-    """The name as lower-case A-labels. Raises InputError."""
-    try:
-        ascii_name = to_ascii(domain)
-    except BadName as error:
-        raise InputError(f"not a domain name: {error}") from None
-    if (
-        any(character.isspace() for character in domain.strip())
-        or "." not in ascii_name
-        or ascii_name.replace(".", "").isdigit()
-    ):
-        raise InputError("not a domain name")
-    return ascii_name
-
-
-def _in_file(result: Result, name: str) -> Result:
-    """Name the file in every place that has a line and no file of its own: checks see octets, not files."""
-
-    def named(where: Where) -> Where:
-        return where if where.line is None or where.file is not None else msgspec.structs.replace(where, file=name)
-
-    def placed(problem: Problem) -> Problem:
-        return problem if problem.where is None else msgspec.structs.replace(problem, where=named(problem.where))
-
-    where = named(result.where) if isinstance(result.where, Where) else result.where
-    return msgspec.structs.replace(result, problems=tuple(map(placed, result.problems)), where=where)
-
-
-_SAME_SUBJECT = {"spf": "spf", "dmarc": "dmarc", "mx": "dns"}  # checkdmarc's subject: our rule family
-
-
-def _beside(second: object, results: Sequence[Result]) -> dict[str, Any]:
-    """What checkdmarc says, for the report, each with ours beside it; `agrees` is None where ours is open or there is none."""
-    if isinstance(second, Unavailable):
-        return {"second_opinion": {"unknown": second.reason}}
-    if not isinstance(second, SecondOpinion):
-        return {}
-    shown: dict[str, Any] = {"checkdmarc": second.version}
-    for opinion in second.each:
-        family = _SAME_SUBJECT.get(opinion.subject)
-        deciding = [one for one in results if one.rule.partition("/")[0] == family and one.level is Level.ERROR]
-        ours = policy.verdict(deciding) if family else None
-        agrees = None if ours in {None, Verdict.UNKNOWN} else (ours is Verdict.PASS) == opinion.valid
-        shown[opinion.subject] = {
-            "valid": opinion.valid,
-            "error": opinion.error,
-            "warnings": list(opinion.warnings),
-            "ours": ours,
-            "agrees": agrees,
-        }
-    return {"second_opinion": shown}
-
-
-def unreadable(name: str, kind: TargetKind, why: str, declared: DeclaredClass | None = None) -> TargetReport:
-    """The report of a target that could not be examined: it keeps its place among the others."""
-    return TargetReport(name, kind, Verdict.UNKNOWN, declared or DeclaredClass(), Counts(), (), {}, {}, error=why)
-
-
-def report(targets: Sequence[TargetReport], chosen: Options, started: float) -> Report:
-    """Put the targets of one run together; `started` is what `time.monotonic` said at its beginning."""
-    use = getattr(chosen.dns, "use", DnsUse)()
-    elapsed = round((time.monotonic() - started) * 1000)
-    return Report(
-        version=__version__,
-        policy=chosen.policy.name,
-        verdict=worst(one.verdict for one in targets),
-        elapsed_ms=elapsed,
-        dns=use,
-        targets=tuple(targets),
-    )
-
-
-def to_json(value: Report | TargetReport, *, every_result: bool = False) -> bytes:
-    """Serialise to schema `delivcheck/1`: fails and unknowns, or with `every_result` all results."""
-    if not every_result:
-        value = only_telling(value)
-    return msgspec.json.encode(value)
-
-
-def only_telling(value: Any) -> Any:
-    """The same report without the results that passed or did not apply."""
-    if isinstance(value, Report):
-        return msgspec.structs.replace(value, targets=tuple(only_telling(one) for one in value.targets))
-    kept = tuple(one for one in value.results if one.outcome in {Outcome.FAIL, Outcome.UNKNOWN})
-    return msgspec.structs.replace(value, results=kept)
-
-
-# --- one call ----------------------------------------------------------------------------------------------------
-
-
-def _options(chosen: str | policy.Policy, dns: Dns | DnsMode, settings: Mapping[str, Any]) -> Options:
+def options_of(chosen: str | policy.Policy, dns: Dns | DnsMode, settings: Mapping[str, Any]) -> Options:
+    """The options of a call: words are taken for classes and volumes, and a name for its policy. Raises PolicyError."""
     made = chosen if isinstance(chosen, policy.Policy) else policy.load(chosen)
     if "message_class" in settings and settings["message_class"] is not None:
         settings = {**settings, "message_class": MessageClass(settings["message_class"])}
@@ -464,11 +47,14 @@ def _options(chosen: str | policy.Policy, dns: Dns | DnsMode, settings: Mapping[
     return Options(made, dns, **settings)
 
 
-def _session(ip: str | IPAddress | None, ehlo: str | None, tls: str | None) -> Session | None:
+def session_of(ip: str | IPAddress | None, ehlo: str | None, tls: str | None) -> Session | None:
+    """The session of a call; None without an address. Raises ValueError."""
     return None if ip is None else Session(ip_address(str(ip)), ehlo, tls)
 
 
-def _sessions(ip: str | IPAddress | Sequence[str | IPAddress] | None, ehlo: str | Sequence[str | None] | None) -> list[Session]:
+def sessions_of(
+    ip: str | IPAddress | Sequence[str | IPAddress] | None, ehlo: str | Sequence[str | None] | None
+) -> list[Session]:
     """The sessions that addresses and EHLO names come to, one by one. Raises ValueError."""
     ips = [] if ip is None else list(ip) if isinstance(ip, Sequence) and not isinstance(ip, str) else [ip]
     names = [ehlo] if ehlo is None or isinstance(ehlo, str) else list(ehlo)
@@ -501,13 +87,13 @@ async def check_message_async(
     Raises InputError, PolicyError.
     """
     started = time.monotonic()
-    checker = Checker(_options(policy, dns, settings))
+    checker = Checker(options_of(policy, dns, settings))
     origin = Origin.AS_RECEIVED if received else Origin.AS_SENT
     target = await checker.message(
         octets,
         name=name,
         envelope=envelope,
-        session=_session(ip, ehlo, tls),
+        session=session_of(ip, ehlo, tls),
         selectors=selectors,
         stage=stage,
         origin=origin,
@@ -533,9 +119,9 @@ async def audit_domain_async(
     kind `sending-ip`; a single one is judged with the domain.
     """
     started = time.monotonic()
-    checker = Checker(_options(policy, dns, settings))
+    checker = Checker(options_of(policy, dns, settings))
     envelope = None if mail_from is None else Envelope(mail_from)
-    sessions = _sessions(ip, ehlo)
+    sessions = sessions_of(ip, ehlo)
     only, apart = (sessions[0] if len(sessions) == 1 else None), len(sessions) > 1
     targets = await asyncio.gather(
         checker.domain(domain, session=only, envelope=envelope, selectors=selectors, addresses_apart=apart),
@@ -544,7 +130,8 @@ async def audit_domain_async(
     return report(targets, checker.options, started)
 
 
-def _now(work: Coroutine[Any, Any, T], twin: str) -> T:
+def waited(work: Coroutine[Any, Any, T], twin: str) -> T:
+    """Run a coroutine to its end. Raises RuntimeError where an event loop is running, naming the function to await there."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -561,9 +148,9 @@ def _now(work: Coroutine[Any, Any, T], twin: str) -> T:
 
 def check_message(octets: bytes, **parameters: Any) -> Report:
     """`check_message_async`, waited for. Not to be called from a running event loop."""
-    return _now(check_message_async(octets, **parameters), "check_message_async")
+    return waited(check_message_async(octets, **parameters), "check_message_async")
 
 
 def audit_domain(domain: str, **parameters: Any) -> Report:
     """`audit_domain_async`, waited for. Not to be called from a running event loop."""
-    return _now(audit_domain_async(domain, **parameters), "audit_domain_async")
+    return waited(audit_domain_async(domain, **parameters), "audit_domain_async")

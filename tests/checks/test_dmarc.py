@@ -16,7 +16,9 @@ def judged(name, **given):
 
 def said(name, **given):
     found = []
-    for problem in judged(name, **given).problems:
+    result = judged(name, **given)
+    assert not result.bug
+    for problem in result.problems:
         where = problem.where
         pointed = where.record[slice(*where.span)] if where.record is not None and where.span is not None else None
         found.append((problem.message, pointed, problem.level and str(problem.level), problem.fix))

@@ -7,6 +7,9 @@ import pytest
 
 from delivcheck import catalog, policy
 from delivcheck.api import Checker, Options
+from delivcheck.checks.headers import Places
+from delivcheck.engine import MAX_PROBLEMS
+from delivcheck.mime.message import parse
 from delivcheck.model import Example, MessageClass
 from tests import examples
 
@@ -169,3 +172,333 @@ def test_hostile_headers_take_linear_time(header):
     report = asyncio.run(checker.message(f"{header}\n\nText.\n".encode()))
     assert time.process_time() - started < 50
     assert not any(result.bug is True for result in report.results)
+
+
+# --- exactly what is said, and where -----------------------------------------------------------------------------
+
+
+def said(name, message, **more):
+    """Each problem: the message, and the characters pointed at (or line and column, or None)."""
+    text = message if "\n\n" in message else f"{message.rstrip()}\n\nText.\n"
+    lines = text.split("\n")
+    found = []
+    result = judged(name, message, **more)
+    assert not result.bug
+    for problem in result.problems:
+        where = problem.where
+        place = None if where is None else (where.line, where.column)
+        if where is not None and where.end_column is not None:
+            octets = lines[where.line - 1].encode()[where.column - 1 : where.end_column - 1]
+            place = octets.decode()
+        found.append((problem.message, place))
+    return found
+
+
+NOW_IS = {"now": "2026-11-23T12:00:00Z"}
+DOMAIN_255 = f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 55}.example"
+LOCAL_64 = "l" * 64
+
+
+def envelope(mail_from, *rcpt):
+    return {"envelope": {"mail-from": mail_from, "rcpt": list(rcpt or ["joe@example.net"])}}
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "more", "exactly"),
+    [
+        # what is missing is missed at the beginning
+        ("from-missing", "To: a@example.net", {}, [("the message has no From field", (1, 1))]),
+        ("from-missing", "To: a@example.net\nFrom:", {}, [("the From field is empty", (2, 1))]),
+        ("no-recipient", FROM, {}, [("the message has neither To nor Cc nor Bcc", (1, 1))]),
+        ("date-missing", FROM, {}, [("the message has no Date field", (1, 1))]),
+        ("subject-empty", FROM, {}, [("the message has no Subject field", (1, 1))]),
+        # From
+        ("from-repeated", FROM * 3, {}, [("From stands there 3 times", (2, 1))]),
+        ("several-authors", "From: nobody:;", {}, []),
+        (
+            "several-authors",
+            "From: " + ", ".join(f"a{n}@example.org" for n in range(7)),
+            {},
+            [
+                (
+                    "From has 7 addresses: " + ", ".join(f"a{n}@example.org" for n in range(5)),
+                    "a1@example.org",
+                )
+            ],
+        ),
+        (
+            "from-invalid",
+            f"From: a@{'b' * 110}",
+            {},
+            [(f"“{'b' * 100}” is no full domain name in From", "b" * 110)],
+        ),
+        (
+            "no-reply-sender",
+            "From: noreply@example.org, ann@example.org",
+            {},
+            [("noreply@example.org takes no replies, and there is no Reply-To that does", "noreply@example.org")],
+        ),
+        ("misleading-display-name", f"From: {'n' * 60} <n@example.org>", {}, []),
+        (
+            "misleading-display-name",
+            f"From: {'n' * 61} <n@example.org>\nTo: {'n' * 61} <a@example.net>",
+            {},
+            [
+                ("the name in From has 61 characters", "n" * 61),
+                (f"the name in From is the recipient's, {'n' * 60}", "n" * 61),
+            ],
+        ),
+        ("misleading-display-name", "From: n@example.org <n@example.org>\nTo: b@example.net", {}, []),
+        (
+            "display-name-imitates",
+            f'From: "{"x" * 1000} bank.com" <n@example.org>',
+            {},
+            [],  # a name is looked at as far as 1000 characters
+        ),
+        (
+            "display-name-imitates",
+            'From: "a@exam\u2488ple.com, b@bank.example" <n@example.org>',
+            {},
+            [("the name in From shows bank.example, the address is at example.org", '"a@exam\u2488ple.com, b@bank.example"')],
+        ),
+        # recipients
+        ("recipients-shown", FROM + "To: a@example.net, A@example.net", {}, []),
+        (
+            "recipients-shown",
+            FROM + "To: a@example.net, b@example.net\nCc: c@example.net",
+            {},
+            [("To and Cc show 3 addresses", "b@example.net")],
+        ),
+        ("too-many-recipients", FROM, envelope("b@example.org", *(f"r{n}@example.net" for n in range(100))), []),
+        (
+            "too-many-recipients",
+            FROM,
+            envelope("b@example.org", *(f"r{n}@example.net" for n in range(101))),
+            [("101 recipients in one transaction", (1, 1))],
+        ),
+        (
+            "bcc-present",
+            FROM + "Bcc: joe@example.net, ann@example.net, bob@example.net",
+            envelope("b@example.org"),
+            [("Bcc shows 2 addresses", "ann@example.net")],
+        ),
+        (
+            "bcc-present",
+            FROM + "Bcc: joe@example.net",
+            envelope("b@example.org", "joe@example.net", "ann@example.net"),
+            [("Bcc shows 1 address", "joe@example.net")],
+        ),
+        # lengths of addresses
+        ("address-too-long", f"From: {LOCAL_64}@example.org", {}, []),
+        (
+            "address-too-long",
+            f"From: {LOCAL_64}l@example.org\nTo: {LOCAL_64}m@example.net",
+            {},
+            [
+                ("the address in From has 65 octets before the @, SMTP allows 64", f"{LOCAL_64}l@example.org"),
+                ("the address in To has 65 octets before the @, SMTP allows 64", f"{LOCAL_64}m@example.net"),
+            ],
+        ),
+        (
+            "address-too-long",
+            FROM,
+            envelope(f"b@{DOMAIN_255}"),
+            [("MAIL FROM has 259 octets with its brackets, SMTP allows 256", None)],
+        ),
+        (
+            "address-too-long",
+            FROM,
+            envelope(f"b@a{DOMAIN_255}"),
+            [("MAIL FROM has 256 octets after the @, SMTP allows 255", None)],
+        ),
+        ("address-too-long", FROM, envelope(f"b@{DOMAIN_255[3:]}"), []),
+        (
+            "address-too-long",
+            FROM,
+            envelope(f"bb@{DOMAIN_255[3:]}"),
+            [("MAIL FROM has 257 octets with its brackets, SMTP allows 256", None)],
+        ),
+        (
+            "yahoo-characters",
+            FROM,
+            envelope(f"{'x' * 60}%{'y' * 60}@{'d' * 60}.{'e' * 60}.example"),
+            [(f"MAIL FROM has '%' in {'x' * 60}%{'y' * 39}@{'d' * 60}.{'e' * 39}", None)],
+        ),
+        # Feedback-ID
+        ("feedback-id-malformed", FROM + "Feedback-ID: c:u:m:send1", {}, []),
+        ("feedback-id-malformed", FROM + "Feedback-ID: c:u:m:fifteen_letters", {}, []),
+        (
+            "feedback-id-malformed",
+            FROM + "Feedback-ID: c:u:m:send",
+            {},
+            [("the sender id “send” has 4 characters, Gmail wants 5 to 15", "c:u:m:send")],
+        ),
+        (
+            "feedback-id-malformed",
+            FROM + f"Feedback-ID: c:u:m:{'x' * 70}",
+            {},
+            [(f"the sender id “{'x' * 60}” has 70 characters, Gmail wants 5 to 15", f"c:u:m:{'x' * 70}")],
+        ),
+        (
+            "feedback-id-malformed",
+            FROM + "Feedback-ID: c:u:m:x:sender",
+            {},
+            [("Feedback-ID has 5 parts, Gmail reads 4 from the right", "c:u:m:x:sender")],
+        ),
+        (
+            "feedback-id-malformed",
+            FROM + f"Feedback-ID: c:{'y' * 70}:{'y' * 70}:sender\nFeedback-ID: a:b:c:other1\nFeedback-ID: a:b:c:other2",
+            {},
+            [
+                ("Feedback-ID stands there 3 times", (3, 1)),
+                (f"“{'y' * 60}” stands there twice in Feedback-ID", f"c:{'y' * 70}:{'y' * 70}:sender"),
+            ],
+        ),
+        ("feedback-id-malformed", FROM + "Feedback-ID: ::c:sender", {}, []),
+        (
+            "precedence-missing",
+            FROM + f"Precedence: {'x' * 70}",
+            {},
+            [(f"Precedence says “{'x' * 60}”, not “bulk”", (2, 1))],
+        ),
+        # Subject
+        ("subject-too-long", f"Subject: {'x' * 255}", {}, []),
+        ("subject-too-long", f"Subject: {'x' * 256}", {}, [("the subject has 256 characters", (1, 1))]),
+        ("subject-too-long", f"Subject: {'x' * 998}", {}, [("the subject has 998 characters", (1, 1))]),
+        ("subject-too-long", f"Subject: {'x' * 999}", {}, []),
+        ("subject-over-gmail-limit", f"Subject: {'x' * 998}", {}, []),
+        ("subject-over-gmail-limit", f"Subject: {'x' * 999}", {}, [("the subject has 999 characters", (1, 1))]),
+        (
+            "fake-reply",
+            "Subject: Re: your order",
+            {},
+            [("the subject begins with “Re:” and the message answers none", "Re:")],
+        ),
+        # Date
+        ("date-far-off", "Date: Mon, 23 Nov 2026 14:00:00 +0000", NOW_IS, []),
+        ("date-far-off", "Date: Mon, 23 Nov 2026 14:00:01 +0000", NOW_IS, [("Date is 2 hours ahead of now", (1, 1))]),
+        ("date-far-off", "Date: Tue, 24 Nov 2026 12:00:00 +0000", NOW_IS, [("Date is 24 hours ahead of now", (1, 1))]),
+        ("date-far-off", "Date: Tue, 24 Nov 2026 12:00:01 +0000", NOW_IS, []),
+        ("date-out-of-range", "Date: Tue, 24 Nov 2026 12:00:00 +0000", NOW_IS, []),
+        ("date-out-of-range", "Date: Tue, 24 Nov 2026 12:00:01 +0000", NOW_IS, [("Date is 24 hours ahead of now", (1, 1))]),
+        ("date-far-off", "Date: Sun, 22 Nov 2026 12:00:00 +0000", NOW_IS, []),
+        ("date-far-off", "Date: Sun, 22 Nov 2026 11:59:59 +0000", NOW_IS, [("Date is 24 hours behind now", (1, 1))]),
+        ("date-far-off", "Date: Fri, 20 Nov 2026 12:00:01 +0000", NOW_IS, [("Date is 71 hours behind now", (1, 1))]),
+        ("date-far-off", "Date: Fri, 20 Nov 2026 12:00:00 +0000", NOW_IS, [("Date is 3 days behind now", (1, 1))]),
+        ("date-far-off", "Date: Thu, 19 Nov 2026 12:00:00 +0000", NOW_IS, [("Date is 4 days behind now", (1, 1))]),
+        ("date-far-off", "Date: Thu, 19 Nov 2026 11:59:59 +0000", NOW_IS, []),
+        ("date-out-of-range", "Date: Thu, 19 Nov 2026 12:00:00 +0000", NOW_IS, []),
+        ("date-out-of-range", "Date: Thu, 19 Nov 2026 11:59:59 +0000", NOW_IS, [("Date is 4 days behind now", (1, 1))]),
+        # Message-ID
+        (
+            "message-id-malformed",
+            f"Message-ID: <{'a' * 486}@example.org>",
+            {},
+            [],
+        ),
+        (
+            "message-id-malformed",
+            f"Message-ID: <{'a' * 487}@example.org>",
+            {},
+            [("Message-ID has 501 characters, Gmail takes 500", (1, 1))],
+        ),
+        (
+            "message-id-local",
+            f"Message-ID: <1@{'h' * 110}>",
+            {},
+            [(f"“{'h' * 100}” is no public host name", f"<1@{'h' * 110}>")],
+        ),
+        (
+            "message-id-malformed",
+            "Message-ID: =?utf-8?q?=3C1=40a?= =?utf-8?q?=3E?=",
+            {},
+            [("an encoded-word stands in Message-ID", "=?utf-8?q?=3C1=40a?=")],
+        ),
+        # lines and octets
+        ("line-too-long", "X: " + "x" * 995, {}, []),
+        ("line-too-long", "A: 1\nX: " + "x" * 996, {}, [("a header line has 999 octets", (2, 1))]),
+        ("line-over-78", "X: " + "x" * 75, {}, []),
+        ("line-over-78", "X: " + "x" * 76, {}, [("a header line has 79 characters", (1, 1))]),
+        ("section-too-large", "X-Data: " + "x" * 32_767, {}, []),
+        (
+            "section-too-large",
+            FROM + "X-Data: " + "x" * 32_768,
+            {},
+            [("the value of X-Data has 32769 octets, Gmail takes 32768", (2, 1))],
+        ),
+        ("section-too-large", f"{'N' * 1024}: x", {}, []),
+        (
+            "section-too-large",
+            FROM + f"{'N' * 1025}: {'x' * 32_768}",
+            {},
+            [
+                (f"the value of {'N' * 60} has 32769 octets, Gmail takes 32768", (2, 1)),
+                ("a field name of 1025 octets, Gmail takes 1024", (2, 1)),
+            ],
+        ),
+        ("section-too-large", "X: 1\n" * 5000, {}, []),
+        ("section-too-large", "X: 1\n" * 5001, {}, [("the header has 5001 fields, Gmail takes 5000", (1, 1))]),
+        (
+            "repeated-once-only",
+            "Subject: a\nSUBJECT: b\nsubject: c",
+            {},
+            [("Subject stands there 3 times", (2, 1))],
+        ),
+        (
+            "raw-8bit",
+            "X-Añ" + "x" * 70 + ": 1",
+            {},
+            [("the field name 'X-A\\xf1" + "x" * 56 + "' is not ASCII", (1, 1))],
+        ),
+        # encoded-words
+        (
+            "bad-encoded-word",
+            f"Subject: =?x-{'c' * 50}?q?a?=",
+            {},
+            [(f"the charset x-{'c' * 38} is unknown in Subject", f"=?x-{'c' * 50}?q?a?=")],
+        ),
+    ],
+)
+def test_exactly_this_is_said_and_pointed_at(name, message, more, exactly):
+    assert said(name, message, **more) == exactly
+
+
+def test_the_header_may_have_500_kilobytes():
+    at_most = 500 * 1024
+    to = "To: " + "x" * 30_000 + "\r\n"
+    rest = at_most - 17 * len(to) - len("To: \r\n\r\n")  # the empty line is counted with it
+    for more, expected in ((0, []), (1, [(f"the header has {at_most + 1} octets, Gmail takes {at_most}", (1, 1))])):
+        message = to.replace("\r", "") * 17 + "To: " + "x" * (rest + more)
+        assert said("section-too-large", message) == expected
+
+
+def test_places_are_found_for_as_many_problems_as_are_kept():
+    field = parse(b"From: a@example.org\r\n\r\n").fields[0]
+    place = Places()
+    found = [place(field, (0, 1)) for _ in range(MAX_PROBLEMS + 2)]
+    assert [one is not None for one in found] == [True] * MAX_PROBLEMS + [False] * 2
+
+
+def test_a_long_message_id_that_was_used_before_is_cut():
+    message = f"From: a@example.org\nMessage-ID: <{'i' * 150}@example.org>\n\n"
+    ((text, _),) = said("message-id-reused", message + "Two.\n", earlier=(message + "One.\n",))
+    assert text == f"the Message-ID <{'i' * 119} stood over another text in earlier-1.eml already"
+
+
+@pytest.mark.parametrize(("length", "shown"), [(60, "s" * 60), (61, "s" * 59 + "…")])
+def test_authentication_results_are_told_in_sixty_characters(length, shown):
+    ((text, _),) = said("receiver-fields-at-origin", f"{FROM}Authentication-Results: {'s' * length}")
+    assert text == f"Authentication-Results stands in the message before anybody has received it: {shown}"
+
+
+def test_bare_line_ends_are_counted_and_the_first_is_shown():
+    raw = "From: a@example.org\r\n\r\nOne.\nTwo.\nThree.\r\n"
+    example = Example(name="", is_="", raw=raw)
+    result = examples.run(BOOK, BOOK.rules["headers/bare-line-ends"], example)[0]
+    assert [(one.message, one.where.line, one.where.column) for one in result.problems] == [
+        ("the message has 2 bare LF, the first of them here", 3, 5)
+    ]
+    result = examples.run(BOOK, BOOK.rules["headers/bare-line-ends"], Example(name="", is_="", raw=raw.replace("Two.\n", "")))[
+        0
+    ]
+    assert [one.message for one in result.problems] == ["the message has 1 bare LF"]

@@ -170,7 +170,9 @@ def said(name, message, **more):
     text = message if "\n\n" in message else f"From: n@example.org\n{message.rstrip()}\n\nText.\n"
     lines = text.split("\n")
     found = []
-    for problem in judged(name, message, **more).problems:
+    result = judged(name, message, **more)
+    assert not result.bug
+    for problem in result.problems:
         where = problem.where
         place = (where.line, where.column)
         if where.end_column is not None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from delivcheck.changes import (
+from delivcheck.diff.values import (
     Diff,
     DmarcChange,
     DmarcSide,

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .. import __version__
+from ..version import __version__
 
 COMMANDS = {  # name: (module, the line in --help); the order is that of --help
     "domain": ("domain", "Audit a sender domain's DNS."),

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..api import Options
-    from ..changes import Diff
-    from ..difference import Inputs
+    from ..diff.run import Inputs
+    from ..diff.values import Diff
     from ..model import Level
     from ..net.zone import Zone
     from ..report.words import Exit
@@ -86,7 +86,7 @@ def command(domain: str, **given: Any) -> int:
     closed = _closed(given, context)
 
     from ..api import InputError
-    from ..difference import Inputs
+    from ..diff.run import Inputs
     from ..net import zonefile
     from ..report.words import Exit
 
@@ -139,7 +139,7 @@ def _without_dns(chosen: Options) -> Options:
 
 
 def _compare(domain: str, after: Sequence[Zone], chosen: Options, inputs: Inputs, before: Sequence[Zone]) -> Diff:
-    from ..difference import difference
+    from ..diff.run import difference
     from .progress import Progress
 
     with Progress() as progress:
@@ -156,7 +156,7 @@ def _compare(domain: str, after: Sequence[Zone], chosen: Options, inputs: Inputs
 
 
 def _print(diff: Diff, given: dict[str, Any], code: Exit, fail_on: Level | None) -> None:
-    from ..difference import diff_to_json
+    from ..diff.run import diff_to_json
     from ..report import diff as report
     from . import output
 

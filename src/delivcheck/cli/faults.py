@@ -17,7 +17,7 @@ _USERS_OWN = {  # errors that say in one line what the user gave wrongly; looked
     "delivcheck.policy": ("PolicyError",),
     "delivcheck.rulefiles": ("RuleFileError",),
     "delivcheck.config": ("ConfigError",),
-    "delivcheck.api": ("InputError",),
+    "delivcheck.checker": ("InputError",),
     "delivcheck.net.zone": ("ZoneError",),
     "delivcheck.net.snapshot": ("SnapshotError",),
     "delivcheck.net.dns": ("NoNameservers",),

@@ -89,8 +89,9 @@ def _write_site(folder: str) -> int:
     """Write the site and say where it begins. Raises UsageError where it cannot be written."""
     from pathlib import Path
 
-    from .. import __version__, catalog, mailboxes
+    from .. import catalog, mailboxes
     from ..report.site import site
+    from ..version import __version__
     from . import explain, output
 
     book = catalog.pages()

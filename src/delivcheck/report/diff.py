@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..changes import (
+from ..diff.values import (
     Diff,
     DmarcChange,
     DmarcSide,

@@ -17,18 +17,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from . import __version__, catalog, changes, comparison
-from .api import Checker, InputError, Options, _now, _options, _session
-from .facts.roots import Envelope
-from .facts.summary import SHOWN
-from .model import Answer, Dns, DnsUse, Failed, Found, IPAddress, TargetKind
-from .policy import Policy
-from .records.names import BadName, is_within, to_ascii
+from .. import catalog
+from ..api import options_of, session_of, waited
+from ..checker import Checker, InputError, Options
+from ..facts.roots import Envelope
+from ..facts.summary import SHOWN
+from ..model import Answer, Dns, DnsUse, Failed, Found, IPAddress, TargetKind
+from ..policy import Policy
+from ..records.names import BadName, is_within, to_ascii
+from ..version import __version__
+from . import compare, values
 
 if TYPE_CHECKING:
-    from .api import DnsMode
-    from .net.client import Client
-    from .net.zone import Zone
+    from ..checker import DnsMode
+    from ..net.client import Client
+    from ..net.zone import Zone
 
     Change = str | bytes | Path | Zone
 
@@ -49,14 +52,14 @@ class Inputs:
 
 async def difference(
     domain: str, after: Sequence["Zone"], options: Options, inputs: Inputs | None = None, before: Sequence["Zone"] = ()
-) -> changes.Diff:
+) -> values.Diff:
     """Compare `domain` without and with the files `after` laid over `options.dns`; `before` lies under both audits.
 
     `options.dns` is a client or "live". Raises InputError for what is no domain name, PolicyError.
     """
-    from .net.deadline import Deadline
-    from .net.shared import Noted, Shared
-    from .net.zone import ZoneOverlay
+    from ..net.deadline import Deadline
+    from ..net.shared import Noted, Shared
+    from ..net.zone import ZoneOverlay
 
     started = time.monotonic()
     inputs = inputs or Inputs()
@@ -71,24 +74,24 @@ async def difference(
     except BadName as error:
         raise InputError(f"not a domain name: {error}") from None
 
-    async def audit(dns: Noted) -> comparison.Audit:
+    async def audit(dns: Noted) -> compare.Audit:
         facts: dict[type, Any] = {}
         chosen = replace(options, dns=dns, now=now, timeout=options.timeout + GRACE)
-        shown = {**SHOWN, TargetKind.DOMAIN: (*SHOWN[TargetKind.DOMAIN], *comparison.FACTS)}
+        shown = {**SHOWN, TargetKind.DOMAIN: (*SHOWN[TargetKind.DOMAIN], *compare.FACTS)}
         checker = Checker(chosen, book, shown, gathered=facts.update)
         selectors = (*inputs.selectors, *await _present(dns, name, (*before, *after)))
         report = await checker.domain(
             domain, session=inputs.session, envelope=inputs.envelope, selectors=tuple(dict.fromkeys(selectors))
         )
-        return comparison.Audit(report, facts, dns.answers)
+        return compare.Audit(report, facts, dns.answers)
 
     try:
         one, other = await asyncio.gather(*map(audit, sides))
     finally:
         await shared.close()
-    zones = tuple(changes.ZoneUsed(zone.file, zone.kind, len(zone.records), zone.closes, zone.unread) for zone in after)
-    found = comparison.compare(one, other, options.fail_on, whole=not any(zone.unread for zone in zones))
-    return changes.Diff(
+    zones = tuple(values.ZoneUsed(zone.file, zone.kind, len(zone.records), zone.closes, zone.unread) for zone in after)
+    found = compare.compare(one, other, options.fail_on, whole=not any(zone.unread for zone in zones))
+    return values.Diff(
         version=__version__,
         domain=domain,
         policy=options.policy.name,
@@ -105,8 +108,8 @@ def _client(dns: "Dns | DnsMode") -> "Client":
         raise InputError("there is nothing to compare with while DNS is not asked")
     if dns != "live":
         return cast("Client", dns)
-    from .net.dns import Live
-    from .net.outside import Outside
+    from ..net.dns import Live
+    from ..net.outside import Outside
 
     return Outside(Live())
 
@@ -144,7 +147,7 @@ async def diff_domain_async(
     dns: "Dns | DnsMode" = "live",
     selectors: Sequence[str] = (),
     **settings: Any,
-) -> changes.Diff:
+) -> values.Diff:
     """Tell what a DNS change would alter for a sender domain.
 
     `change` is what would be published: the text or octets of a BIND zone file, an octoDNS file or a Terraform plan, a path to
@@ -153,24 +156,24 @@ async def diff_domain_async(
     Raises InputError, PolicyError, ZoneError.
     """
     several = change if isinstance(change, list) else [change]
-    inputs = Inputs(_session(ip, ehlo, None), None if mail_from is None else Envelope(mail_from), tuple(selectors))
+    inputs = Inputs(session_of(ip, ehlo, None), None if mail_from is None else Envelope(mail_from), tuple(selectors))
     after, earlier = ([_zone(each, origin) for each in files] for files in (several, before))
-    return await difference(domain, after, _options(policy, dns, settings), inputs, earlier)
+    return await difference(domain, after, options_of(policy, dns, settings), inputs, earlier)
 
 
 def _zone(change: "Change", origin: str | None) -> "Zone":
-    from .net import zonefile
+    from ..net import zonefile
 
     if isinstance(change, Path):
         return zonefile.read(change, origin)
     return zonefile.parse(change, origin=origin) if isinstance(change, (str, bytes)) else change
 
 
-def diff_domain(domain: str, change: "Change | list[Change]", **parameters: Any) -> changes.Diff:
+def diff_domain(domain: str, change: "Change | list[Change]", **parameters: Any) -> values.Diff:
     """`diff_domain_async`, waited for. Not to be called from a running event loop."""
-    return _now(diff_domain_async(domain, change, **parameters), "diff_domain_async")
+    return waited(diff_domain_async(domain, change, **parameters), "diff_domain_async")
 
 
-def diff_to_json(diff: changes.Diff) -> bytes:
+def diff_to_json(diff: values.Diff) -> bytes:
     """Serialise to schema `delivcheck-diff/1`."""
     return msgspec.json.encode(diff)

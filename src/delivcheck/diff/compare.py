@@ -4,27 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .changes import (
-    Direction,
-    DmarcChange,
-    DmarcSide,
-    KeyChange,
-    KeySide,
-    MxChange,
-    MxSide,
-    Networks,
-    OutlookChange,
-    RecordChange,
-    RuleChange,
-    SpfChange,
-    SpfSide,
-)
-from .facts.dkim import DomainSelectors, PublishedKey
-from .facts.dmarc_discovery import DmarcDiscovery
-from .facts.hosts import MailHosts
-from .facts.spf import SpfRecords, SpfTree
-from .facts.spf_networks import SpfNetworks, of_facts
-from .model import (
+from ..facts.dkim import DomainSelectors, PublishedKey
+from ..facts.dmarc_discovery import DmarcDiscovery
+from ..facts.hosts import MailHosts
+from ..facts.spf import SpfRecords, SpfTree
+from ..facts.spf_networks import SpfNetworks, of_facts
+from ..model import (
     Answer,
     Failed,
     Found,
@@ -39,7 +24,22 @@ from .model import (
     Unavailable,
     Verdict,
 )
-from .records.address_sets import Spans, networks, size, without
+from ..records.address_sets import Spans, networks, size, without
+from .values import (
+    Direction,
+    DmarcChange,
+    DmarcSide,
+    KeyChange,
+    KeySide,
+    MxChange,
+    MxSide,
+    Networks,
+    OutlookChange,
+    RecordChange,
+    RuleChange,
+    SpfChange,
+    SpfSide,
+)
 
 MAX_NETWORKS = 5_000  # listed for each of added and removed; the addresses are counted whole (Salesforce's record has 40)
 MAX_RECORDS = 200  # record sets listed that change; an audit asks some hundred questions

@@ -2,7 +2,7 @@
 
 import pytest
 
-from delivcheck.comparison import Audit, compare
+from delivcheck.diff.compare import Audit, compare
 from delivcheck.model import (
     Counts,
     DeclaredClass,
@@ -158,7 +158,7 @@ def test_record_sets_are_compared_by_what_they_hold():
 
 
 def test_facts_that_are_unknown_on_a_side_say_so():
-    from delivcheck.comparison import DmarcDiscovery, MailHosts, SpfRecords, SpfTree
+    from delivcheck.diff.compare import DmarcDiscovery, MailHosts, SpfRecords, SpfTree
 
     silent = Unavailable("DNS did not answer")
     facts = dict.fromkeys((SpfTree, SpfRecords, DmarcDiscovery, MailHosts), silent)

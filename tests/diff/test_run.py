@@ -6,7 +6,7 @@ import json
 import pytest
 
 import delivcheck
-from delivcheck.changes import DmarcSide, KeySide, Networks
+from delivcheck.diff.values import DmarcSide, KeySide, Networks
 from delivcheck.model import Failed, Failure
 from delivcheck.net.snapshot import from_mapping
 from delivcheck.net.zone import ZoneError, parse_zone

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from .model import DnsUse, Level, Outcome, Outlook, Problem, Verdict
+from ..model import DnsUse, Level, Outcome, Outlook, Problem, Verdict
 
 Direction = Literal["better", "worse", "other", "undecided"]
 
@@ -158,7 +158,7 @@ class ZoneUsed(Struct, frozen=True):
 
 
 class Diff(Struct, frozen=True, kw_only=True):
-    """What a DNS change would alter for one domain; `report.diff.to_json` writes it.
+    """What a DNS change would alter for one domain; `run.diff_to_json` writes it.
 
     `verdict` is fail when something gets worse (a rule at or above `--fail-on`, or a provider's outlook), unknown when that
     could not be told, else pass. `same` is the number of rules that come out as before.

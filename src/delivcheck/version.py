@@ -1,0 +1,3 @@
+"""The version, where every part can read it without the package itself."""
+
+__version__ = "0.1.0"
