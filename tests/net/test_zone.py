@@ -12,7 +12,8 @@ from delivcheck.net import wire
 from delivcheck.net import zone as module
 from delivcheck.net.client import Closed, labels, normal, upward
 from delivcheck.net.snapshot import Replay, Snapshot, from_mapping
-from delivcheck.net.zone import TTL, Zone, ZoneError, ZoneOverlay, overlay_of_text, parse_zone, read_zone
+from delivcheck.net.zone import TTL, Zone, ZoneError, ZoneOverlay, overlay_of_text, parse_zone
+from delivcheck.net.zonefile import read
 from tests.net.values import asked, names
 
 
@@ -115,13 +116,13 @@ def test_a_file_that_cannot_be_read_is_said_so(tmp_path, octets, says):
     if octets is not None:
         path.write_bytes(octets)
     with pytest.raises(ZoneError, match=says):
-        read_zone(path)
+        read(path)
 
 
 def test_a_file_is_read_from_disk(tmp_path):
     path = tmp_path / "o.test.zone"
     path.write_text("\ufeffwww A 192.0.2.1", encoding="utf-8")
-    assert ask(ZoneOverlay([path], Closed()), "www.o.test A") == Found(("192.0.2.1",), TTL)
+    assert ask(ZoneOverlay([read(path)], Closed()), "www.o.test A") == Found(("192.0.2.1",), TTL)
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
@@ -129,7 +130,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     path = tmp_path / "o.test.zone"
     path.write_text("www A 192.0.2.1")
     with pytest.raises(ZoneError, match="longer than 10"):
-        read_zone(path)
+        read(path)
     with pytest.raises(ZoneError, match="longer than 10"):
         parse_zone("www A 192.0.2.1")
 

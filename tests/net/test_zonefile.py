@@ -10,7 +10,7 @@ from delivcheck.model import Failed, Failure, Found, NoData, NoSuchName
 from delivcheck.net import zonefile
 from delivcheck.net.names import Alias, Edit
 from delivcheck.net.snapshot import from_mapping
-from delivcheck.net.zone import Zone, ZoneError, ZoneOverlay, read_zone
+from delivcheck.net.zone import Zone, ZoneError, ZoneOverlay
 from delivcheck.net.zonefile import parse, read
 
 BENEATH = {
@@ -90,7 +90,7 @@ def test_endless_files_are_read_to_the_limit_and_pipes_to_their_end(tmp_path, mo
     os.mkfifo(tmp_path / "pipe")
     writing = threading.Thread(target=lambda: (tmp_path / "pipe").write_text("example.org. TXT x\n"))
     writing.start()
-    assert list(read_zone(tmp_path / "pipe").records) == [("example.org", "TXT")]
+    assert list(read(tmp_path / "pipe").records) == [("example.org", "TXT")]
     writing.join()
     monkeypatch.setattr(zonefile, "MAX_FILE", 100_000)
     with pytest.raises(ZoneError, match="longer than"):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from delivcheck.facts.roots import Envelope, Session
 from delivcheck.model import Dns
+from delivcheck.net import zonefile
 from delivcheck.net.snapshot import from_mapping
-from delivcheck.net.zone import ZoneOverlay, read_zone
+from delivcheck.net.zone import ZoneOverlay
 
 FIXTURE = Path(__file__).parents[1] / "bench" / "fixture"
 
@@ -22,7 +23,7 @@ def generate(folder: Path, count: int) -> tuple[Dns, list[tuple[str, bytes, Enve
         ("gen_messages.py", ("--count", str(count))),
     ):
         subprocess.run([sys.executable, str(FIXTURE / script), str(folder), *options], check=True, capture_output=True)
-    zones = [read_zone(path) for path in sorted((folder / "zones").glob("*.zone"))]
+    zones = [zonefile.read(path) for path in sorted((folder / "zones").glob("*.zone"))]
     index = json.loads((folder / "msgs" / "index.json").read_text())
     return ZoneOverlay(zones, from_mapping({})), list(_messages(folder, index))
 

@@ -11,13 +11,13 @@ from delivcheck.records.spf import (
     VERSION,
     SpfRecord,
     SpfSyntaxError,
-    corrected,
     decode,
     parse,
     read,
     select,
 )
 from delivcheck.records.spf_damage import MAX_DAMAGE, damage
+from delivcheck.records.spf_edit import corrected
 from delivcheck.records.spf_macros import Macro, can_be_asked, dns_name, expand, letters, parse_macros, values
 from delivcheck.records.spf_terms import meant, parse_term
 

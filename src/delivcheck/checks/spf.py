@@ -16,8 +16,9 @@ from ..facts.verdicts import DmarcVerdict, SpfResult, SpfVerdict
 from ..model import Failed, Failure, Findings, Level, NotApplicable, Problem, Unavailable, Undetermined, Where
 from ..records.names import psl_organizational_domain
 from ..records.networks import is_private_network
-from ..records.spf import MAX_LOOKUPS, MAX_MX, MAX_VOIDS, VERSION, SpfRecord, Term, corrected, read
+from ..records.spf import MAX_LOOKUPS, MAX_MX, MAX_VOIDS, SpfRecord, Term
 from ..records.spf_damage import damage
+from ..records.spf_edit import OPEN_END, corrected, ended, merged, with_term
 
 _SHOWN = 6  # names or terms told in one message; the rest is counted
 
@@ -62,14 +63,6 @@ def _others(tree: SpfTree, node: SpfNode) -> Level | None:
     return None if psl_organizational_domain(node.name) == psl_organizational_domain(tree.domain) else Level.NOTE
 
 
-def _ended(record: SpfRecord, term: str) -> str | None:
-    """The record with this all at its end, in the place of any other; None when a term was not understood and would be lost."""
-    if record.faults:
-        return None
-    kept = [each.text for each in record.terms if each.name != "all" or not each.qualifier]
-    return " ".join([VERSION, *kept, term])
-
-
 # --- the record itself -------------------------------------------------------------------------------------------
 
 
@@ -90,20 +83,7 @@ def several_records(records: SpfRecords) -> Findings:
     if len(records.texts) > 1:  # RFC 7208 sections 3.2 and 4.5, even when they are equal
         second = records.texts[1]
         message = f"{records.name} has {len(records.texts)} SPF records, and every receiver must take that for an error"
-        yield Problem(message, records.where((0, len(second)), second), fix=_merged(records.texts))
-
-
-def _merged(texts: tuple[str, ...]) -> str | None:
-    """One record with the terms of all; None where redirect= or a fault leaves open what was meant.
-
-    They keep their common end. Where they differ, or where it would let everybody pass, `~all` takes its place.
-    """
-    parsed = [read(text) for text in texts]
-    if any(record.faults or record.redirect is not None for record in parsed):
-        return None
-    kept = dict.fromkeys(term.text for record in parsed for term in record.evaluated if term.name != "all")
-    ends = {record.all.qualifier for record in parsed if record.all is not None}
-    return " ".join([VERSION, *kept, f"{ends.pop() if len(ends) == 1 and '+' not in ends else '~'}all"])
+        yield Problem(message, records.where((0, len(second)), second), fix=merged(records.texts))
 
 
 @rule("spf/syntax-error")
@@ -288,10 +268,10 @@ def ends_neutral(tree: SpfTree) -> Findings:
     end = record.all
     if end is None:  # RFC 7208 section 4.7
         message = f"the record at {last.name} has no all, so hosts that it does not list are neutral"
-        yield Problem(message, last.where(), fix=_ended(record, "~all"))
+        yield Problem(message, last.where(), fix=ended(record, OPEN_END))
     elif end.qualifier == "?":
         message = f"{end.text} makes every host that {last.name} does not list neutral"
-        yield Problem(message, last.where(end), fix=_ended(record, "~all"))
+        yield Problem(message, last.where(end), fix=ended(record, OPEN_END))
 
 
 @rule("spf/terms-after-all")
@@ -311,7 +291,7 @@ def _all_last(record: SpfRecord, end: Term) -> str | None:
     """The record with its first all at the end; None with redirect=: one of the two must go, and the owner knows which."""
     if any(term.name == "redirect" for term in record.ignored):
         return None
-    return _ended(record, end.text)
+    return ended(record, end.text)
 
 
 @rule("spf/ptr")
@@ -348,13 +328,8 @@ def not_authorised(verdict: SpfVerdict, host: SendingHost, records: SpfRecords |
     where = Where(name=verdict.record_at or verdict.domain, type="TXT", record=text, span=place)
     listable = record is not None and verdict.result in {SpfResult.FAIL, SpfResult.SOFTFAIL, SpfResult.NEUTRAL}
     yield Problem(
-        message, where, fix=_with(record, f"ip{host.ip.version}:{host.ip}") if record is not None and listable else None
+        message, where, fix=with_term(record, f"ip{host.ip.version}:{host.ip}", first=True) if record is not None and listable else None
     )
-
-
-def _with(record: SpfRecord, term: str) -> str:
-    """The record with one more term, in front of everything that could decide otherwise."""
-    return f"{record.text[: len(VERSION)]} {term}{record.text[len(VERSION) :]}".rstrip()
 
 
 @rule("spf/undetermined")

@@ -59,9 +59,10 @@ def client(given: Mapping[str, Any], configured: Sequence[str]) -> Resolving:
         return Resolving("offline")
     asked = _bottom(given, configured)
     if given["zones"]:
+        from ..net import zonefile
         from ..net.zone import ZoneOverlay
 
-        overlay = asked = ZoneOverlay(given["zones"], asked)
+        overlay = asked = ZoneOverlay(map(zonefile.read, given["zones"]), asked)
         for zone in overlay.zones:
             for what in zone.unread:  # no report has a place for it, and it must not be passed over in silence
                 say(f"{zone.file}: not laid over the DNS: {what}")

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from ..engine import fact
 from ..model import NotApplicable, Unavailable
-from ..records.dmarc import DmarcRecord
+from ..records.dmarc import published
 from ..records.names import is_within, psl_organizational_domain
 from .alignment import Alignment, Identifier, Mechanism, OrganizationalDomains, any_of, mode_of
 from .dmarc_discovery import DmarcDiscovery
@@ -107,11 +107,20 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """One change that would make DMARC pass. `domain` is what it is about; `fix` the record, header or command to have then."""
+    """One change that would make DMARC pass. `domain` is what it is about; `fix` the record, header or command to have then.
+
+    `record` is the text of the DMARC record to publish at `domain`, where that is the change.
+    """
 
     change: Change
     domain: str
     fix: str
+    record: str | None = None
+
+    @classmethod
+    def publishing(cls, change: Change, domain: str, record: str) -> "Remedy":
+        """A change of one DMARC record."""
+        return cls(change, domain, published(domain, record), record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +174,7 @@ def _relax(found: Alignment, discovery: DmarcDiscovery) -> Iterator[Remedy]:
     for one in found.identifiers:
         if one.passes and one.relaxed and one.aligned is False:
             tag, change = ("adkim", Change.RELAX_DKIM) if one.mechanism is Mechanism.DKIM else ("aspf", Change.RELAX_SPF)
-            yield Remedy(change, domain, published(domain, without(record, tag)))
+            yield Remedy.publishing(change, domain, record.tags.without(tag))
 
 
 def _republish(found: Alignment, discovery: DmarcDiscovery, organizations: OrganizationalDomains) -> Iterator[Remedy]:
@@ -181,13 +190,13 @@ def _republish(found: Alignment, discovery: DmarcDiscovery, organizations: Organ
             and not at_top.records
             and organizations.would_be_same(found.author, one.domain, {registered: "u"})
         ):
-            yield Remedy(Change.PUBLISH_RECORD, registered, published(registered, "v=DMARC1; p=none"))
+            yield Remedy.publishing(Change.PUBLISH_RECORD, registered, "v=DMARC1; p=none")
         for visit in organizations.visits.values():
             record = visit.record
             if record is None or record.psd == "u" or not is_within(visit.domain, registered):
                 continue
             if organizations.would_be_same(found.author, one.domain, {visit.domain: "u"}):
-                yield Remedy(Change.CHANGE_PSD, visit.domain, published(visit.domain, without(record, "psd")))
+                yield Remedy.publishing(Change.CHANGE_PSD, visit.domain, record.tags.without("psd"))
 
 
 def _send_otherwise(found: Alignment, discovery: DmarcDiscovery, organizations: OrganizationalDomains) -> Iterator[Remedy]:
@@ -198,15 +207,3 @@ def _send_otherwise(found: Alignment, discovery: DmarcDiscovery, organizations: 
         fits = mode_of(discovery.record, Mechanism.SPF) == "r" and organizations.would_be_same(found.author, below, {})
         domain = below if fits else found.author
         yield Remedy(Change.ENVELOPE_UNDER, domain, f"Send with MAIL FROM:<…@{domain}>")
-
-
-def published(domain: str, record: str) -> str:
-    """A record in the form of a zone file."""
-    escaped = record.replace("\\", "\\\\").replace('"', '\\"')
-    return f'_dmarc.{domain}. TXT "{escaped}"'
-
-
-def without(record: DmarcRecord, *names: str) -> str:
-    """The record's text without some tags, otherwise as it is written."""
-    kept = [record.text[tag.whole[0] : tag.whole[1]] for tag in record.tags if tag.name not in names]
-    return "; ".join(kept)

@@ -24,7 +24,6 @@ from .verdicts import DkimResult, DkimVerdict, DkimVerdicts, DmarcVerdict, SpfVe
 if TYPE_CHECKING:
     from ..net.client import Client
 
-MAX_STRING = 255  # octets of one character-string (RFC 1035 section 3.3)
 MAX_QUESTIONS = 500  # asked for all proposals of a message, names in it included; as many as one SPF tree may cost
 
 
@@ -89,20 +88,6 @@ class Kept:
                 return Failed(Failure.TIMEOUT, f"more than {MAX_QUESTIONS} questions for proposals")
             self._answers[key] = await self.beneath.ask(name, type)
         return self._answers[key]
-
-
-def zone_line(name: str, record: str, kind: str = "TXT") -> str:
-    """One record as a line of a zone file; TXT in character-strings of a size that DNS takes."""
-    if kind != "TXT":
-        return f"{name}. {kind} {record}.\n"
-    octets = record.encode()
-    strings = [octets[at : at + MAX_STRING] for at in range(0, len(octets), MAX_STRING)] or [b""]
-    return f"{name}. TXT {' '.join(map(_quoted, strings))}\n"
-
-
-def _quoted(octets: bytes) -> str:
-    """RFC 1035 section 5.1: a backslash before what would end the string, three digits for what does not show."""
-    return '"' + "".join(chr(o) if 32 <= o < 127 and o not in b'"\\' else f"\\{o:03d}" for o in octets) + '"'
 
 
 def overlay(zone: str, dns: Dns) -> Dns:

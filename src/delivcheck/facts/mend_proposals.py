@@ -15,13 +15,14 @@ from msgspec import Struct
 from ..mime.addresses import Mailbox
 from ..records.dkim import ALGORITHMS, DkimKey, DkimSignature
 from ..records.names import psl_organizational_domain
-from ..records.spf import SpfRecord, corrected, read
+from ..records.spf import SpfRecord, read
+from ..records.spf_edit import corrected, merged, with_term, without_term
+from ..records.zonetext import txt_line
 from .dkim import DkimKeys, PublishedKey, SignatureField
 from .dmarc import FreemailDomains
-from .dmarc_verdict import Change as Remedied
 from .dmarc_verdict import DmarcRemedy
 from .identity import MailFromDomain
-from .mend_proof import Judged, World, zone_line
+from .mend_proof import Judged, World
 from .spf import SpfRecords
 from .verdicts import DkimResult, DkimVerdict, DmarcResult, DmarcVerdict, SpfResult, SpfVerdict
 
@@ -141,7 +142,7 @@ def proposals(s: Situation) -> list[Proposal]:
                 one,
                 cost=max(one.cost, Cost.ADD_RECORD),
                 changes=(*one.changes, change),
-                world=replace(one.world, zone=one.world.zone + zone),
+                world=replace(one.world, zone=f"{one.world.zone}\n{zone}"),
             )
             for one in found
             if one.world.author is None
@@ -168,7 +169,7 @@ def _of_spf(s: Situation) -> Iterator[Proposal]:
     services = {f"include:{name}": f"the SPF record of {name} has {host.ip}" for name in s.scouted.includes}
     terms = [*services, address]
     for text in _spf_texts(records, spf, terms, helo=spf.identity == "helo"):
-        zone = "".join(zone_line(s.spf_name, one) for one in (text, *others))
+        zone = "\n".join(txt_line(s.spf_name, one) for one in (text, *others))
         yield Proposal(
             Cost.EDIT_RECORD if before else Cost.ADD_RECORD,
             (MendStep(Kind.DNS, f"{s.spf_name} TXT", before, text),),
@@ -190,14 +191,16 @@ def _spf_texts(records: SpfRecords | None, spf: SpfVerdict, terms: list[str], *,
         if base.text not in records.texts or len(records.texts) > 1:
             yield base.text
         for term in terms:
-            yield _with(base, term)
-        yield _with(base, terms[-1], first=True)  # matches before a term further on is in error
+            yield with_term(base, term)
+        yield with_term(base, terms[-1], first=True)  # matches before a term further on is in error
 
 
 def _sound(records: SpfRecords, spf: SpfVerdict) -> Iterator[SpfRecord]:
     """The record without what makes it a permerror: slips corrected, several made one, a broken term left out."""
     if len(records.texts) > 1:
-        yield _merged(records)
+        text = merged(records.texts)
+        if text is not None:
+            yield read(text)
         return
     record = read(records.texts[0])
     if record.faults:
@@ -207,28 +210,8 @@ def _sound(records: SpfRecords, spf: SpfVerdict) -> Iterator[SpfRecord]:
         return
     broken = [term for term in record.terms if spf.result is SpfResult.PERMERROR and term.text == spf.mechanism]
     for term in broken:
-        yield read(" ".join(f"{record.text[: term.span[0]]}{record.text[term.span[1] :]}".split()))
+        yield read(without_term(record, term.span))
     yield record
-
-
-def _merged(records: SpfRecords) -> SpfRecord:
-    """One record with the mechanisms of all, each once (RFC 7208 section 3.2); of several ends one that is not -all."""
-    each = [read(text) for text in records.texts]
-    ends = {"all", "redirect"}
-    terms = dict.fromkeys(term.text for record in each for term in record.terms if term.name not in ends)
-    found = [term.text for record in each for term in record.terms if term.name in ends]
-    end = next((text for text in found if text != "-all"), found[0] if found else "~all")
-    return read(" ".join(["v=spf1", *terms, end]))
-
-
-def _with(record: SpfRecord, term: str, *, first: bool = False) -> str:
-    """The record with one more mechanism: before the end, or before everything."""
-    end = record.all or record.redirect
-    if first:
-        return f"v=spf1 {term}{record.text[6:]}"
-    if end is None:
-        return f"{record.text.rstrip()} {term}"
-    return f"{record.text[: end.span[0]]}{term} {record.text[end.span[0] :]}"
 
 
 # --- DKIM --------------------------------------------------------------------------------------------------------
@@ -264,17 +247,15 @@ def _key_records(s: Situation, one: SignatureField, key: PublishedKey | None) ->
         if text == before:
             continue
         cost = Cost.EDIT_RECORD if before else Cost.ADD_RECORD
-        yield Proposal(cost, (MendStep(Kind.DNS, f"{name} TXT", before, text),), World(zone_line(name, text)), because=because)
+        yield Proposal(cost, (MendStep(Kind.DNS, f"{name} TXT", before, text),), World(txt_line(name, text)), because=because)
 
 
 def _unrestricted(key: DkimKey, signature: DkimSignature) -> str:
     """The record without h=, s= and t=s, which limit its use, and without a k= that is not of the signature's kind."""
-    left = {tag.name: key.tags.value(tag.name) for tag in key.tags if tag.name not in {"h", "s"}}
-    if "t" in left:
-        left["t"] = "y" if key.testing else None
+    changes: dict[str, str | None] = {"h": None, "s": None, "t": "y" if key.testing else None}
     if key.kind != ALGORITHMS.get(signature.algorithm):
-        left["k"] = None
-    return "; ".join(f"{name}={value}" for name, value in left.items() if value is not None)
+        changes["k"] = None
+    return key.tags.replaced(changes)
 
 
 def _as_signed(s: Situation, one: SignatureField, verdict: DkimVerdict, key: PublishedKey | None) -> Iterator[Proposal]:
@@ -315,16 +296,12 @@ def _tag(one: SignatureField, tag: str, before: str, after: str) -> MendStep:
 # --- DMARC -------------------------------------------------------------------------------------------------------
 
 
-_IN_DNS = {Remedied.RELAX_DKIM, Remedied.RELAX_SPF, Remedied.PUBLISH_RECORD, Remedied.CHANGE_PSD}
-
-
 def _of_dmarc(s: Situation) -> Iterator[Proposal]:
     """What aligns: the record's modes, d=, MAIL FROM, From."""
     if s.runs(s.author):
         for option in s.remedy.options if s.remedy is not None else ():
-            if option.change in _IN_DNS:
-                text = option.fix.partition(". TXT ")[2].strip('"').replace('\\"', '"').replace("\\\\", "\\")
-                change, zone = _dmarc_change(s, option.domain, text)
+            if option.record is not None:
+                change, zone = _dmarc_change(s, option.domain, option.record)
                 yield Proposal(Cost.EDIT_RECORD if change.before else Cost.ADD_RECORD, (change,), World(zone))
         yield from _sign_as(s)
         yield from _envelope(s)
@@ -334,7 +311,7 @@ def _of_dmarc(s: Situation) -> Iterator[Proposal]:
 def _dmarc_change(s: Situation, domain: str, text: str) -> tuple[MendStep, str]:
     """A record at the _dmarc name of a domain, or where an alias there leads."""
     name, texts = s.dmarc_texts.get(domain, (f"_dmarc.{domain}", ()))
-    return MendStep(Kind.DNS, f"{name} TXT", _now(texts), text), zone_line(name, text)
+    return MendStep(Kind.DNS, f"{name} TXT", _now(texts), text), txt_line(name, text)
 
 
 def _sign_as(s: Situation) -> Iterator[Proposal]:
@@ -373,7 +350,7 @@ def _envelope(s: Situation) -> Iterator[Proposal]:
         one, identity = change(s.scouted.free)
         # The alias brings SPF and MX at once: bounces still reach the sending service
         record = MendStep(Kind.DNS, f"{s.scouted.free} CNAME", None, sender.name)
-        zone = zone_line(s.scouted.free, sender.name, "CNAME")
+        zone = f"{s.scouted.free}. CNAME {sender.name}."
         yield Proposal(
             Cost.ENVELOPE_WITH_RECORD,
             (one, record),

@@ -69,13 +69,6 @@ class Zone:
 # --- reading -----------------------------------------------------------------------------------------------------
 
 
-def read_zone(path: str | Path) -> Zone:
-    """Read a file of any format that `zonefile` knows. Raises ZoneError."""
-    from .zonefile import read
-
-    return read(path)
-
-
 def owner(text: str) -> str:
     """A name written in full, with or without the final dot, as records are kept under it. Raises ValueError."""
     try:
@@ -219,12 +212,12 @@ class ZoneOverlay(Over):
 
     A record set in a file stands for the one published, a CNAME for all types, and a later file for an earlier one. What the
     files do not have is asked of the client beneath, unless an SOA in them makes them speak for the whole zone: then it does
-    not exist, down to a delegation. A file may also delete and edit what is beneath (see `Zone`). Raises ZoneError.
+    not exist, down to a delegation. A file may also delete and edit what is beneath (see `Zone`).
     """
 
-    def __init__(self, files: Iterable[str | Path | Zone], beneath: Client) -> None:
+    def __init__(self, zones: Iterable[Zone], beneath: Client) -> None:
         super().__init__(beneath)
-        self.zones = tuple(file if isinstance(file, Zone) else read_zone(file) for file in files)
+        self.zones = tuple(zones)
         records = _laid_over(self.zones)
         self._names = Names(
             records,

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from .errors import ParseError
 from .names import BadName, is_hostname, to_ascii
 from .tags import Tag, TagList, scan_tags
+from .zonetext import txt_line
 
 Span = tuple[int, int]
 
@@ -159,6 +160,11 @@ def select(texts: Iterable[str]) -> tuple[str, ...]:
 def resembles(text: str) -> bool:
     """Tell whether somebody meant this text to be a DMARC record, whatever a receiver makes of it."""
     return _LOOKS_LIKE_ONE.search(text) is not None
+
+
+def published(domain: str, record: str) -> str:
+    """A domain's record as a line of a zone file."""
+    return txt_line(f"_dmarc.{domain}", record)
 
 
 def parse(text: str) -> DmarcRecord:

@@ -22,7 +22,6 @@ __all__ = [
     "SpfRecord",
     "SpfSyntaxError",
     "Term",
-    "corrected",
     "decode",
     "describe",
     "is_record",
@@ -159,19 +158,6 @@ def read(text: str) -> SpfRecord:
         terms.append(term)
     faults.sort(key=lambda fault: fault.span)
     return SpfRecord(text, tuple(terms), tuple(faults), tuple(mistakes), *_reached(terms))
-
-
-def corrected(record: SpfRecord) -> str | None:
-    """The record with every fault and mistake put right; None when that is not plain, or there is nothing to correct."""
-    wrong = sorted([*record.faults, *record.mistakes], key=lambda fault: fault.whole)
-    out, done = [], 0
-    for fault in wrong:
-        if fault.instead is None:
-            return None
-        out += [record.text[done : fault.whole[0]], fault.instead]
-        done = fault.whole[1]
-    text = "".join([*out, record.text[done:]])
-    return text if wrong and not read(text).faults else None
 
 
 def _reached(terms: list[Term]) -> tuple[tuple[Term, ...], tuple[Term, ...]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from .spf import VERSION, decode, describe, is_record, read
+from .spf_edit import closed
 from .spf_macros import SpfSyntaxError
 from .spf_terms import parse_term
 
@@ -54,7 +55,7 @@ def damage(txt_records: Iterable[tuple[bytes, ...]]) -> tuple[Damage, ...]:
 
 
 def _repaired(text: str) -> str | None:
-    return text if is_record(text) and not read(text).faults else None
+    return closed(text) if is_record(text) and not read(text).faults else None
 
 
 def _characters(text: str) -> Iterable[Damage]:

@@ -12,18 +12,16 @@ OPEN_END = "~all"  # what stands for an end that is in doubt: nobody passes by i
 
 def with_term(record: SpfRecord, term: str, *, first: bool = False) -> str:
     """The record with one more mechanism: before its end, or before everything that could decide otherwise."""
-    text = _closed(record.text)
+    text = closed(record.text)
     now = read(text)
     end = now.all or now.redirect
-    at = len(VERSION) if first or end is None else end.span[0] - 1
-    if end is None and not first:
-        return f"{text.rstrip()} {term}"
+    at = len(VERSION) if first else len(text.rstrip()) if end is None else end.span[0] - 1
     return f"{text[:at]} {term}{text[at:]}".rstrip()
 
 
 def without_term(record: SpfRecord, span: tuple[int, int]) -> str:
     """The record without what stands at `span`."""
-    return _closed(" ".join(f"{record.text[: span[0]]}{record.text[span[1] :]}".split()))
+    return closed(" ".join(f"{record.text[: span[0]]}{record.text[span[1] :]}".split()))
 
 
 def ended(record: SpfRecord, end: str) -> str | None:
@@ -31,7 +29,7 @@ def ended(record: SpfRecord, end: str) -> str | None:
     if record.faults:
         return None
     kept = [each.text for each in record.terms if each.name != "all" or not each.qualifier]
-    return _closed(" ".join([VERSION, *kept, end]))
+    return closed(" ".join([VERSION, *kept, end]))
 
 
 def merged(texts: Sequence[str]) -> str | None:
@@ -45,7 +43,7 @@ def merged(texts: Sequence[str]) -> str | None:
         return None
     kept = dict.fromkeys(term.text for record in parsed for term in record.evaluated if term.name != "all")
     ends = {record.all.qualifier for record in parsed if record.all is not None}
-    return _closed(" ".join([VERSION, *kept, f"{ends.pop()}all" if len(ends) == 1 else OPEN_END]))
+    return closed(" ".join([VERSION, *kept, f"{ends.pop()}all" if len(ends) == 1 else OPEN_END]))
 
 
 def corrected(record: SpfRecord) -> str | None:
@@ -58,10 +56,10 @@ def corrected(record: SpfRecord) -> str | None:
         out += [record.text[done : fault.whole[0]], fault.instead]
         done = fault.whole[1]
     text = "".join([*out, record.text[done:]])
-    return _closed(text) if wrong and not read(text).faults else None
+    return closed(text) if wrong and not read(text).faults else None
 
 
-def _closed(text: str) -> str:
+def closed(text: str) -> str:
     """The record with `~all` where its end would let everybody pass."""
     end = read(text).all
     return text if end is None or end.qualifier != "+" else f"{text[: end.span[0]]}{OPEN_END}{text[end.span[1] :]}"

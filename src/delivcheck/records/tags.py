@@ -5,7 +5,7 @@ Positions are offsets in characters into the text that was given.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from .errors import ParseError
@@ -62,6 +62,19 @@ class TagList:
         """Give the value of the first tag of this name."""
         tag = self.get(name)
         return default if tag is None else tag.value
+
+    def without(self, *names: str) -> str:
+        """The text without some tags, the others as they are written."""
+        return self.replaced(dict.fromkeys(names))
+
+    def replaced(self, values: Mapping[str, str | None]) -> str:
+        """The text with new values for some of its tags, None for those to leave out; the others as they are written."""
+        kept = []
+        for tag in self.tags:
+            value = values.get(tag.name, tag.value)
+            if value is not None:
+                kept.append(f"{self.text[tag.whole[0] : tag.span[0]]}{value}")
+        return "; ".join(kept)
 
     def __contains__(self, name: object) -> bool:
         return any(tag.name == name for tag in self.tags)

@@ -69,12 +69,6 @@ def candidates(signatures: DkimSignatures, verdicts: DkimVerdicts, alignment: Ma
     return Candidates(passing, unknown)
 
 
-def txt(name: str, text: str) -> str:
-    """A TXT record in zone-file form; strings of at most 255 octets (RFC 1035 section 3.3.14), nothing between them."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f"{name}. TXT " + " ".join(f'"{escaped[at : at + 255]}"' for at in range(0, len(escaped), 255))
-
-
 def listed(names: Iterable[str]) -> str:
     """An h= list, on one line."""
     return "h=" + ":".join(names)

@@ -7,7 +7,8 @@ from ...facts.dkim import DkimKeys, DkimSignatures, PublishedKey, Via
 from ...facts.dkim_verdict import MIN_RSA_BITS, absence, contradictions
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined, Where
 from ...records.dkim import DkimKey, DkimSyntaxError, parse_key
-from . import NO_SIGNATURE, MaybeAlignment, fault_of_one, txt
+from ...records.zonetext import txt_line
+from . import NO_SIGNATURE, MaybeAlignment, fault_of_one
 
 ADVISED_RSA_BITS = 2048  # RFC 8301 section 3.2: signers SHOULD use at least this
 
@@ -88,7 +89,7 @@ def _unescaped(name: str, text: str) -> str | None:
         parse_key(plain)
     except DkimSyntaxError:
         return None
-    return txt(name, plain)
+    return txt_line(name, plain)
 
 
 @rule("dkim/key-too-short")
@@ -126,7 +127,7 @@ def test_mode(keys: DkimKeys) -> Findings:
             yield Problem(
                 f"the key at {published.name} is in test mode: t=y",
                 published.where(index, key.span("t")),
-                fix=txt(published.name, _with(key, "t", flags)),
+                fix=txt_line(published.name, key.tags.replaced({"t": flags or None})),
             )
 
 
@@ -143,11 +144,5 @@ def key_forbids_signature(signatures: DkimSignatures, keys: DkimKeys, alignment:
             if key.revoked:
                 continue
             for found in contradictions(signature, key):
-                drop = txt(published.name, _with(key, found.tag, "")) if found.tag != "k" else None
+                drop = txt_line(published.name, key.tags.without(found.tag)) if found.tag != "k" else None
                 yield fault_of_one(f"the key at {published.name} {found.reason}", one.where("s"), alignment, drop)
-
-
-def _with(key: DkimKey, tag: str, value: str) -> str:
-    """The record with one tag changed, or left out where the value is empty."""
-    kept = [(each.name, value if each.name == tag else each.value) for each in key.tags]
-    return "; ".join(f"{name}={text}" for name, text in kept if text or name != tag)

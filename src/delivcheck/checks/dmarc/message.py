@@ -5,7 +5,7 @@ from ...facts.alignment import Alignment, Identifier, Mechanism, OrganizationalD
 from ...facts.dkim import DkimSignatures
 from ...facts.dmarc import FreemailDomains
 from ...facts.dmarc_discovery import DmarcDiscovery
-from ...facts.dmarc_verdict import DmarcRemedy, published, unknowns, without
+from ...facts.dmarc_verdict import DmarcRemedy, unknowns
 from ...facts.identity import FromDomain, MailFromDomain
 from ...facts.roots import Declared
 from ...facts.verdicts import DmarcResult, DmarcVerdict
@@ -161,7 +161,7 @@ def strict_breaks_alignment(sender: FromDomain, discovery: DmarcDiscovery, found
             continue
         if would_count:
             yield Problem(
-                f"{described(one, found)} ({tag}=s at _dmarc.{domain})", sender.at, fix=published(domain, without(record, tag))
+                f"{described(one, found)} ({tag}=s at _dmarc.{domain})", sender.at, fix=published(domain, record.tags.without(tag))
             )
         elif one.asked:
             lacking = one.reason if one.passes is None else None

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from ...engine import rule
 from ...facts.dmarc import MisplacedRecords
 from ...facts.dmarc_discovery import DmarcDiscovery, DmarcWalk, Visit
-from ...facts.dmarc_verdict import published, without
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined, Where
-from ...records.dmarc import DmarcRecord, DmarcSyntaxError, Policy, parse, resembles, select
+from ...records.dmarc import DmarcRecord, DmarcSyntaxError, Policy, parse, published, resembles, select
 from ...records.names import psl_organizational_domain
 from ...records.tags import scan_tags
 from . import at, tag_span, the_record
@@ -94,7 +93,7 @@ def no_policy(discovery: DmarcDiscovery) -> Findings:
     if "p" in record.tags:
         return
     version = record.tags.tags[0].whole
-    rest = without(record, "v")
+    rest = record.tags.without("v")
     fix = published(domain, f"v=DMARC1; p=none; {rest}" if rest else "v=DMARC1; p=none")
     if record.policies is None:
         # "Otherwise, the Mail Receiver applies no DMARC processing to this message" (RFC 9989 section 4.10.1)
@@ -149,7 +148,7 @@ def _deciding_tag(discovery: DmarcDiscovery, record: DmarcRecord) -> tuple[int, 
 @rule("dmarc/removed-tags")
 def removed_tags(discovery: DmarcDiscovery) -> Findings:
     domain, record = the_record(discovery)
-    text = without(record, "pct", "rf", "ri")
+    text = record.tags.without("pct", "rf", "ri")
     sized = [uri for uri in (*record.rua, *record.ruf) if uri.size_limit]
     for uri in sized:
         text = text.replace(uri.text, uri.text[: -len(uri.size_limit or "") - 1])
@@ -171,13 +170,13 @@ def weakened(discovery: DmarcDiscovery) -> Findings:
         return  # neither has an effect on none (RFC 9989 section 4.7, "t")
     if record.testing:
         what = " and ".join(dict.fromkeys(f"{policy} to {policy.one_below}" for policy in asked if policy))
-        yield Problem(f"t=y lowers {what}", at(discovery, tag_span(record, "t")), fix=published(domain, without(record, "t")))
+        yield Problem(f"t=y lowers {what}", at(discovery, tag_span(record, "t")), fix=published(domain, record.tags.without("t")))
     percent = record.tags.value("pct") or ""
     if percent.isascii() and percent.isdigit() and int(percent[:9]) < 100:
         message = (
             f"pct={percent[:9]} asks receivers that go by RFC 7489 to apply the policy to {int(percent[:9])} % of the mail"
         )
-        yield Problem(message, at(discovery, tag_span(record, "pct")), fix=published(domain, without(record, "pct")))
+        yield Problem(message, at(discovery, tag_span(record, "pct")), fix=published(domain, record.tags.without("pct")))
 
 
 @rule("dmarc/subdomain-weaker")
@@ -196,7 +195,7 @@ def subdomain_weaker(discovery: DmarcDiscovery) -> Findings:
     for name in weaker:
         whom = "sub-domains" if name == "sp" else "sub-domains that do not exist"
         message = f"{name}={getattr(record, name)} leaves {whom} of {domain} with less than p={record.p}"
-        yield Problem(message, at(discovery, tag_span(record, name)), fix=published(domain, without(record, name)))
+        yield Problem(message, at(discovery, tag_span(record, name)), fix=published(domain, record.tags.without(name)))
 
 
 @rule("dmarc/psd-on-ordinary-domain")
@@ -210,7 +209,7 @@ def psd_on_ordinary_domain(walk: DmarcWalk) -> Findings:
         yield Problem(
             f"psd=y declares {visit.domain} a public suffix, so that its sub-domains are strangers to it and to each other",
             visit.where(record.text, tag_span(record, "psd")),
-            fix=published(visit.domain, without(record, "psd")),
+            fix=published(visit.domain, record.tags.without("psd")),
         )
     yield from _unanswered(walk)
 

@@ -3,10 +3,10 @@
 from ...engine import rule
 from ...facts.dmarc import Destination, ReportDestinations
 from ...facts.dmarc_discovery import DmarcDiscovery
-from ...facts.dmarc_verdict import published
 from ...model import Findings, Level, Problem, Unavailable, Undetermined
-from ...records.dmarc import parse
+from ...records.dmarc import parse, published
 from ...records.names import psl_organizational_domain
+from ...records.zonetext import txt_line
 from . import at, tag_span, the_record
 
 
@@ -54,7 +54,7 @@ def external_reports_not_authorised(discovery: DmarcDiscovery, destinations: Rep
                 f"{one.host} has not agreed to take reports about {about}: no v=DMARC1 at {one.question.name}",
                 at(discovery, one.uri.span),
                 Level.NOTE if related else None,
-                f'{one.question.name}. TXT "v=DMARC1"',
+                txt_line(one.question.name, "v=DMARC1"),
             )
         elif one.redirected:
             message = f"{one.question.name} sends reports on to {one.redirected}, which is not allowed, so they go nowhere"

@@ -1,0 +1,1 @@
+"""Rules about links: whether they can be followed, where they lead, and what they give away."""
