@@ -84,6 +84,19 @@ def test_what_is_no_domain_is_an_input_error(name):
         delivcheck.audit_domain(name, dns="offline")
 
 
+@pytest.mark.parametrize("name", ["", "https://example.org", "*.example.org", "exa mple.org", "a..b", "192.0.2.1"])
+def test_an_owned_domain_that_is_none_is_an_input_error_of_one_line(name):
+    with pytest.raises(delivcheck.InputError, match=r"^owned_domains: .* is no domain") as error:
+        delivcheck.audit_domain("example.org", dns="offline", owned_domains=(name,))
+    assert "\n" not in str(error.value)
+
+
+def test_owned_domains_may_be_written_as_people_write_them():
+    link = b"From: news@shop.example\r\nContent-Type: text/html\r\n\r\n<a href='https://xn--bcher-kva.example/'>Books</a>\r\n"
+    report = delivcheck.check_message(link, dns="offline", owned_domains=("BÜCHER.example.",))
+    assert not [one for one in report.targets[0].results if one.rule.startswith("links/") and one.problems]
+
+
 def test_a_domain_is_audited_over_any_dns_client():
     class Dns:
         asked = []  # noqa: RUF012
@@ -97,6 +110,23 @@ def test_a_domain_is_audited_over_any_dns_client():
     assert report.targets[0].target == "Example.ORG."
     assert "example.org" in Dns.asked
     assert "_dmarc.example.org" in Dns.asked
+
+
+def test_several_sending_addresses_are_targets_behind_the_domain():
+    dns = from_mapping({"example.org TXT": "v=spf1 ip4:192.0.2.1 -all", "1.2.0.192.in-addr.arpa PTR": "out.example.org"})
+
+    def audited(ip, **more):
+        return [(one.target, one.kind) for one in delivcheck.audit_domain("example.org", dns=dns, ip=ip, **more).targets]
+
+    domain = ("example.org", TargetKind.DOMAIN)
+    assert audited(None) == audited("192.0.2.1") == audited(["192.0.2.1"]) == [domain]
+    assert audited(["192.0.2.1", "2001:db8::1"], ehlo=["out.example.org", None]) == [
+        domain,
+        ("192.0.2.1 for example.org", TargetKind.SENDING_IP),
+        ("2001:db8::1 for example.org", TargetKind.SENDING_IP),
+    ]
+    with pytest.raises(ValueError, match="2 addresses and 1 EHLO names"):
+        audited(["192.0.2.1", "192.0.2.2"], ehlo="out.example.org")
 
 
 def test_the_twins_for_a_running_loop_say_the_same():

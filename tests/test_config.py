@@ -19,7 +19,7 @@ class = "bulk"
 volume = "low"
 timeout = 7.5
 nameservers = ["192.0.2.53", "[2001:db8::53]:5353"]
-owned-domains = ["example.com"]
+owned-domains = ["Example.com.", "bücher.example"]
 jurisdictions = ["de"]
 selectors = ["s1", "s2"]
 
@@ -57,7 +57,8 @@ def test_every_key_is_read(tmp_path):
     assert (found.layer.message_class, found.layer.volume) == (MessageClass.BULK, Volume.LOW)
     assert found.timeout == 7.5
     assert found.nameservers == ("192.0.2.53", "[2001:db8::53]:5353")
-    assert (found.owned_domains, found.jurisdictions, found.selectors) == (("example.com",), ("DE",), ("s1", "s2"))
+    assert found.owned_domains == ("example.com", "xn--bcher-kva.example")
+    assert (found.jurisdictions, found.selectors) == (("DE",), ("s1", "s2"))
     assert found.sender == Sender(
         "1 Main St, Springfield IL 62701", "Example Ltd", ("Example",), False, True, ("example.org", "xn--bcher-kva.example")
     )
@@ -125,6 +126,7 @@ def test_without_a_file_nothing_is_said(tmp_path):
             "jurisdictions = ['DE', 'Germany']\n",
             ":1: jurisdictions: 'Germany' is no code of a country such as DE, US or EU; did you mean DE (Germany)?",
         ),
+        ("owned-domains = ['https://a.example']\n", ":1: owned-domains: 'https://a.example' is no domain"),
         ("[sender]\nlegal-nam = 'x'\n", ":2: sender.legal-nam: no such key; did you mean legal-name?"),
         ("[sender]\nlegal-name = 3\n", ":2: sender.legal-name: a string is wanted here, not 3"),
         ("[sender]\nunsolicited = 'yes'\n", ":2: sender.unsolicited: true or false is wanted here, not 'yes'"),

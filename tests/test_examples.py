@@ -2,7 +2,7 @@
 
 import pytest
 
-from delivcheck import catalog, mailboxes
+from delivcheck import catalog, mailboxes, replies
 from delivcheck.facts.roots import Declared
 from delivcheck.model import Volume
 from tests import examples
@@ -49,7 +49,7 @@ def test_the_rule_does_what_its_page_says(rule, number):
         got = mailboxes.outlook(mailboxes.tables()[provider], [result], declared, {rule.id: rule.level})
         assert " ".join(filter(None, [got.outlook, got.code])) == said
     for reply in example.replies:
-        assert rule.id in {name for told in mailboxes.recognise(reply) for name in told.answer.names}, reply
+        assert rule.id in {name for told in replies.recognise(reply) for name in told.answer.names}, reply
     if example.asks is not None:
         assert set(asked) == set(example.asks)
 

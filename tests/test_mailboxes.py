@@ -4,9 +4,10 @@ import fnmatch
 
 import pytest
 
-from delivcheck import catalog, mailboxes, rulefiles
+from delivcheck import catalog, mailboxes, replies, rulefiles
 from delivcheck.facts.roots import Declared
 from delivcheck.model import Level, MessageClass, Outcome, Problem, Result, Volume
+from delivcheck.records.names import to_ascii
 from tests import examples
 
 BOOK = catalog.assemble(strict=False)
@@ -48,10 +49,51 @@ def test_rows_name_real_rules(name):
             assert fnmatch.filter(BOOK.rules, pattern), (row.name, pattern)
 
 
-def test_no_domain_and_no_mail_server_is_in_two_tables():
-    for which in ("domains", "mx"):
-        every = [name for one in TABLES.values() for name in getattr(one, which)]
-        assert len(every) == len(set(every))
+DATA = rulefiles.load()["data"]
+
+
+def test_no_mail_server_is_in_two_places():
+    """The names in SPF records and MX stand once: in a table, or with the selectors of a service that has no table."""
+    every = [name for one in TABLES.values() for name in {*one.mx, *one.hosts}]
+    every += [name for one in DATA["selectors"]["provider"] for name in one["domains"] if name not in OWN_MAILBOXES]
+    assert [name for name in every if every.count(name) > 1] == []
+
+
+OWN_MAILBOXES = [name for one in TABLES.values() for name in one.domains]
+
+
+def test_no_domain_of_mailboxes_is_in_two_places():
+    every = list(OWN_MAILBOXES)
+    for file, book in DATA.items():
+        if file != "selectors":  # names that SPF records include; iCloud's is icloud.com itself
+            every += _domains(book)
+    assert [name for name in every if every.count(name) > 1] == []
+
+
+def _domains(book):
+    """Every list that is called domains, however deep."""
+    if isinstance(book, list):
+        return [name for one in book for name in _domains(one)]
+    if not isinstance(book, dict):
+        return []
+    return [*book.get("domains", ()), *(name for one in book.values() for name in _domains(one))]
+
+
+def test_domains_are_written_as_names_are_compared():
+    names = [*OWN_MAILBOXES, *(name for one in TABLES.values() for name in (*one.mx, *one.hosts))]
+    assert [name for name in names if to_ascii(name) != name] == []
+
+
+def test_the_selectors_of_a_provider_with_a_table_say_which():
+    named = [one["table"] for one in DATA["selectors"]["provider"] if "table" in one]
+    assert named
+    assert set(named) <= set(TABLES)
+
+
+def test_a_bulk_threshold_has_a_source_of_its_table():
+    raw = {**rulefiles.providers()["orange"], "bulk": {"volume": 1, "source": "nowhere"}}
+    with pytest.raises(rulefiles.RuleFileError, match=r"bulk\.source: 'nowhere' is not in"):
+        mailboxes.table("orange", raw)
 
 
 @pytest.mark.parametrize("name", list(TABLES))
@@ -193,11 +235,30 @@ def test_a_broken_table_is_told_by_file_and_field(raw, complaint):
         ),
         ("550 mwinf5c04 ME Client host blocked for spamming issues. OFR006_102 Ref x [102]", {"reputation/ip-listed"}),
         ("421 4.2.1 LPN006_107", {"dns/no-ptr"}),
+        ("<a@gmail.com>: host gmail-smtp-in.l.google.com said: 550-5.7.40 no such words", {"dmarc/no-record"}),
+        ("Remote server returned '550 5.7.515 Access denied, sending domain x does not meet it'", {"dmarc/no-record"}),
+        ("OFR_517", {"dmarc/not-aligned"}),
+        ("554 5.7.1 Client host rejected LPN007_405", set()),  # La Poste's, so none of iCloud's 554 5.7.1
+        ("421 4.7.0 [TSS04] deferred, see https://postmaster.yahooinc.com", {"reputation/many-complaints"}),
         ("no such words", set()),
         ("550 5.9.999", set()),
     ],
 )
 def test_a_reply_is_recognised_by_its_text_and_else_by_its_code(reply, rules):
-    found = {name for told in mailboxes.recognise(reply) for name in told.answer.names}
+    found = {name for told in replies.recognise(reply) for name in told.answer.names}
     assert rules <= found
     assert bool(rules) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("reply", "whose"),
+    [
+        ("421 4.7.0 [TSS04] see https://postmaster.yahooinc.com", {"yahoo"}),
+        ("said: 550 5.1.1 x. - gsmtp", {"gmail"}),
+        ("host x.mail.protection.outlook.com said: 550", {"microsoft"}),
+        ("550 5.5.0 LPN004_401", {"laposte"}),
+        ("550 no", set()),
+    ],
+)
+def test_a_reply_shows_whose_it_is(reply, whose):
+    assert replies.whose_reply(reply) == whose

@@ -309,7 +309,9 @@ def result(outcome, level=Level.ERROR, name="spf/no-record"):
         ([result(Outcome.UNKNOWN), result(Outcome.FAIL)], Level.ERROR, Verdict.FAIL),
         ([result(Outcome.UNKNOWN), result(Outcome.PASS)], Level.ERROR, Verdict.UNKNOWN),
         ([result(Outcome.UNKNOWN, Level.NOTE)], Level.ERROR, Verdict.PASS),
-        ([result(Outcome.NOT_APPLICABLE)], Level.ERROR, Verdict.PASS),
+        ([result(Outcome.NOT_APPLICABLE), result(Outcome.PASS)], Level.ERROR, Verdict.PASS),
+        ([result(Outcome.NOT_APPLICABLE)], Level.ERROR, Verdict.UNKNOWN),  # nothing was judged: no pass
+        ([result(Outcome.NOT_APPLICABLE)], None, Verdict.PASS),
     ],
 )
 def test_only_the_chosen_level_decides_failed_before_unknown(results, fail_on, expected):

@@ -64,6 +64,7 @@ from .model import (
     Where,
 )
 from .records.feed import Feed
+from .records.identities import BadIdentity, own_domain
 from .records.names import BadName, to_ascii
 from .records.placeholders import ENGINES, MAX_TEMPLATE
 
@@ -83,7 +84,10 @@ class InputError(ValueError):
 
 @dataclass(frozen=True)
 class Options:
-    """What holds for every target of a run. `dns` is a client, "live" (the system's resolvers) or "offline"."""
+    """What holds for every target of a run. `dns` is a client, "live" (the system's resolvers) or "offline".
+
+    Raises InputError for an owned domain that is no name.
+    """
 
     policy: policy.Policy
     dns: Dns | DnsMode = "live"
@@ -96,7 +100,7 @@ class Options:
     probe: Probe | None = None
     authoritative: Authoritative | None = None
     second_opinion: bool = False
-    owned_domains: tuple[str, ...] = ()
+    owned_domains: tuple[str, ...] = ()  # in any form; kept as lower-case A-labels
     jurisdictions: tuple[str, ...] = ()  # as `records.jurisdictions.parse` gives them
     sender: Sender = field(default_factory=Sender)
     trust_class_header: bool = False
@@ -104,6 +108,14 @@ class Options:
     feed: Feed | None = None
     streams: tuple[Stream, ...] = ()
     unsubscribe_test_url: str | None = None
+
+    def __post_init__(self) -> None:
+        """Bring the owned domains to the one form in which names are compared."""
+        try:
+            owned = tuple(dict.fromkeys(map(own_domain, self.owned_domains)))
+        except BadIdentity as error:
+            raise InputError(f"owned_domains: {error}") from None
+        object.__setattr__(self, "owned_domains", owned)
 
 
 @dataclass(frozen=True, slots=True)

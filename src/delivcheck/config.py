@@ -17,7 +17,7 @@ from . import policy as policies
 from . import rulefiles
 from .facts.roots import Sender, Stream
 from .model import MessageClass, Volume, Where
-from .records.identities import BadIdentity, author, sending_address, test_url
+from .records.identities import BadIdentity, author, own_domain, sending_address, test_url
 from .records.jurisdictions import BadJurisdiction
 from .records.jurisdictions import parse as jurisdiction
 from .records.names import BadName, to_ascii
@@ -215,6 +215,7 @@ class _Reader:
             raise self.fail(("timeout",), f"a number of seconds above 0, not {timeout!r}")
         lists = {key.replace("-", "_"): self.words((key,), table.get(key, [])) for key in _LISTS}
         lists["jurisdictions"] = self.each_as(("jurisdictions",), lists["jurisdictions"], jurisdiction)
+        lists["owned_domains"] = self.each_as(("owned-domains",), lists["owned_domains"], own_domain)
         lists["blocklists"] = self.each_as(("blocklists",), lists["blocklists"], to_ascii)
         feed = self.string(("feed",), table.get("feed"))
         tried = self.string(("unsubscribe-test-url",), table.get("unsubscribe-test-url"))

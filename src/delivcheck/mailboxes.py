@@ -5,7 +5,6 @@ answers alone, so it never says "accepted": reputation and content filters are o
 """
 
 import fnmatch
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -66,11 +65,26 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True):
     rules: tuple[str, ...]
 
 
+class Bulk(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """From how many messages a day to its own mailboxes a provider takes a sender for a bulk sender.
+
+    Of complaints, as shares: the rate that has consequences, and the one that it will lower it to.
+    """
+
+    volume: int
+    source: str  # a key of the table's [sources]
+    section: str | None = None
+    complaint_error: float | None = None
+    complaint_warning: float | None = None
+
+
 class MailboxProvider(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """One table. `domains` are those of its own mailboxes, `mx` the domains its mail servers are in.
 
+    `hosts` are further domains that its hosts bear in Received fields.
     Bulk senders' answers are given for its own mailboxes, and for domains it hosts only if it says so (`bulk-for-hosted`).
-    A `regional` provider is spoken of when recipients are there, or its pack is in the policy; the others always.
+    `signs` are words by which its replies are known beside its domains. A `regional` provider is spoken of when recipients are
+    there, or its pack is in the policy; the others always.
     """
 
     title: str
@@ -78,16 +92,19 @@ class MailboxProvider(Struct, frozen=True, forbid_unknown_fields=True, rename="k
     mx: tuple[str, ...]
     who: str
     sources: dict[str, Source]
+    hosts: tuple[str, ...] = ()
+    bulk: Bulk | None = None
     answer: tuple[Answer, ...] = ()
     row: tuple[Row, ...] = ()
     bulk_for_hosted: bool = False
     regional: bool = False
+    signs: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=1)
 def tables() -> Mapping[str, MailboxProvider]:
     """The shipped tables by the name of their file. Raises RuleFileError."""
-    return {name: table(name, raw) for name, raw in rulefiles.load()["providers"].items()}
+    return {name: table(name, raw) for name, raw in rulefiles.providers().items()}
 
 
 def table(name: str, raw: Mapping[str, Any]) -> MailboxProvider:
@@ -103,6 +120,8 @@ def table(name: str, raw: Mapping[str, Any]) -> MailboxProvider:
     for number, answer in enumerate(made.answer):
         if answer.source not in made.sources:
             raise rulefiles.RuleFileError(f"{path}: answer[{number}].source: {answer.source!r} is not in [sources]")
+    if made.bulk is not None and made.bulk.source not in made.sources:
+        raise rulefiles.RuleFileError(f"{path}: bulk.source: {made.bulk.source!r} is not in [sources]")
     return made
 
 
@@ -127,66 +146,6 @@ def answers_to(rule: str) -> Iterator[Told]:
             says = answer.about(rule)
             if says is not None:
                 yield Told(name, one.title, answer, one.sources[answer.source], says)
-
-
-_NOT_WORDS = re.compile(r"[^a-z0-9]+")
-
-
-def _words(text: str) -> str:
-    return f" {_NOT_WORDS.sub(' ', text.lower()).strip()} "
-
-
-def unwrapped(reply: str) -> str:
-    """An SMTP reply of several lines as one text: each line may repeat the code and the enhanced code (RFC 2034 section 4)."""
-    lines = [re.sub(r"^\s*[245]\d\d[ -](?:[245]\.\d{1,3}\.\d{1,3} )?", "", line) for line in reply.splitlines()[1:]]
-    whole = " ".join([*reply.splitlines()[:1], *lines])
-    return _SERVER_NUMBER.sub(r"\1_\2", whole)
-
-
-_SERVER_NUMBER = re.compile(r"\b(OFR|LPN|OUK)(?:AAA|\d{3})?[_-](\d{3})\b")  # OFR006_102: the server's number, then the code
-
-
-def recognise(reply: str) -> list[Told]:
-    """The answers that an SMTP reply may be, told by text where there is one, else by code; the likeliest first.
-
-    One code stands for several causes (Gmail's 5.7.26 has three texts), and one cause comes under several codes, so text counts
-    before the number. `reply` may be a code alone, or a reply of one or several lines as a log or bounce has it.
-    """
-    said = _words(unwrapped(reply[:MAX_REPLY]))
-    by_text: list[Told] = []
-    by_code: list[Told] = []
-    for name, one in tables().items():
-        for answer in one.answer:
-            told = Told(name, one.title, answer, one.sources[answer.source])
-            if answer.text and _has(said, answer.text):
-                by_text.append(told)
-            elif any(_is_code(code, said) for code in (answer.code, *answer.also) if code):
-                by_code.append(told)
-    return by_text or by_code
-
-
-def _has(said: str, text: str) -> bool:
-    """Whether a reply has the words of an answer, in order; … in the answer stands for what differs: a domain, an address."""
-    place = 0
-    for piece in text.split("…"):
-        words = _words(piece)
-        found = said.find(words, place) if words.strip() else place
-        if found < 0:
-            return False
-        place = max(found + len(words) - 1, 0)
-    return True
-
-
-MAX_REPLY = 4_096  # characters of a reply looked at; RFC 5321 section 4.5.3.1.5 allows 512 octets a line
-
-
-def _is_code(code: str, said: str) -> bool:
-    """Whether a reply has this very code. An enhanced code alone is enough; a bare three-digit one is not, unless it is all."""
-    parts = _words(code)
-    if parts in said:
-        return len(parts.split()) > 1 or said == parts
-    enhanced = re.search(r"\d\.\d{1,3}\.\d{1,3}", code)
-    return enhanced is not None and said.strip() == _words(enhanced[0]).strip()
 
 
 # --- the outlook -------------------------------------------------------------------------------------------------

@@ -339,8 +339,13 @@ def follow(results: Sequence[Result], rules: Mapping[str, Rule]) -> list[Result]
 
 
 def verdict(results: Iterable[Result], fail_on: Level | None = Level.ERROR) -> Verdict:
-    """Only results at `fail_on` or above decide, failed before unknown; with None nothing does."""
-    found = Verdict.PASS
+    """Only results at `fail_on` or above decide, failed before unknown; with None nothing does.
+
+    Where rules were to run and none could be judged (a domain without DNS), nothing is known: that is no pass.
+    """
+    results = tuple(results)
+    nothing = bool(results) and fail_on is not None and all(one.outcome is Outcome.NOT_APPLICABLE for one in results)
+    found = Verdict.UNKNOWN if nothing else Verdict.PASS
     for result in results:
         if fail_on is None or result.level.rank < fail_on.rank:
             continue

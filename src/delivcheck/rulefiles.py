@@ -105,6 +105,11 @@ def data(name: str) -> Mapping[str, Any]:
     return load()["data"][name]  # type: ignore[no-any-return]
 
 
+def providers() -> Mapping[str, Mapping[str, Any]]:
+    """Our own tables of mailbox providers, by the name of their file, as they are written."""
+    return load()["providers"]  # type: ignore[no-any-return]
+
+
 @lru_cache(maxsize=1)
 def _own() -> dict[str, Any]:
     root = folder()

@@ -299,7 +299,8 @@ ORIGIN = {"envelope": {"mail-from": "b@bounce.example.net"}, "ip": "192.0.2.1", 
 def unaligned(signatures, policy="reject"):
     zone = {AT: f"v=DMARC1; p={policy}", **PASSES}
     sign = {"each": OTHERS[:signatures]} if signatures else None
-    ((message, _, _, _),) = said("not-aligned", message=MESSAGE, sign=sign, dns=zone, **ORIGIN)
+    ((message, _, _, fix),) = said("not-aligned", message=MESSAGE, sign=sign, dns=zone, **ORIGIN)
+    assert fix == "Sign as example.org: DKIM-Signature: … d=example.org; …"
     return message
 
 

@@ -230,7 +230,7 @@ def envelope(mail_from, *rcpt):
             "from-invalid",
             f"From: a@{'b' * 110}",
             {},
-            [(f"“{'b' * 100}” is no full domain name in From", "b" * 110)],
+            [(f"“{'b' * 99}…” is no full domain name in From", "b" * 110)],
         ),
         (
             "no-reply-sender",
@@ -245,10 +245,11 @@ def envelope(mail_from, *rcpt):
             {},
             [
                 ("the name in From has 61 characters", "n" * 61),
-                (f"the name in From is the recipient's, {'n' * 60}", "n" * 61),
+                (f"the name in From is the recipient's, {'n' * 59}…", "n" * 61),
             ],
         ),
-        ("misleading-display-name", "From: n@example.org <n@example.org>\nTo: b@example.net", {}, []),
+        ("misleading-display-name", 'From: "n@example.org" <n@example.org>\nTo: b@example.net', {}, []),
+        ("misleading-display-name", 'From: "n@example.org" <n@example.org>\nTo: nobody:;', {}, []),
         (
             "display-name-imitates",
             f'From: "{"x" * 1000} bank.com" <n@example.org>',
@@ -261,7 +262,45 @@ def envelope(mail_from, *rcpt):
             {},
             [("the name in From shows bank.example, the address is at example.org", '"a@exam\u2488ple.com, b@bank.example"')],
         ),
+        # fields of receivers: only of Authentication-Results is it told what it says
+        (
+            "receiver-fields-at-origin",
+            FROM + "BIMI-Location: v=BIMI1\nARC-Seal: i=1\nAuthentication-Results: mx; spf=pass\nAuthentication-Results:",
+            {},
+            [
+                ("BIMI-Location stands in the message before anybody has received it", (2, 1)),
+                ("Authentication-Results stands in the message before anybody has received it: mx; spf=pass", (4, 1)),
+                ("Authentication-Results stands in the message before anybody has received it", (5, 1)),
+                ("ARC-Seal stands in the message before anybody has received it", (3, 1)),
+            ],
+        ),
         # recipients
+        ("no-recipient", FROM + "To:\nCc:", {}, [("the To field is empty", (2, 1))]),
+        (
+            "no-recipient",
+            FROM + "To: nobody:;\nCc: noone:;",
+            {"declared": {"class": "bulk"}},
+            [("To of a bulk message names nobody", (2, 1))],
+        ),
+        ("recipients-shown", FROM + "To: nobody:;", {}, []),
+        (
+            "recipients-shown",
+            FROM + "To: a@example.net, b@example.net",
+            {},
+            [("To and Cc show 2 addresses", "b@example.net")],
+        ),
+        (
+            "bcc-present",
+            FROM + "Bcc: joe@example.net",
+            {"envelope": {"mail-from": "b@example.org", "rcpt": []}},
+            [("Bcc shows 1 address", "joe@example.net")],
+        ),
+        (
+            "null-sender",
+            FROM + "Content-Type: multipart/alternative; boundary=b\n\n--b\n\nText.\n--b--\n",
+            {"envelope": NULL},
+            [("ordinary mail is sent from the null sender, MAIL FROM:<>", (1, 1))],
+        ),
         ("recipients-shown", FROM + "To: a@example.net, A@example.net", {}, []),
         (
             "recipients-shown",
@@ -322,10 +361,12 @@ def envelope(mail_from, *rcpt):
             "yahoo-characters",
             FROM,
             envelope(f"{'x' * 60}%{'y' * 60}@{'d' * 60}.{'e' * 60}.example"),
-            [(f"MAIL FROM has '%' in {'x' * 60}%{'y' * 39}@{'d' * 60}.{'e' * 39}", None)],
+            [(f"MAIL FROM has '%' in {'x' * 60}%{'y' * 38}…@{'d' * 60}.{'e' * 38}…", None)],
         ),
         # Feedback-ID
         ("feedback-id-malformed", FROM + "Feedback-ID: c:u:m:send1", {}, []),
+        ("feedback-id-malformed", FROM + "Feedback-ID: c:send1", {}, []),
+        ("precedence-missing", FROM + "Precedence: auto", {}, [("Precedence says “auto”, not “bulk”", (2, 1))]),
         ("feedback-id-malformed", FROM + "Feedback-ID: c:u:m:fifteen_letters", {}, []),
         (
             "feedback-id-malformed",
@@ -337,7 +378,7 @@ def envelope(mail_from, *rcpt):
             "feedback-id-malformed",
             FROM + f"Feedback-ID: c:u:m:{'x' * 70}",
             {},
-            [(f"the sender id “{'x' * 60}” has 70 characters, Gmail wants 5 to 15", f"c:u:m:{'x' * 70}")],
+            [(f"the sender id “{'x' * 59}…” has 70 characters, Gmail wants 5 to 15", f"c:u:m:{'x' * 70}")],
         ),
         (
             "feedback-id-malformed",
@@ -351,15 +392,36 @@ def envelope(mail_from, *rcpt):
             {},
             [
                 ("Feedback-ID stands there 3 times", (3, 1)),
-                (f"“{'y' * 60}” stands there twice in Feedback-ID", f"c:{'y' * 70}:{'y' * 70}:sender"),
+                (f"“{'y' * 59}…” stands there twice in Feedback-ID", f"c:{'y' * 70}:{'y' * 70}:sender"),
             ],
         ),
         ("feedback-id-malformed", FROM + "Feedback-ID: ::c:sender", {}, []),
         (
+            "feedback-id-malformed",
+            FROM + f"Feedback-ID: c:u:m:{'x' * 16}",
+            {},
+            [(f"the sender id “{'x' * 16}” has 16 characters, Gmail wants 5 to 15", f"c:u:m:{'x' * 16}")],
+        ),
+        (  # ten parts are looked at
+            "feedback-id-malformed",
+            FROM + "Feedback-ID: 0:1:2:3:4:5:6:7:8:0:sender",
+            {},
+            [
+                ("Feedback-ID has 11 parts, Gmail reads 4 from the right", "0:1:2:3:4:5:6:7:8:0:sender"),
+                ("“0” stands there twice in Feedback-ID", "0:1:2:3:4:5:6:7:8:0:sender"),
+            ],
+        ),
+        (
+            "feedback-id-malformed",
+            FROM + "Feedback-ID: 0:1:2:3:4:5:6:7:8:9:0:sender",
+            {},
+            [("Feedback-ID has 12 parts, Gmail reads 4 from the right", "0:1:2:3:4:5:6:7:8:9:0:sender")],
+        ),
+        (
             "precedence-missing",
             FROM + f"Precedence: {'x' * 70}",
             {},
-            [(f"Precedence says “{'x' * 60}”, not “bulk”", (2, 1))],
+            [(f"Precedence says “{'x' * 59}…”, not “bulk”", (2, 1))],
         ),
         # Subject
         ("subject-too-long", f"Subject: {'x' * 255}", {}, []),
@@ -406,7 +468,7 @@ def envelope(mail_from, *rcpt):
             "message-id-local",
             f"Message-ID: <1@{'h' * 110}>",
             {},
-            [(f"“{'h' * 100}” is no public host name", f"<1@{'h' * 110}>")],
+            [(f"“{'h' * 99}…” is no public host name", f"<1@{'h' * 110}>")],
         ),
         (
             "message-id-malformed",
@@ -432,7 +494,7 @@ def envelope(mail_from, *rcpt):
             FROM + f"{'N' * 1025}: {'x' * 32_768}",
             {},
             [
-                (f"the value of {'N' * 60} has 32769 octets, Gmail takes 32768", (2, 1)),
+                (f"the value of {'N' * 59}… has 32769 octets, Gmail takes 32768", (2, 1)),
                 ("a field name of 1025 octets, Gmail takes 1024", (2, 1)),
             ],
         ),
@@ -455,7 +517,7 @@ def envelope(mail_from, *rcpt):
             "bad-encoded-word",
             f"Subject: =?x-{'c' * 50}?q?a?=",
             {},
-            [(f"the charset x-{'c' * 38} is unknown in Subject", f"=?x-{'c' * 50}?q?a?=")],
+            [(f"the charset x-{'c' * 37}… is unknown in Subject", f"=?x-{'c' * 50}?q?a?=")],
         ),
     ],
 )
@@ -482,7 +544,7 @@ def test_places_are_found_for_as_many_problems_as_are_kept():
 def test_a_long_message_id_that_was_used_before_is_cut():
     message = f"From: a@example.org\nMessage-ID: <{'i' * 150}@example.org>\n\n"
     ((text, _),) = said("message-id-reused", message + "Two.\n", earlier=(message + "One.\n",))
-    assert text == f"the Message-ID <{'i' * 119} stood over another text in earlier-1.eml already"
+    assert text == f"the Message-ID <{'i' * 118}… stood over another text in earlier-1.eml already"
 
 
 @pytest.mark.parametrize(("length", "shown"), [(60, "s" * 60), (61, "s" * 59 + "…")])
@@ -502,3 +564,24 @@ def test_bare_line_ends_are_counted_and_the_first_is_shown():
         0
     ]
     assert [one.message for one in result.problems] == ["the message has 1 bare LF"]
+
+
+def raw_8bit(*, smtputf8):
+    """What is said of a Latin-1 Subject and a field in UTF-8."""
+    raw = "From: a@example.org\r\nSubject: caf\xe9\r\nComments: caf\xc3\xa9\r\n\r\nText.\r\n"
+    given = {"mail-from": "a@example.org", "rcpt": ["joe@example.net"], "smtputf8": smtputf8}
+    result = examples.run(BOOK, BOOK.rules["headers/raw-8bit"], Example(name="", is_="", raw=raw, envelope=given))[0]
+    return [(one.message, one.where.line, one.where.column, one.fix) for one in result.problems]
+
+
+def test_raw_octets_are_utf_8_or_not():
+    assert raw_8bit(smtputf8=False) == [
+        ("Subject has raw octets above 0x7F, not UTF-8 either", 2, 13, None),
+        ("Comments has raw octets above 0x7F", 3, 14, None),
+    ]
+    assert raw_8bit(smtputf8=True) == [("Subject has raw octets above 0x7F that are not UTF-8", 2, 13, None)]
+
+
+def test_of_two_fields_the_one_that_is_too_long_is_shown():
+    header = f"A: {'x' * 995}\nB: {'x' * 996}\nC: {'x' * 995}"
+    assert said("line-too-long", header) == [("a header line has 999 octets", (2, 1))]

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 import pytest
 
 from delivcheck import catalog
-from delivcheck.facts.unsubscribe_test import OneClickAnswer, OneClickAnswers
+from delivcheck.facts.one_click_endpoint import OneClickAnswer, OneClickAnswers
 from delivcheck.model import Example, HttpAnswer, ProbeFailed, ProbeFault, Where
 from tests import examples
 
@@ -182,6 +182,7 @@ def said(name, message, **more):
 
 
 LONG = "https://a.example/" + "u" * 300
+LONG_REPLY = f"mailto:no-reply@{'d' * 60}.{'e' * 60}.example"
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ LONG = "https://a.example/" + "u" * 300
         (
             "plain-http",
             f"List-Unsubscribe: <{LONG.replace('https', 'http')}>\n{POST}",
-            [("the one-click address is http://a.example/" + "u" * 183, LONG.replace("https", "http"))],
+            [("the one-click address is http://a.example/" + "u" * 182 + "…", LONG.replace("https", "http"))],
         ),
         (
             "repeated-header",
@@ -233,7 +234,7 @@ LONG = "https://a.example/" + "u" * 300
         (
             "encoded-word",
             "List-Unsubscribe: =?us-ascii?q?=3C" + "x" * 120 + "?=",
-            [("encoded-words stand where the address " + "x" * 100 + " belongs", "=?us-ascii?q?=3C" + "x" * 120 + "?=")],
+            [("encoded-words stand where the address " + "x" * 99 + "… belongs", "=?us-ascii?q?=3C" + "x" * 120 + "?=")],
         ),
         ("encoded-word", "List-Unsubscribe: nothing, at all", []),
         (
@@ -246,7 +247,19 @@ LONG = "https://a.example/" + "u" * 300
             "List-Id: Our news\nList-Id: <news.example.org>",
             [("List-Id: no list identifier stands in angle brackets", "Our news")],
         ),
-        ("list-id-malformed", "List-Id:\nSubject: x", [("List-Id: the field is empty", (2, 1))]),
+        (
+            "list-id-malformed",
+            "List-Id:\nList-Id: <news.example.org>",
+            [("List-Id: the field is empty", (2, 1))],
+        ),
+        (
+            "mailto-undeliverable",
+            f"List-Unsubscribe: <mailto:no-reply@{'d' * 60}.{'e' * 60}.example>",
+            [
+                (f"the unsubscribe address no-reply@{'d' * 60}.{'e' * 29}… is a no-reply address", LONG_REPLY),
+                (f"{LONG_REPLY[16:]} takes no mail, so nobody leaves by no-reply@{'d' * 60}.{'e' * 29}…", LONG_REPLY),
+            ],
+        ),
         ("not-recipient-specific", "List-Unsubscribe: <https://r7f3a9c4.example.org/unsubscribe>", []),
         ("not-recipient-specific", "List-Unsubscribe: <https://a.b.r7f3a9c4.example.org/unsubscribe>", []),
         (
@@ -267,7 +280,7 @@ LONG = "https://a.example/" + "u" * 300
         (
             "not-recipient-specific",
             "List-Unsubscribe: <https://a.example" + "/u" * 150 + ">",
-            [("https://a.example" + "/u" * 91 + "/ names no recipient", "https://a.example" + "/u" * 150)],
+            [("https://a.example" + "/u" * 91 + "… names no recipient", "https://a.example" + "/u" * 150)],
         ),
     ],
 )
@@ -310,7 +323,7 @@ def test_an_address_is_told_once_and_held_against_ten_recipients():
 def test_long_addresses_are_cut():
     long = f"{'j' * 60}@{'x' * 60}.example"
     (told_of,) = said("token-is-address", f"To: {long}\nList-Unsubscribe: <https://a.example/{long}>")
-    assert told_of[0] == f"the unsubscribe address says nothing but {long[:100]}"
+    assert told_of[0] == f"the unsubscribe address says nothing but {long[:99]}…"
     digest = hashlib.md5(b"joe@example.net", usedforsecurity=False).hexdigest()
     (told_of,) = said("token-is-address", f"To: joe@example.net\nList-Unsubscribe: <https://a.example/{digest}>")
     assert told_of[0] == "the unsubscribe address says nothing but joe@example.net as an MD5 hash"
@@ -320,7 +333,7 @@ def test_every_mailto_address_is_looked_at():
     message = f"List-Unsubscribe: <mailto:u@localhost>, <mailto:no-reply@a.example>, <mailto:u@{'d' * 60}.{'e' * 60}.example>"
     assert [text for text, _ in said("mailto-undeliverable", message, dns={"a.example MX": "10 mx.a.example"})][1:] == [
         "the unsubscribe address no-reply@a.example is a no-reply address",
-        f"{'d' * 60}.{'e' * 60}.example takes no mail, so nobody leaves by u@{'d' * 60}.{'e' * 37}",
+        f"{'d' * 60}.{'e' * 60}.example takes no mail, so nobody leaves by u@{'d' * 60}.{'e' * 36}…",
     ]
 
 
@@ -372,7 +385,7 @@ def test_no_answer_to_one_encoding_does_not_hide_what_is_wrong_with_the_other():
 
 
 def test_a_long_endpoint_is_cut():
-    assert posted(http(500), url=LONG) == [f"a POST to {LONG[:200]} is answered 500"]
+    assert posted(http(500), url=LONG) == [f"a POST to {LONG[:199]}… is answered 500"]
 
 
 # --- the link ----------------------------------------------------------------------------------------------------

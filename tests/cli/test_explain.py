@@ -48,7 +48,10 @@ def test_the_list_as_json_has_pages_without_their_examples(run):
         (["--level", "warning"], lambda rule: rule["level"] == "warning"),
         (["--level", "warning", "--level", "note"], lambda rule: rule["level"] in {"warning", "note"}),
         (["--target", "domain"], lambda rule: "domain" in rule["targets"]),
-        (["--target", "template", "--family", "class"], lambda rule: rule["id"].startswith("class/") and "template" in rule["targets"]),
+        (
+            ["--target", "template", "--family", "class"],
+            lambda rule: rule["id"].startswith("class/") and "template" in rule["targets"],
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "holds",
 )
@@ -65,6 +68,9 @@ def test_the_list_can_be_filtered(run, more, holds):
         ("550 5.7.515 Access denied, sending domain does not meet the required authentication level.", 0, "Microsoft rejects"),
         ("550 mwinf5c04 ME Mail rejected. OFR006_506 [506]", 0, "Orange rejects"),
         ("554 5.9.999 something nobody says", 2, "no provider's table has the reply"),
+        ("554 5.7.1 rejected LPN007_405", 2, "this is a reply of La Poste, and its table has no such answer"),
+        ("<a@b.c>: host x said: 550-5.7.26 no", 0, "dkim/unauthenticated"),
+        ("OFR_506", 0, "none: it rests on what cannot be seen"),
     ],
 )
 def test_a_providers_reply_is_explained(run, reply, code, told):

@@ -269,7 +269,7 @@ def test_offline_asks_nothing_and_says_so_once(run, message):
 
 
 def test_files_have_the_streams_that_their_paths_have_in_the_configuration(run, message, tmp_path, monkeypatch):
-    text = '[streams.receipts]\nclass = "transactional"\n\n[[overrides]]\npaths = ["receipts/*"]\nstream = "receipts"\n'
+    text = '[streams.receipts]\nclass = "transactional"\n\n[[overrides]]\npaths = ["receipts/*"]\nstream = "receipts"\nrules = { "mime/latin-1" = "note" }\n'
     (tmp_path / "delivcheck.toml").write_text(text)
     for folder in ("receipts", "news"):
         (tmp_path / folder).mkdir()

@@ -141,10 +141,14 @@ def gmx(octets, results="dkim=none", *, ip=IP, ehlo="mail.example.org", mail_fro
     ).replace("\n", "\r\n").encode() + octets
 
 
+def checker_of(dns) -> Checker:
+    """A checker without rules, which are not what these tests are about."""
+    return Checker(Options(policy.load("bulk"), dns), catalog.Catalog({}, {}, catalog.assemble(strict=False).providers))
+
+
 def examine(octets, zone, **came_in) -> TargetReport:
-    """The report on a message that came in, in a closed DNS world; without rules, which are not what these tests are about."""
-    book = catalog.Catalog({}, {}, catalog.assemble(strict=False).providers)
-    checker = Checker(Options(policy.load("bulk"), from_mapping(zone)), book)
+    """The report on a message that came in, in a closed DNS world."""
+    checker = checker_of(from_mapping(zone))
     target = asyncio.run(checker.message(octets, origin=Origin.AS_RECEIVED, came_in=AsReceived(**came_in)))
     assert target.kind is TargetKind.MESSAGE
     return target

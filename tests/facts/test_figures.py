@@ -1,6 +1,7 @@
 """Rates and volumes come out of the user's figures without tripping over small numbers or strange options."""
 
 import asyncio
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ def judged(rule, text, **options):
     chosen = policy.load("bulk").with_settings([policy.Setting(rule, options=options)] if options else [])
     feed = parse_feed(text.encode(), "feed.csv")
     checker = api.Checker(
-        api.Options(chosen, dns="offline", feed=feed, now=api.datetime.fromisoformat("2026-11-22T12:00:00Z")), shown={}
+        api.Options(chosen, dns="offline", feed=feed, now=datetime.fromisoformat("2026-11-22T12:00:00Z")), shown={}
     )
     return next(one for one in asyncio.run(checker.domain("example.org")).results if one.rule == rule)
 

@@ -2,8 +2,11 @@
 
 import pytest
 
-from delivcheck.facts.mends import MAX_PROOFS
-from tests.facts.received_world import IP, MESSAGE, facts, gmx, google, microsoft, signed
+from delivcheck.facts.mends.provider import MAX_PROOFS
+from delivcheck.facts.roots import AsReceived, Origin
+from delivcheck.net.snapshot import from_mapping
+from tests.facts.received_world import IP, MESSAGE, checker_of, facts, gmx, google, microsoft, signed
+from tests.facts.spf_rounds import Rounds
 from tests.keys import record
 
 DMARC = {"_dmarc.example.org TXT": "v=DMARC1; p=reject"}
@@ -98,6 +101,8 @@ def test_a_missing_include_is_added_and_proved():
         ("v=spf1 include:gone.example -all", "v=spf1 ip4:192.0.2.25 -all"),
         (["v=spf1 ip4:198.51.100.1 -all", "v=spf1 ip4:192.0.2.25 ~all"], "v=spf1 ip4:192.0.2.25 ip4:198.51.100.1 ~all"),
         (["v=spf1 -all", "v=spf1 -all"], "v=spf1 ip4:192.0.2.25 -all"),
+        (["v=spf1 ip4:198.51.100.1 +all", "v=spf1 -all"], "v=spf1 ip4:198.51.100.1 ip4:192.0.2.25 ~all"),
+        ("v=spf1 include:gone.example +all", "v=spf1 ip4:192.0.2.25 ~all"),
         (None, "v=spf1 ip4:192.0.2.25 ~all"),
     ],
 )
@@ -460,3 +465,23 @@ def test_hostile_names_neither_raise_nor_run_away():
     found = mends(evil, {**DMARC, "example.org TXT": 'v=spf1 exists:%{i}."x\\ -all'})
     assert found is not None
     assert len(found["mends"]) <= MAX_PROOFS
+
+
+def at_once(answering):
+    """Run a coroutine that never waits."""
+    with pytest.raises(StopIteration) as done:
+        answering.send(None)
+    return done.value.value
+
+
+def test_everything_is_looked_up_side_by_side():
+    """Rounds are the longest chain of questions (DESIGN.md section 4), however much there is to try."""
+    octets, keys = signed(*({"domain": "example.org", "selector": f"s{n}"} for n in range(1, 4)))
+    other = {f"{name.replace('._domainkey', '')}": text for name, text in keys.items()}
+    zone = from_mapping({**other, **DMARC, "example.org TXT": "v=spf1 include:_spf.example.com -all", **ESP})
+    dns = Rounds(lambda name, kind: at_once(zone.ask(name, kind)))
+    octets = google(octets, mail_from="b@example.org", ehlo="o1.esp.example", spf="fail", extra=FORWARDED)
+    report = dns.run(checker_of(dns).message(octets, origin=Origin.AS_RECEIVED, came_in=AsReceived()))
+    assert [one["failure"] for one in report.facts["mends"]["not_mended"]] == []
+    assert dns.questions > 40
+    assert dns.rounds <= 5  # one after the other they were 41

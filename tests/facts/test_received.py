@@ -10,7 +10,7 @@ import pytest
 from delivcheck.engine import Planner, Provider, Roots, gather
 from delivcheck.facts import identity, message, received, roots
 from delivcheck.facts.identity import MailFromDomain, SendingHost
-from delivcheck.facts.received import Basis, ReceivedAuthResults, TrustedHop, house, is_public
+from delivcheck.facts.received import HopBasis, ReceivedAuthResults, TrustedHop, house, is_public
 from delivcheck.facts.roots import AsReceived, Envelope, Now, Octets, Session
 from delivcheck.model import NotApplicable, Unavailable
 from tests.facts import received_world as world
@@ -168,7 +168,7 @@ def test_the_border_is_found_behind_internal_hops(stored: Any, number: int, tls:
 def test_microsoft_hops_are_passed_over_without_its_results_too() -> None:
     kept = [line for line in world.microsoft(world.MESSAGE).split(b"\r\n") if b"spf" not in line.lower()]
     hop = facts(b"\r\n".join(kept), TrustedHop)
-    assert (hop.number, hop.basis) == (4, Basis.FIRST_PUBLIC)
+    assert (hop.number, hop.basis) == (4, HopBasis.FIRST_PUBLIC)
 
 
 def test_google_to_google_is_judged_by_the_host_that_google_judged() -> None:
@@ -176,7 +176,7 @@ def test_google_to_google_is_judged_by_the_host_that_google_judged() -> None:
     below = "Received: by mail-sor-f41.google.com with SMTPS id 1; Mon, 23 Nov 2026 10:00:00 +0000\n" + FORGED
     octets = world.google(world.MESSAGE, said, ip="198.51.100.41", ehlo="mail-sor-f41.google.com", extra=below)
     hop = facts(octets, TrustedHop)
-    assert (hop.ip, hop.basis) == (ip_address("198.51.100.41"), Basis.RESULTS)
+    assert (hop.ip, hop.basis) == (ip_address("198.51.100.41"), HopBasis.RESULTS)
 
 
 OWN = "Received: from mx.b.example (mx.b.example [198.51.100.2]) by store.b.example; Mon, 23 Nov 2026 10:00:05 +0000\n"
@@ -197,7 +197,7 @@ def test_a_stranger_who_greets_as_the_receiver_is_not_passed_over() -> None:
 
 def test_the_user_may_name_the_hop() -> None:
     hop = facts(INSIDE + BORDER + FORGED, TrustedHop, came_in=AsReceived(trusted_hop=3))
-    assert (hop.ip, hop.number, hop.basis) == (ip_address("203.0.113.9"), 3, Basis.DECLARED)
+    assert (hop.ip, hop.number, hop.basis) == (ip_address("203.0.113.9"), 3, HopBasis.DECLARED)
     for number, why in (
         (1, None),
         (4, "Received field 4 (--trusted-hop) is not there: the message has 3"),
@@ -213,6 +213,8 @@ def test_the_user_may_name_the_hop() -> None:
 def test_houses_hold_the_domains_of_one_operator() -> None:
     assert house("x.prod.outlook.com") & house("Y.outlook.office365.com")
     assert house("mx.b.example") == {"b.example"}
+    assert house("hotmail.fr") & house("x.prod.outlook.com"), "mailboxes are of the house whose hosts have the mail"
+    assert not house("pool-192-0-2-1.verizon.net") & house("mta1.mail.yahoo.com"), "a customer's line is not"
     for name in (None, "", "localhost", "[192.0.2.1]", "10.197.38.100", "a..b"):
         assert house(name) == frozenset()
 

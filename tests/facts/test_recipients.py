@@ -58,6 +58,25 @@ def test_silence_leaves_it_open():
     assert not found("x@gmail.com", "y@example.net", dns={"example.net MX": "TIMEOUT"}).complete
 
 
+@pytest.mark.parametrize(
+    ("domain", "provider"),
+    [
+        ("hotmail.fr", "microsoft"),
+        ("live.co.uk", "microsoft"),
+        ("yahoo.fr", "yahoo"),
+        ("gmx.at", "gmx"),
+        ("yandex.com.tr", "yandex"),
+    ],
+)
+def test_a_providers_national_domains_are_its_own_mailboxes(domain, provider):
+    found = recipient_providers_by_name.function(Envelope("", (f"x@{domain}",)))
+    assert (found.found, found.own) == ((provider,), {provider})
+
+
+def test_microsofts_demands_hold_at_its_national_domains():
+    assert "dmarc/no-record" in outlooks("x@hotmail.fr")["microsoft"].rules
+
+
 def test_without_dns_only_the_tables_names_are_known():
     assert recipient_providers_by_name.function(Envelope("", ("x@yahoo.com",))).complete
     assert not recipient_providers_by_name.function(Envelope("", ("x@example.net",))).complete

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from delivcheck.model import Failed, Failure, Found, NoSuchName
+from delivcheck.model import Failed, Failure, Found, HttpAnswer, NoData, NoSuchName, ProbeFailed, ProbeFault, SmtpAnswer
+from delivcheck.net.probe import Scripted
 from delivcheck.net.second_opinion import NoOpinion, ask_checkdmarc
 
 
@@ -64,6 +65,55 @@ def test_of_bimi_the_record_alone_is_judged_and_its_absence_not_at_all():
     good = opinions({**GOOD, at: txt("v=BIMI1; l=https://example.org/logo.svg; a=https://example.org/vmc.pem")})["bimi"]
     assert good == {"valid": True, "error": None, "warnings": []}
     assert not opinions({**GOOD, at: txt("v=BIMI1; l=http://example.org/logo.svg")})["bimi"]["valid"]
+
+
+LOGO = b"""<svg version="1.2" baseProfile="tiny-ps" viewBox="0 0 9 9" width="9" height="9" xmlns="http://www.w3.org/2000/svg">
+<title>Example</title><path d="M0 0h9v9H0z"/></svg>"""
+PUBLISHED = {("default._bimi.example.org", "TXT"): txt("v=BIMI1; l=https://example.org/logo.svg; a=")}
+
+
+def probed(answers, http, smtp):
+    probe = Scripted(http, smtp)
+    said = asyncio.run(ask_checkdmarc("example.org", Zone(answers), 30.0, probe))["opinions"]
+    return said, probe.asked
+
+
+def test_with_a_probe_the_logo_is_fetched_by_us_and_judged_by_it():
+    fine, asked = probed({**GOOD, **PUBLISHED}, {"https://example.org/logo.svg": HttpAnswer(200, (), LOGO)}, {})
+    assert asked == ["GET https://example.org/logo.svg"]
+    assert not [text for text in fine["bimi"]["warnings"] if text.startswith("image")]
+
+    odd = LOGO.replace(b"tiny-ps", b"full")
+    broken, _ = probed({**GOOD, **PUBLISHED}, {"https://example.org/logo.svg": HttpAnswer(200, (), odd)}, {})
+    assert [text for text in broken["bimi"]["warnings"] if text.startswith("image: ") and "base profile" in text.lower()]
+
+    for answer in (HttpAnswer(404, (), b""), ProbeFailed(ProbeFault.ADDRESS, "no address that may be probed")):
+        gone, _ = probed({**GOOD, **PUBLISHED}, {"https://example.org/logo.svg": answer}, {})
+        assert [text for text in gone["bimi"]["warnings"] if text.startswith("image: Failed to download")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (SmtpAnswer("mx", ("STARTTLS",), "TLSv1.3"), None),
+        (SmtpAnswer("mx", ()), "STARTTLS is not supported on mx.example.org"),
+        (SmtpAnswer("mx", ("STARTTLS",), "unverified", "certificate has expired"), "certificate has expired"),
+        (ProbeFailed(ProbeFault.TIMEOUT, "no answer within 10 s"), "no answer within 10 s"),
+    ],
+    ids=["good", "none", "expired", "silent"],
+)
+def test_with_a_probe_mail_servers_are_greeted_by_us(answer, words):
+    world = {**GOOD, ("mx.example.org", "AAAA"): NoData()}
+    said = probed(world, {}, {"mx.example.org": answer})[0]["mx"]["warnings"]
+    about_tls = [text for text in said if "reverse DNS" not in text]
+    assert bool(about_tls) == (words is not None)
+    assert words is None or words in about_tls[0]
+    assert len(about_tls) <= 1, "port 465 is nobody's business"
+
+
+def test_without_a_probe_nothing_is_fetched_or_greeted():
+    said = opinions({**GOOD, **PUBLISHED})
+    assert not [text for text in (*said["mx"]["warnings"], *said["bimi"]["warnings"]) if "STARTTLS" in text or "image" in text]
 
 
 def test_every_question_comes_to_us():

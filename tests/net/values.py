@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from delivcheck.model import Answer, Failed, Failure, Found, NoData, NoSuchName, Question
 
+RESOLVED = [kind for kind in Failure if kind is not Failure.LAME]  # no message says that; it is what a missing AA bit comes to
+
 labels = st.one_of(
     st.sampled_from(["a", "b", "_dmarc", "*", "xn--bcher-kva", "s1", "x" * 63]),
     st.text("abcdefghijklmnopqrstuvwxyz0123456789-_", min_size=1, max_size=8),
@@ -44,6 +46,6 @@ def asked(draw: st.DrawFn) -> tuple[Question, Answer]:
         found(question.type).filter(lambda answer: question.name not in answer.aliases),
         st.builds(NoData, st.integers(0, 10_800)),
         st.builds(NoSuchName, st.integers(0, 10_800)),
-        st.builds(Failed, st.sampled_from(Failure), st.text(max_size=20)),
+        st.builds(Failed, st.sampled_from(RESOLVED), st.text(max_size=20)),
     ]
     return question, draw(st.one_of(kinds))

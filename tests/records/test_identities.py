@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from delivcheck.records.identities import BadIdentity, author, sending_address
+from delivcheck.records.identities import BadIdentity, author, own_domain, sending_address
 from delivcheck.records.identities import test_url as unsubscribe_url
 
 
@@ -18,6 +18,10 @@ def test_each_in_its_one_form():
     ("read", "text"),
     [
         *((author, text) for text in ("", "shop", "@example.org", "shop@", "shop@a..b")),
+        *(
+            (own_domain, text)
+            for text in ("", "example", "a..b", "*.example.org", "https://example.org", "192.0.2.1", "a@example.org")
+        ),
         *((sending_address, text) for text in ("", "192.0.2", "mx.example.org")),
         *(
             (unsubscribe_url, text)

@@ -109,3 +109,13 @@ def test_it_returns_or_raises_the_one_declared_error(text):
 def test_hostile_lists_take_linear_time():
     assert len(scan_tags(";" * 1_000_000).faults) == MAX_TAGS + 1
     assert len(scan_tags("a" * 1_000_000 + ";" + " " * 1_000_000).faults) == 1
+
+
+# --- changes -----------------------------------------------------------------------------------------------------
+
+
+def test_tags_are_left_out_or_replaced_and_the_others_stay_as_they_are_written():
+    tags = scan_tags("V=DMARC1;p = none ; sp=reject;rua=mailto:a@b.example;", fold_names=True)
+    assert tags.without("sp", "x") == "V=DMARC1; p = none; rua=mailto:a@b.example"
+    assert tags.replaced({"p": "reject", "sp": None, "x": "y"}) == "V=DMARC1; p = reject; rua=mailto:a@b.example"
+    assert tags.replaced({}) == "V=DMARC1; p = none; sp=reject; rua=mailto:a@b.example"

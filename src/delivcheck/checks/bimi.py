@@ -20,7 +20,6 @@ from ..facts.bimi import (
     record_name,
 )
 from ..facts.dmarc_discovery import DmarcDiscovery, DmarcWalk, Visit
-from ..facts.dmarc_verdict import published
 from ..facts.identity import FromDomain
 from ..facts.roots import Now
 from ..facts.verdicts import DkimVerdicts
@@ -39,7 +38,7 @@ from ..model import (
     Where,
 )
 from ..records.bimi import BimiSyntaxError, parse, parse_selector
-from ..records.dmarc import DmarcRecord, Policy
+from ..records.dmarc import DmarcRecord, Policy, published
 from ..records.logotype import Logotype, LogotypeError
 from ..records.mark_certificate import MarkCertificate, MarkCertificateError, Root, Standing
 from ..records.names import psl_organizational_domain

@@ -10,9 +10,9 @@ from ipaddress import IPv4Address
 from ..engine import rule
 from ..facts.answers import is_bogus, no_answer, proves_name
 from ..facts.hosts import Ehlo, MailHosts, MxHost, ReverseDns
-from ..facts.identity import FromDomain, SendingHost
+from ..facts.identity import SendingHost
 from ..facts.operator_site import OperatorSite
-from ..facts.roots import Declared
+from ..facts.own_domains import OwnDomains
 from ..facts.wildcards import Aliases, Wildcards
 from ..model import (
     Failed,
@@ -30,7 +30,7 @@ from ..model import (
     Undetermined,
     Where,
 )
-from ..records.names import is_within, psl_organizational_domain, unmapped
+from ..records.names import unmapped
 from ..records.networks import is_private_address
 
 # The catalogue's words; SpamAssassin's RDNS_DYNAMIC looks for the same kind of names
@@ -176,18 +176,11 @@ def _named(reverse: ReverseDns) -> str:
 
 
 @rule("dns/generic-ptr")
-def generic_ptr(
-    reverse: ReverseDns,
-    sender: FromDomain | Unavailable | NotApplicable,
-    declared: Declared | NotApplicable,
-) -> Findings:
+def generic_ptr(reverse: ReverseDns, ours: OwnDomains) -> Findings:
     _named(reverse)
-    ours = [name.lower().strip(".") for name in declared.owned_domains] if isinstance(declared, Declared) else []
-    if isinstance(sender, FromDomain):
-        ours.append(psl_organizational_domain(sender.name))
     faults = {}
     for one in reverse.names:
-        if any(is_within(one.name, own) for own in ours):
+        if ours.has(one.name):
             return  # a name of our own says who sends
         faults[one.name] = _generic(one.name, reverse.ip)
     if all(faults.values()):

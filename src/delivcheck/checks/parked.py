@@ -8,7 +8,8 @@ from ..facts.spf import SpfRecords, SpfTree
 from ..facts.wildcards import Wildcards
 from ..model import Failed, Findings, Found, Level, NotApplicable, Problem, Question, Unavailable, Undetermined, Where
 from ..records.dkim import DkimKey, DkimSyntaxError, parse_key
-from ..records.dmarc import Policy
+from ..records.dmarc import Policy, published
+from ..records.zonetext import txt_line
 from .dmarc import at
 
 SENDS_NOTHING = "v=spf1 -all"  # RFC 7208 section 10.1.2
@@ -18,14 +19,14 @@ MAX_HOSTS = 3  # named in a message
 
 @rule("parked/can-send")
 def can_send(records: SpfRecords, tree: SpfTree | Unavailable | NotApplicable) -> Findings:
-    fix = f'{records.name}. TXT "{SENDS_NOTHING}"'
+    fix = txt_line(records.name, SENDS_NOTHING)
     if not records.texts:
         yield Problem(f"{records.name} has no SPF record, so nothing says that it sends no mail", records.where(), fix=fix)
         return
-    if len(records.texts) > 1:
-        raise NotApplicable(f"{records.name} has several SPF records, see spf/several-records")
     if not isinstance(tree, SpfTree):
-        raise tree
+        raise tree  # several records: spf/several-records
+    if any(node.record is not None and node.record.faults for node in tree.policies()):
+        raise NotApplicable("the record does not parse, see spf/syntax-error")
     sends = next(tree.passing(), None)
     if sends is not None:
         node, branch = sends
@@ -35,7 +36,7 @@ def can_send(records: SpfRecords, tree: SpfTree | Unavailable | NotApplicable) -
     *_, last = tree.policies()
     end = last.record.all if last.record is not None else None
     if sends is None and (end is None or end.qualifier != "-") and not tree.unavailable:
-        how = f"ends in {end.text}" if end is not None else "has no all at its end"
+        how = "does not exist" if last.record is None else f"ends in {end.text}" if end is not None else "has no all at its end"
         yield Problem(f"the record at {last.name} {how}, so mail of other hosts is not refused", last.where(), fix=fix)
 
 
@@ -45,7 +46,7 @@ def not_rejected(discovery: DmarcDiscovery) -> Findings:
         raise discovery.policy
     if discovery.policy is Policy.REJECT:
         return
-    fix = f'_dmarc.{discovery.domain}. TXT "v=DMARC1; p=reject"'
+    fix = published(discovery.domain, "v=DMARC1; p=reject")
     if discovery.record is None:
         yield Problem(f"no DMARC record says what to do with mail that names {discovery.domain}", discovery.at, fix=fix)
     else:
@@ -83,7 +84,7 @@ def key_published(selectors: DomainSelectors, wildcards: Wildcards) -> Findings:
             continue
         for index, record in found.usable:
             if not record.revoked:
-                fix = f'{found.name}. TXT "{REVOKED}"'
+                fix = txt_line(found.name, REVOKED)
                 yield Problem(f"{found.name} has a key, so whoever holds its secret half can sign", found.where(index), fix=fix)
     below = wildcards.each[1]
     if isinstance(below.texts, Unavailable):
@@ -105,7 +106,7 @@ def selectors_open(wildcards: Wildcards) -> Findings:
         return
     keys = [_key(text) for text in one.texts]
     if not any(key is not None and key.revoked for key in keys):
-        yield Problem(f"no record at *.{one.below} revokes all keys at once", where, fix=f'*.{one.below}. TXT "{REVOKED}"')
+        yield Problem(f"no record at *.{one.below} revokes all keys at once", where, fix=txt_line(f"*.{one.below}", REVOKED))
 
 
 def _key(text: str) -> DkimKey | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from ..engine import rule
 from ..facts.blocklists import DomainListings, IpListings, Looked
-from ..facts.figures import Figures, Rate, bounce_rates, complaint_rates, most_in_a_day, near, thresholds, volumes
+from ..facts.figures import NEAR, Figures, Rate, bounce_rates, complaint_rates, most_in_a_day, thresholds, volumes
 from ..facts.streams import SharedIdentities
 from ..model import Finding, Findings, Level, NotApplicable, Problem, Unavailable, Undetermined
 
@@ -122,10 +122,11 @@ def sudden_volume(found: Figures, *, factor: float = FACTOR, window_days: int = 
 def bulk_volume(found: Figures) -> Findings:
     known = [(provider, most) for provider in thresholds() if (most := most_in_a_day(found, provider)) is not None]
     if not known:
-        raise NotApplicable(f"{found.name} does not say how much went to Gmail, Outlook.com or Orange")
+        *others, last = (provider.title for provider in thresholds())
+        raise NotApplicable(f"{found.name} does not say how much went to {', '.join(others)} or {last}")
     for provider, (sent, row) in known:
         # T100: sub-domains together, own mailboxes only, and once is enough: the status does not expire.
-        if sent >= near() * provider.volume:
+        if sent >= NEAR * provider.volume:
             reached = "the" if sent >= provider.volume else "close to the"
             what = f"{sent:,} messages from {found.domain} to {provider.title} on {row.day}"
             yield Problem(f"{what}, {reached} {provider.volume:,} of a bulk sender; checked as low volume", found.at(row))

@@ -326,10 +326,10 @@ def not_authorised(verdict: SpfVerdict, host: SendingHost, records: SpfRecords |
         place = next((span for span in spans if record.text[slice(*span)] == verdict.mechanism), None)
     text = None if record is None else record.text
     where = Where(name=verdict.record_at or verdict.domain, type="TXT", record=text, span=place)
-    listable = record is not None and verdict.result in {SpfResult.FAIL, SpfResult.SOFTFAIL, SpfResult.NEUTRAL}
-    yield Problem(
-        message, where, fix=with_term(record, f"ip{host.ip.version}:{host.ip}", first=True) if record is not None and listable else None
-    )
+    fix = None
+    if record is not None and verdict.result in {SpfResult.FAIL, SpfResult.SOFTFAIL, SpfResult.NEUTRAL}:
+        fix = with_term(record, f"ip{host.ip.version}:{host.ip}", first=True)
+    yield Problem(message, where, fix=fix)
 
 
 @rule("spf/undetermined")

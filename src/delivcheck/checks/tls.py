@@ -11,6 +11,7 @@ from ..facts.roots import Session
 from ..model import Findings, Level, NotApplicable, ProbeFailed, ProbeFault, Problem, Unavailable, Undetermined, Where
 from ..records.tlsa import DANE_TA, Tlsa, TlsaError, fits, parse
 from ..records.transport import MAX_AGE_LOW, TransportError, parse_mta_sts, parse_tls_rpt
+from ..records.zonetext import txt_line
 
 _SAYS_NOTHING = {ProbeFault.TIMEOUT, ProbeFault.DNS, ProbeFault.ADDRESS}  # of the server: our side or the way there
 
@@ -29,7 +30,7 @@ def bad_mta_sts_record(records: MtaStsRecords) -> Findings:
     try:
         parse_mta_sts(records.texts[0])
     except TransportError as error:
-        fix = f'{records.name}. TXT "v=STSv1; id=20261123T120000"'
+        fix = txt_line(records.name, "v=STSv1; id=20261123T120000")
         yield Problem(error.message, _at(records.name, records.texts[0], error.span), fix=fix)
 
 
@@ -83,7 +84,7 @@ def bad_tls_rpt_record(records: TlsRptRecords) -> Findings:
         parse_tls_rpt(records.texts[0])
     except TransportError as error:
         domain = records.name.removeprefix("_smtp._tls.")
-        fix = f'{records.name}. TXT "v=TLSRPTv1; rua=mailto:tls-reports@{domain}"'
+        fix = txt_line(records.name, f"v=TLSRPTv1; rua=mailto:tls-reports@{domain}")
         yield Problem(error.message, _at(records.name, records.texts[0], error.span), fix=fix)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -42,10 +41,10 @@ def command(names: tuple[str, ...], policy: str | None, color: str) -> int:
     house = policies.load(policy).house if policy else ()
     book = {**catalog.pages(), **{rule.id: rule for rule, _ in house}}
     style = output.paint(color)
-    replies = [name for name in names if _REPLY.match(name)]
-    for name in replies:
-        output.write(_replied(name, style), style.colour)
-    wanted = [found for name in names if name not in replies for found in find(name, book)]
+    asked = [(name, find(name, book)) for name in names]
+    for name in (name for name, found in asked if not found):
+        output.write(_replied(name, book, style), style.colour)
+    wanted = [page_or_family for _, found in asked for page_or_family in found]
     for position, (family, rules) in enumerate(wanted):
         text = (
             page.listing([(rule, rule.level) for rule in rules], style, wrap=sys.stdout.isatty())
@@ -58,22 +57,24 @@ def command(names: tuple[str, ...], policy: str | None, color: str) -> int:
     return 0
 
 
-_REPLY = re.compile(r"\s*[245](?:\d\d|\.\d{1,3}\.\d{1,3})(?![\w.])")  # what an SMTP reply begins with
-
-
-def _replied(reply: str, style: Paint) -> str:
-    """What a provider's reply may mean: the answers of the tables that it fits. Raises UsageError when it fits none."""
-    from .. import mailboxes
+def _replied(reply: str, book: Mapping[str, Rule], style: Paint) -> str:
+    """What a provider's reply may mean. Raises UsageError where it fits none: the nearest rule, or whose reply it is."""
+    from .. import mailboxes, replies
     from ..report import page
 
-    found = mailboxes.recognise(reply)
-    if not found:
-        raise click.UsageError(f"no provider's table has the reply {reply[:80]!r}", click.get_current_context())
-    return page.replies(found, style)
+    if found := replies.recognise(reply):
+        return page.replies(found, style)
+    context = click.get_current_context()
+    if whose := replies.whose_reply(reply) if replies.CODE.search(reply) else set():
+        titles = ", ".join(mailboxes.tables()[name].title for name in sorted(whose))
+        raise click.UsageError(f"this is a reply of {titles}, and its table has no such answer", context)
+    if replies.CODE.search(reply):
+        raise click.UsageError(f"no provider's table has the reply {reply[:80]!r}", context)
+    raise click.UsageError(f"no rule {reply!r}{_near(reply, book)}", context)
 
 
 def find(name: str, book: Mapping[str, Rule]) -> list[tuple[bool, list[Rule]]]:
-    """The pages that a name means, and whether it means a family. Raises UsageError with the nearest name."""
+    """The pages that a name means, and whether it means a family. Nothing for a name that no page has."""
     if name in book:
         return [(False, [book[name]])]
     family = [rule for rule in book.values() if rule.family == name.rstrip("/")]
@@ -82,15 +83,20 @@ def find(name: str, book: Mapping[str, Rule]) -> list[tuple[bool, list[Rule]]]:
     same = [rule for rule in book.values() if name.upper() in rule.covers or rule.id.partition("/")[2] == name]
     if same:
         return [(False, [rule]) for rule in same]
+    return []
+
+
+def _near(name: str, book: Mapping[str, Rule]) -> str:
+    """The nearest rule or family, as `; did you mean …?`."""
+    import difflib
+
     from .. import policy
 
     near = policy.suggestion(name, book)
     if not near:
-        import difflib
-
         families = difflib.get_close_matches(name, {rule.family for rule in book.values()}, 1)
         near = f"; did you mean the family {families[0]}?" if families else ""
-    raise click.UsageError(f"no rule {name!r}{near}", click.get_current_context())
+    return near
 
 
 def levels(rule: Rule) -> dict[str, Level]:

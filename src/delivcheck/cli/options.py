@@ -194,19 +194,20 @@ def read(given: Mapping[str, Any]) -> Run:
         trust_class_header=given.get("trust_class_header", False),
         **asking.asked_for(given, found),
     )
-    by_overrides: dict[tuple[config.Override, ...], api.Options] = {(): options}
+    by_overrides: dict[tuple[int, ...], api.Options] = {(): options}  # by the identities of the overrides that hold
 
     def at(name: str) -> api.Options:
         """What holds for one file: its overrides lie under what the command line says, and over the rest of the file."""
         overrides = found.at(name)
-        if overrides not in by_overrides:
+        key = tuple(map(id, overrides))
+        if key not in by_overrides:
             between = [layer for one in overrides for layer in (one.layer, *([found.stream(one.stream)] if one.stream else []))]
             own = config.settled([asked, *stream, *between, found.layer])
             named = given["stream"] or next((one.stream for one in overrides if one.stream), None)
-            by_overrides[overrides] = replace(
+            by_overrides[key] = replace(
                 options, policy=own.policy, message_class=own.message_class, volume=own.volume, stream=named
             )
-        return by_overrides[overrides]
+        return by_overrides[key]
 
     return Run(options, found, sink, at, dns.save)
 

@@ -14,9 +14,9 @@ from ..mime.fields import Field
 from ..mime.message import Message
 from ..model import Answer, Dns, Failed, Found, NoSuchName, NotApplicable, Unavailable, Where
 from ..records.dkim import DkimFault, DkimKey, DkimSignature, DkimSyntaxError, key_name, parse_key, parse_signature, select
-from ..records.names import BadName, to_ascii
+from ..records.names import BadName, is_within, to_ascii
 from ..records.tags import TagList
-from ..rulefiles import data
+from ..rulefiles import data, providers
 from .roots import AuditedDomain, Selectors
 
 MAX_SIGNATURES = 32  # looked at, from the top; Apache James jDKIM's limit since October 2026, OpenDKIM stops at 3
@@ -239,8 +239,8 @@ async def selectors_of_domain(audited: AuditedDomain, selectors: Selectors | Not
         dns.ask(domain, "TXT"),
         dns.ask(domain, "MX"),
     )
-    providers = _hinted(spf, mx)
-    hinted = dict.fromkeys(name for provider in providers for name in provider["selectors"])
+    services = _hinted(spf, mx)
+    hinted = dict.fromkeys(name for one in services for name in one["selectors"])
     guesses |= await _ask_all(
         dns, ((name, domain) for name in hinted if name not in named and (name, domain) not in guesses), Via.GUESSED
     )
@@ -255,7 +255,7 @@ async def selectors_of_domain(audited: AuditedDomain, selectors: Selectors | Not
         unanswered=sum(isinstance(found, Unavailable) for found in guesses.values()),
         below=None if isinstance(below, Failed) else not isinstance(below, NoSuchName),
         wildcard=bool(anything),
-        hints=tuple(provider["name"] for provider in providers),
+        hints=tuple(one["name"] for one in services),
     )
 
 
@@ -283,8 +283,13 @@ def _hinted(spf: Answer, mx: Answer) -> list[dict[str, Any]]:
     return [
         provider
         for provider in data("selectors")["provider"]
-        if any(name == known or name.endswith("." + known) for known in provider["domains"] for name in names)
+        if any(is_within(name, known) for known in _known_by(provider) for name in names)
     ]
+
+
+def _known_by(provider: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names in SPF records and MX that tell a provider; one that has mailboxes of its own keeps its MX in its table."""
+    return (*provider["domains"], *(providers()[provider["table"]]["mx"] if "table" in provider else ()))
 
 
 def _included(answer: Answer) -> list[str]:

@@ -28,17 +28,28 @@ MAX_EXPLAINED = 3  # failing signatures whose cause is searched for; each search
 _LONG_WHITE = re.compile(rb"\s{%d}" % MAX_WHITE)
 
 
+# Which tag of the signature a cause is about, unless the objection names one.
+_TAG = {
+    "body-hash": "bh",
+    "signature": "b",
+    "algorithm": "a",
+    "key-identity": "i",
+    **dict.fromkeys(("no-key", "revoked", "bad-key", "short-key", "not-email", "key-hash", "dns"), "s"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why a signature does not pass: result, cause (a word of DkimVerdict) and one clause."""
+    """Why a signature does not pass: result, cause (a word of DkimVerdict), one clause, and the tag of the signature."""
 
     result: DkimResult
     cause: str
     reason: str
+    tag: str | None = None
 
 
-def _permanent(cause: str, reason: str) -> Objection:
-    return Objection(DkimResult.PERMERROR, cause, reason)
+def _permanent(cause: str, reason: str, tag: str | None = None) -> Objection:
+    return Objection(DkimResult.PERMERROR, cause, reason, tag)
 
 
 @fact
@@ -99,6 +110,7 @@ class _Judging:
             signed=signature.signed if signature else (),
             reason=objection.reason if objection else None,
             cause=objection.cause if objection else None,
+            tag=(objection.tag or _TAG.get(objection.cause)) if objection else None,
             testing=any(each.testing for _, each in known),
         )
 
@@ -194,11 +206,11 @@ def _of_signature(signature: DkimSignature, now: int) -> Iterator[Objection]:
         yield _permanent("syntax", "h= does not list From")
     if signature.expires is not None:
         if signature.time is not None and signature.expires <= signature.time:  # "MUST be greater" (section 3.5, x=)
-            yield _permanent("expired", "x= is not later than t=")
+            yield _permanent("expired", "x= is not later than t=", "x")
         if signature.expires <= now:
-            yield _permanent("expired", f"x= has passed: the signature expired at {_moment(signature.expires)}")
+            yield _permanent("expired", f"x= has passed: the signature expired at {_moment(signature.expires)}", "x")
     if signature.time is not None and signature.time > now + CLOCK_SLOP:  # "MAY ignore" (section 3.5, t=)
-        yield _permanent("expired", f"t= lies in the future: {_moment(signature.time)}")
+        yield _permanent("expired", f"t= lies in the future: {_moment(signature.time)}", "t")
 
 
 def _of_record(signature: DkimSignature, published: PublishedKey) -> Objection | None:

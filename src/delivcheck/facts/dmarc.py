@@ -8,7 +8,7 @@ from ..engine import fact
 from ..model import Dns, Failed, Found, NotApplicable, Question, Unavailable
 from ..records.dmarc import DmarcRecord, ReportUri, join, parse, select
 from ..records.names import MAX_NAME, psl_organizational_domain
-from ..rulefiles import data
+from ..rulefiles import data, providers
 from . import tree_walk
 from .answers import ask_about, is_null_mx, no_answer, takes_mail
 from .dmarc_discovery import DmarcDiscovery, DmarcWalk, Visit, failed, flags, undecided, visit_all
@@ -199,7 +199,7 @@ async def misplaced_records(walk: DmarcWalk, dns: Dns) -> MisplacedRecords:
 
 @dataclass(frozen=True, slots=True)
 class FreemailDomains:
-    """Domains at which anybody may have a mailbox: provider by domain, from `rules/data/freemail.toml`."""
+    """Domains at which anybody may have a mailbox: provider by domain, from `rules/providers` and `rules/data/freemail`."""
 
     providers: dict[str, str]
 
@@ -210,6 +210,6 @@ class FreemailDomains:
 
 @fact
 def freemail_domains() -> FreemailDomains:
-    """Read the list."""
-    entries = data("freemail")["provider"]
-    return FreemailDomains({domain: entry["name"] for entry in entries for domain in entry["domains"]})
+    """Read both."""
+    tables = {domain: table["title"] for table in providers().values() for domain in table["domains"]}
+    return FreemailDomains(tables | {domain: one["name"] for one in data("freemail")["provider"] for domain in one["domains"]})

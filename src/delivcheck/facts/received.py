@@ -9,10 +9,14 @@ it as the receiver asked.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_address
+from typing import NamedTuple
+
+from msgspec import Struct
 
 from ..engine import fact
 from ..mime.addresses import parse_path
@@ -24,20 +28,12 @@ from ..mime.received import Received, parse_received
 from ..model import IPAddress, NotApplicable, Unavailable, Where
 from ..records.names import BadName, is_hostname, psl_organizational_domain, to_ascii, unmapped
 from ..records.networks import is_private_address
+from ..rulefiles import providers
 from .identity import MailFromDomain, SendingHost
 from .roots import AsReceived, Now
 
 MAX_HOPS = 100  # Received fields looked at; MTAs give a message up after 25 to 100 (RFC 5321 section 6.3 asks for at least 100)
 MAX_RESULTS = 20  # Authentication-Results fields looked at; iCloud writes five, a mailing list passes on a few
-
-# Organizations that run their mail hosts under several domains: seen in Received fields of 2025 and 2026.
-_HOUSES = (
-    frozenset({"outlook.com", "office365.com", "exchangelabs.com", "microsoft.com", "hotmail.com"}),
-    frozenset({"google.com", "gmail.com", "googlemail.com"}),
-    frozenset({"yahoo.com", "yahoodns.net", "aol.com", "yahoo.net"}),
-    frozenset({"icloud.com", "apple.com", "me.com", "mac.com"}),
-    frozenset({"gmx.net", "gmx.de", "gmx.com", "web.de", "mail.com", "1and1.com", "kundenserver.de"}),
-)
 
 # How receivers name the client in the remarks of their SPF result: Google, iCloud and Mail.ru, Microsoft, Google's neutral.
 _CLIENT = re.compile(
@@ -46,7 +42,7 @@ _CLIENT = re.compile(
 )
 
 
-class Basis(StrEnum):
+class HopBasis(StrEnum):
     """How the trusted hop was told from the others."""
 
     DECLARED = "declared"  # --trusted-hop
@@ -84,7 +80,7 @@ class TrustedHop:
     field: Field
     ip: IPAddress
     number: int = 1
-    basis: Basis = Basis.FIRST_PUBLIC
+    basis: HopBasis = HopBasis.FIRST_PUBLIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +112,30 @@ def is_public(ip: IPAddress) -> bool:
     return not is_private_address(ip) and not ip.is_multicast
 
 
+class _Houses(NamedTuple):
+    """The organizations that each mailbox provider's hosts are in: by each of them, and by the domains of its mailboxes.
+
+    `greeted` are those whose hosts greet one another under several names, as Received fields of 2025 and 2026 have them.
+    """
+
+    by_host: Mapping[str, frozenset[str]]
+    by_mailbox: Mapping[str, frozenset[str]]
+    greeted: frozenset[frozenset[str]]
+
+
+@lru_cache(maxsize=1)
+def _houses() -> _Houses:
+    made = _Houses({}, {}, frozenset())
+    for one in providers().values():
+        organizations = frozenset(map(psl_organizational_domain, (*one["mx"], *one.get("hosts", ()))))
+        made = _Houses(
+            {**made.by_host, **dict.fromkeys(organizations, organizations)},
+            {**made.by_mailbox, **dict.fromkeys(one["domains"], organizations)},
+            made.greeted | ({organizations} if "hosts" in one else frozenset()),
+        )
+    return made
+
+
 def house(name: str | None) -> frozenset[str]:
     """The organizational domains that belong together with a host's; empty for what is no host name of two labels."""
     if not name:
@@ -127,7 +147,9 @@ def house(name: str | None) -> frozenset[str]:
     if not is_hostname(ascii_name):
         return frozenset()
     organization = psl_organizational_domain(ascii_name)
-    return next((each for each in _HOUSES if organization in each), frozenset({organization}))
+    known = _houses()
+    # A mailbox domain stands for its provider, a name below it need not: customers' lines are at verizon.net and wanadoo.fr.
+    return known.by_mailbox.get(ascii_name) or known.by_host.get(organization) or frozenset({organization})
 
 
 def client_of(one: MethodResult) -> IPAddress | None:
@@ -178,7 +200,7 @@ def trusted_hop(came_in: AsReceived, way: Hops, message: Message) -> TrustedHop:
         raise NotApplicable("no Received field names a public client address")
     named = _named_client(message, possible[-1])
     hop = next((one for one in possible if one.ip == named), possible[-1])
-    basis = Basis.RESULTS if hop.ip == named else Basis.FIRST_PUBLIC
+    basis = HopBasis.RESULTS if hop.ip == named else HopBasis.FIRST_PUBLIC
     assert hop.ip is not None
     return TrustedHop(hop.received, hop.field, hop.ip, hop.number, basis)
 
@@ -190,7 +212,7 @@ def _declared(number: int, way: Hops, count: int) -> TrustedHop:
         raise NotApplicable(f"Received field {number} (--trusted-hop) {why}")
     if hop.ip is None:
         raise NotApplicable(f"Received field {number} (--trusted-hop) names no client address")
-    return TrustedHop(hop.received, hop.field, hop.ip, number, Basis.DECLARED)
+    return TrustedHop(hop.received, hop.field, hop.ip, number, HopBasis.DECLARED)
 
 
 def _possible(way: Sequence[Hop]) -> list[Hop]:
@@ -213,7 +235,7 @@ def _possible(way: Sequence[Hop]) -> list[Hop]:
 def _inside(received: Received) -> frozenset[str]:
     """Whose host handed over: by the name that DNS gave; of one's own greeting only large providers' are worth anything."""
     greeted = house(received.helo)
-    return house(received.rdns) if received.rdns else greeted if greeted in _HOUSES else frozenset()
+    return house(received.rdns) if received.rdns else greeted if greeted in _houses().greeted else frozenset()
 
 
 def _named_client(message: Message, last: Hop) -> IPAddress | None:
@@ -301,7 +323,7 @@ def auth_results(came_in: AsReceived, message: Message, hop: TrustedHop | NotApp
             raise NotApplicable(f"no Authentication-Results field is of {came_in.authserv_id} (--authserv-id)")
     elif above and isinstance(hop, TrustedHop):
         # A hop that the user named has its own results next to it; else the topmost field is the receiver's last word.
-        first = above[-1] if hop.basis is Basis.DECLARED else above[0]
+        first = above[-1] if hop.basis is HopBasis.DECLARED else above[0]
         taken = [n for n in above if n == first or _together(read[first], read[n])]
     else:
         taken = [0] if _of_border(fields[0], read[0], hop, message) else []
@@ -358,3 +380,43 @@ def _of_border(
 def _whose(said: AuthenticationResults | HeaderError) -> str:
     name = "" if isinstance(said, HeaderError) else said.authserv_id
     return f"the topmost Authentication-Results field, of {name}," if name else "the topmost Authentication-Results field"
+
+
+# --- the hop, for the report -------------------------------------------------------------------------------------
+
+
+class CameIn(Struct, frozen=True):
+    """Who handed the message over, from the Received field of the receiver's border host.
+
+    `hop` is the field's number from the top, from 1; `basis` how it was told from the others (declared, results,
+    first-public); `tls` the version; `encrypted` None where the field does not tell; `time` ISO 8601.
+    """
+
+    ip: str
+    ehlo: str | None
+    name: str | None
+    by: str | None
+    tls: str | None
+    encrypted: bool | None
+    time: str | None
+    hop: int
+    line: int
+    basis: str
+
+
+@fact
+def came_in_from(hop: TrustedHop) -> CameIn:
+    """What the trusted hop says."""
+    received = hop.received
+    return CameIn(
+        str(hop.ip),
+        received.helo,
+        received.rdns,
+        received.by,
+        received.tls,
+        received.encrypted,
+        None if received.date is None else received.date.moment.isoformat(),
+        hop.number,
+        hop.field.line,
+        hop.basis.value,
+    )

@@ -41,7 +41,7 @@ class RecipientProviders:
 @lru_cache(maxsize=1)
 def _tables() -> tuple[Mapping[str, str], Mapping[str, str]]:
     """The providers by their own domains, and by the domains of their mail servers."""
-    raw = rulefiles.load()["providers"]
+    raw = rulefiles.providers()
     own = {domain: name for name, table in raw.items() for domain in table["domains"]}
     return own, {domain: name for name, table in raw.items() for domain in table["mx"]}
 

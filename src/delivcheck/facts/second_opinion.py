@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..engine import fact
-from ..model import Dns, Unavailable
+from ..model import Dns, NotApplicable, Probe, Unavailable
 from .roots import AuditedDomain, SecondOpinionWanted
 
 
@@ -26,12 +26,14 @@ class SecondOpinion:
 
 
 @fact
-async def second_opinion(wanted: SecondOpinionWanted, audited: AuditedDomain, dns: Dns) -> SecondOpinion:
-    """Run it, if the user asked for it."""
+async def second_opinion(
+    wanted: SecondOpinionWanted, audited: AuditedDomain, dns: Dns, probe: Probe | NotApplicable
+) -> SecondOpinion:
+    """Run it, if the user asked for it; its STARTTLS and BIMI parts with our probes, if those were asked for, too."""
     from ..net.second_opinion import NoOpinion, ask_checkdmarc
 
     try:
-        said = await ask_checkdmarc(audited.name, dns, wanted.timeout)
+        said = await ask_checkdmarc(audited.name, dns, wanted.timeout, None if isinstance(probe, NotApplicable) else probe)
     except NoOpinion as error:
         raise Unavailable(str(error)) from None
     each = (Opinion(subject, one["valid"], one["error"], tuple(one["warnings"])) for subject, one in said["opinions"].items())

@@ -9,12 +9,13 @@ from ..model import NotApplicable, TargetKind, Unavailable
 from ..records.feed import Feed
 from .bimi import BimiRecords
 from .blocklists import AskedLists
-from .comparison import AuthComparison, CameIn
 from .dkim import DomainSelectors, PublishedKey
 from .dmarc_discovery import DmarcDiscovery
 from .dnssec import Dnssec
 from .hosts import PtrName, ReverseDns
-from .mends import Mends
+from .mends.provider import Mends
+from .received import CameIn
+from .receiver_results import AuthComparison
 from .recipients import RecipientProviders
 from .second_opinion import SecondOpinion
 from .spf import SpfTree

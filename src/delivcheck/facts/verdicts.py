@@ -49,7 +49,8 @@ class DkimVerdict:
     """One signature. `index` counts DKIM-Signature fields from the top, from 0; `reason` is one clause, set unless it passes.
 
     `cause` is a stable word for the reason: body-hash, signature, no-key, revoked, bad-key, short-key, algorithm, expired,
-    not-email, key-hash, key-identity, syntax, dns, limit.
+    not-email, key-hash, key-identity, syntax, dns, limit. `tag` is the tag of the signature that the reason is about, where it
+    is about one.
     """
 
     index: int
@@ -62,6 +63,7 @@ class DkimVerdict:
     signed: tuple[str, ...] = ()  # h=, lower case, in order, repeats kept
     reason: str | None = None
     cause: str | None = None
+    tag: str | None = None
     testing: bool = False  # key t=y
 
 

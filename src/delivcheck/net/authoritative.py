@@ -52,11 +52,6 @@ class Live:
         self._slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._meter = Meter()
 
-    @property
-    def questions(self) -> int:
-        """Questions sent on the wire, each try counted."""
-        return self._meter.questions
-
     async def ask_at(self, server: str, name: str, type: str) -> Answer:  # noqa: A002 -- the DNS word
         """Ask one server one question. Raises ValueError for a type that does not exist."""
         question = normal(name, type)
@@ -68,14 +63,14 @@ class Live:
         if isinstance(addresses, Failed):
             return addresses
         slots = self._slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._limit))
-        last = Failed(Failure.TIMEOUT, f"no answer within {self._timeout:g} s")
+        last: Answer = Failed(Failure.TIMEOUT, f"no answer within {self._timeout:g} s")
         async with slots:
             try:
                 async with asyncio.timeout(self._timeout):
                     for ip in addresses:
-                        last = heard = await self._ask(Server(*self._endpoint(ip)), octets, code)
-                        if not _silent(heard):
-                            return heard
+                        last = await self._ask(Server(*self._endpoint(ip)), octets, code)
+                        if not _silent(last):
+                            return last
             except TimeoutError:
                 pass
         return last

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..model import Failed, Failure, Found
 from ..records.names import has_known_suffix
+from ..records.zonetext import chunks
 from . import wire
 from .client import MAX_TTL
 from .names import Alias, Held
@@ -25,7 +26,6 @@ MAX_NODES = 1_000_000  # texts, lists and mappings, merged fields counted again;
 MAX_VALUES = 200_000  # records, as many as a zone file of MAX_ZONE holds
 MAX_DEPTH = 50  # nested mappings and lists; dynamic records need eight
 
-MAX_STRING = 255  # octets of one character-string, RFC 1035 section 3.3
 MAX_TEXT = 262_140  # characters of a TXT record: its 65,535 octets (RFC 1035 section 3.2.1), each written as \\NNN
 MERGE = "<<"
 
@@ -305,15 +305,14 @@ def txt(text: str) -> tuple[bytes, ...]:
     """
     if text[:1] == '"':
         text = text[1:-1].replace('" "', "")
-    return chunks(text.replace("\\;", ";"))
+    return strings_of(text.replace("\\;", ";"))
 
 
-def chunks(text: str) -> tuple[bytes, ...]:
+def strings_of(text: str) -> tuple[bytes, ...]:
     """A text as character-strings. Raises ValueError for one that no TXT record can hold."""
     if len(text) > MAX_TEXT:
         raise ValueError(f"a TXT record of {len(text)} characters")
-    octets = text.encode("utf-8", "surrogatepass")
-    return tuple(octets[start : start + MAX_STRING] for start in range(0, max(1, len(octets)), MAX_STRING))
+    return chunks(text)
 
 
 # --- the file ----------------------------------------------------------------------------------------------------

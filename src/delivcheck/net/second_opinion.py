@@ -1,4 +1,8 @@
-"""Runs checkdmarc in a worker process over our own answers, so that both judge the same DNS."""
+"""Runs checkdmarc in a worker process over our own answers, so that both judge the same DNS.
+
+With a probe it also sees the BIMI logo and certificate, and whether the MX hosts offer STARTTLS: fetched and greeted by us, so
+that the address policy and the limits of `net.probe` hold for it, too. The process itself opens no connection.
+"""
 
 import asyncio
 import base64
@@ -11,7 +15,7 @@ import dns.exception
 import dns.message
 import dns.rdatatype
 
-from ..model import Dns
+from ..model import Dns, Probe, ProbeFailed
 from . import wire
 
 MAX_LINE = 1 << 20  # octets of one line from the worker; its whole result for a large domain has some 20 KB
@@ -22,10 +26,16 @@ class NoOpinion(Exception):  # noqa: N818 -- reads well in an except clause
     """checkdmarc gave no result; the text says why."""
 
 
-async def ask_checkdmarc(domain: str, client: Dns, timeout: float) -> dict[str, Any]:  # noqa: ASYNC109 -- seconds for the whole run
+async def ask_checkdmarc(
+    domain: str,
+    client: Dns,
+    timeout: float,  # noqa: ASYNC109 -- seconds for the whole run
+    probe: Probe | None = None,
+) -> dict[str, Any]:
     """Run checkdmarc on a domain: {"opinions": {subject: {"valid", "error", "warnings"}}, "version": …}.
 
-    Every DNS question it has is asked of `client`. Raises NoOpinion.
+    Every DNS question it has is asked of `client`; what it wants of web and mail servers is asked of `probe`, or not at all.
+    Raises NoOpinion.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -38,7 +48,7 @@ async def ask_checkdmarc(domain: str, client: Dns, timeout: float) -> dict[str, 
     )
     try:
         async with asyncio.timeout(timeout):
-            return await _converse(process, domain, client)
+            return await _converse(process, domain, client, probe)
     except TimeoutError:
         raise NoOpinion(f"checkdmarc took more than {timeout:g} s") from None
     except (ValueError, OSError) as error:
@@ -49,10 +59,10 @@ async def ask_checkdmarc(domain: str, client: Dns, timeout: float) -> dict[str, 
         await process.wait()
 
 
-async def _converse(process: asyncio.subprocess.Process, domain: str, client: Dns) -> dict[str, Any]:
+async def _converse(process: asyncio.subprocess.Process, domain: str, client: Dns, probe: Probe | None) -> dict[str, Any]:
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(json.dumps({"domain": domain}).encode() + b"\n")
+    process.stdin.write(json.dumps({"domain": domain, "probe": probe is not None}).encode() + b"\n")
     for _ in range(MAX_QUESTIONS):
         line = await process.stdout.readline()
         if not line:
@@ -60,7 +70,13 @@ async def _converse(process: asyncio.subprocess.Process, domain: str, client: Dn
         said = json.loads(line)
         if "opinions" in said:
             return said  # type: ignore[no-any-return]
-        process.stdin.write(json.dumps({"answer": await _answer(said["ask"], client)}).encode() + b"\n")
+        if probe is not None and "fetch" in said:
+            reply = await _fetched(said["fetch"], probe)
+        elif probe is not None and "greet" in said:
+            reply = await _greeted(said["greet"], probe)
+        else:
+            reply = {"answer": await _answer(said["ask"], client)}
+        process.stdin.write(json.dumps(reply).encode() + b"\n")
         await process.stdin.drain()
     raise NoOpinion(f"checkdmarc asked more than {MAX_QUESTIONS} questions")
 
@@ -77,3 +93,21 @@ async def _answer(question: str, client: Dns) -> str | None:
         return base64.b64encode(wire.reply(request, answer).to_wire()).decode()
     except dns.exception.Timeout:
         return None
+
+
+async def _fetched(url: str, probe: Probe) -> dict[str, Any]:
+    """The body at a URL, base64, or the fault."""
+    answer = await probe.get(url)
+    if isinstance(answer, ProbeFailed):
+        return {"fault": str(answer)}
+    return {"status": answer.status, "body": base64.b64encode(answer.body).decode()}
+
+
+async def _greeted(host: str, probe: Probe) -> dict[str, Any]:
+    """Whether a mail server offers STARTTLS with a certificate that is good for its name, or the fault."""
+    answer = await probe.smtp(host)
+    if isinstance(answer, ProbeFailed):
+        return {"fault": str(answer)}
+    if answer.certificate_fault is not None:  # checkdmarc takes one that does not verify for a failure
+        return {"fault": f"SSL error: {answer.certificate_fault}"}
+    return {"starttls": answer.tls is not None}

@@ -13,13 +13,13 @@ from typing import Annotated, Any
 import msgspec
 
 from ..model import Answer, DnsUse, Failed, Failure, Found, NoData, NoSuchName, Question
+from ..records.zonetext import MAX_STRING, chunks
 from .client import DEFAULT_TTL, Chain, Client, Over, normal
 from .names import Alias, Edit, Names, Wild
 
 FORMAT = "delivcheck-dns/1"
 MAX_SNAPSHOT = 64_000_000  # octets; one domain's audit takes about 10,000
 MAX_AGE = 50 * 366 * 86_400  # seconds; what claims to be older than the DNS still has a date before it
-MAX_STRING = 255  # octets of one character-string, RFC 1035 section 3.3
 
 
 class SnapshotError(Exception):
@@ -342,8 +342,7 @@ def _listed(type_: str, value: Any) -> Answer:
 
 def _record(type_: str, value: Any) -> Any:
     if type_ == "TXT" and isinstance(value, str):
-        octets = value.encode()
-        return tuple(octets[start : start + MAX_STRING] for start in range(0, max(1, len(octets)), MAX_STRING))
+        return chunks(value)
     if type_ == "TXT":
         return _valued(type_, value)
     if not isinstance(value, str):

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model import Failed, Failure
+from ..records.zonetext import MAX_STRING
 from . import wire
 from .client import MAX_TTL
 from .names import Alias, Held
-from .octodns import MAX_STRING, MAX_TEXT, chunks
+from .octodns import MAX_TEXT, strings_of
 from .zone import TTL, owner
 
 AUTOMATIC = 300  # seconds that Cloudflare makes of ttl = 1
@@ -164,7 +165,7 @@ _AZURE: Mapping[str, Callable[[Values], list[Any]]] = {
     "NS": lambda values: [owner(text) for text in _texts(values.get("records"))],
     "PTR": lambda values: [owner(text) for text in _texts(values.get("records"))],
     "SRV": lambda values: [wire.parse_value("SRV", _srv(one)) for one in blocks(values.get("record"))],
-    "TXT": lambda values: [chunks(text_of(one, "value")) for one in blocks(values.get("record"))],
+    "TXT": lambda values: [strings_of(text_of(one, "value")) for one in blocks(values.get("record"))],
 }
 
 
@@ -194,7 +195,7 @@ def _cloudflare(values: Values) -> Says:
     content = text_of(values, "content", "value")
     if type_ == "TXT":
         quoted = len(content) > 1 and content[0] == content[-1] == '"'
-        return Says(type_, (_strings(content, 10) if quoted else chunks(content),), ttl)
+        return Says(type_, (_strings(content, 10) if quoted else strings_of(content),), ttl)
     if type_ == "MX":
         return Says(type_, (wire.parse_value(type_, f"{text_of(values, 'priority')} {content}"),), ttl)
     return Says(type_, (owner(content) if type_ in {"CNAME", "NS", "PTR"} else wire.parse_value(type_, content),), ttl)

@@ -1,10 +1,10 @@
-"""What a configuration says of who sends: From addresses, sending addresses, the address for trying to unsubscribe."""
+"""What a configuration says of who sends: From addresses, domains, sending addresses, the address to try unsubscribing at."""
 
 import ipaddress
 from urllib.parse import urlsplit
 
 from ..model import IPAddress
-from .names import BadName, to_ascii, unmapped
+from .names import BadName, is_hostname, to_ascii, unmapped
 
 
 class BadIdentity(ValueError):  # noqa: N818 -- reads well in an except clause
@@ -20,6 +20,17 @@ def author(text: str) -> str:
         return f"{local.lower()}@{to_ascii(domain)}"
     except BadName as error:
         raise BadIdentity(f"{text!r} is no mail address: {error}") from None
+
+
+def own_domain(text: str) -> str:
+    """A domain of the sender's as names are compared: lower-case A-labels. Raises BadIdentity."""
+    try:
+        name = to_ascii(text)
+    except BadName as error:
+        raise BadIdentity(f"{text!r} is no domain: {error}") from None
+    if not is_hostname(name):  # an address, a URL, a pattern
+        raise BadIdentity(f"{text!r} is no domain")
+    return name
 
 
 def sending_address(text: str) -> IPAddress:

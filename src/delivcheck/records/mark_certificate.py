@@ -5,6 +5,7 @@ further connections, and a mark authority sees to them.
 """
 
 import base64
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from . import logotype
@@ -121,7 +123,9 @@ def parse(pem: bytes) -> MarkCertificate:
     if count > MAX_CERTIFICATES:
         raise MarkCertificateError(f"it has more than {MAX_CERTIFICATES} certificates")
     try:
-        certificates = x509.load_pem_x509_certificates(pem)
+        with warnings.catch_warnings():  # of what a later cryptography will refuse, such as a serial number of 0
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            certificates = x509.load_pem_x509_certificates(pem)
         extensions = [one.extensions for one in certificates]
         for one in certificates:  # read when first asked for, and it is here that they may fail
             _ = one.subject, one.issuer, one.not_valid_before_utc, one.not_valid_after_utc
@@ -132,6 +136,8 @@ def parse(pem: bytes) -> MarkCertificate:
         return _read(certificates, marks, extensions[marks[0]])
     except MarkCertificateError:
         raise
+    except CryptographyDeprecationWarning as warning:
+        raise MarkCertificateError(f"it is not as RFC 5280 has it: {str(warning).partition('. ')[0]}") from None
     except (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, UnsupportedAlgorithm) as error:
         raise MarkCertificateError(f"a certificate in it cannot be read: {str(error).partition(chr(10))[0][:200]}") from None
 

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from typing import NoReturn
 from xml.parsers import expat
 
+from ..saying import shortened
+
 MAX_OCTETS = 32_768  # unpacked; "should not exceed 32 kilobytes", and Mail::BIMI's svg_max_size
 MAX_READ = 1 << 20  # octets that are unpacked and parsed at all; beyond, only the size is told
 MAX_DEPTH = 64  # elements inside one another; drawings have about ten
 MAX_FAULTS = 50  # different ones that are told
 MAX_TITLE = 64  # characters of the title that are kept
+
+_SHOWN = 60  # characters of a name or value in a message
 
 SVG = "http://www.w3.org/2000/svg"
 _XLINK_HREF = "http://www.w3.org/1999/xlink href"
@@ -148,13 +152,13 @@ class _Reader:
 
     def _doctype(self, name: str, system: str | None, public: str | None, internal: int) -> None:  # noqa: ARG002 -- expat's signature
         if system is not None:
-            self._fault(f"its document type refers to {_short(system)}", "doctype")
+            self._fault(f"its document type refers to {shortened(system, _SHOWN)}", "doctype")
 
     def _entity(self, name: str, *_: object) -> NoReturn:
-        raise SvgError(f"it declares the entity {_short(name)}", self._parser.CurrentLineNumber)
+        raise SvgError(f"it declares the entity {shortened(name, _SHOWN)}", self._parser.CurrentLineNumber)
 
     def _instruction(self, target: str, data: str) -> None:  # noqa: ARG002 -- as above
-        self._fault(f"it has a processing instruction, {_short(target)}", "reference")
+        self._fault(f"it has a processing instruction, {shortened(target, _SHOWN)}", "reference")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         namespace, _, local = name.rpartition(" ")
@@ -163,10 +167,10 @@ class _Reader:
         if not self._path:
             self._root(namespace, local, attributes)
         elif namespace != SVG:
-            self._fault(f"<{_short(local)}> is no SVG element", "element")
+            self._fault(f"<{shortened(local, _SHOWN)}> is no SVG element", "element")
         elif local == "svg" or local not in ELEMENTS:
             what = _WHAT_IT_IS.get(local)
-            self._fault(f"<{_short(local)}> is not in the profile" + (f": it is {what}" if what else ""), "element")
+            self._fault(f"<{shortened(local, _SHOWN)}> is not in the profile" + (f": it is {what}" if what else ""), "element")
         if local == "title" and namespace == SVG and len(self._path) == 1 and self.title is None:
             self._title = []
         self._path.append(local)
@@ -175,14 +179,16 @@ class _Reader:
 
     def _root(self, namespace: str, local: str, attributes: dict[str, str]) -> None:
         if local != "svg" or namespace != SVG:
-            where = f" in the name space {_short(namespace)}" if namespace else ""
-            raise SvgError(f"its root is <{_short(local)}>{where} and not SVG's <svg>", self._parser.CurrentLineNumber)
+            where = f" in the name space {shortened(namespace, _SHOWN)}" if namespace else ""
+            raise SvgError(
+                f"its root is <{shortened(local, _SHOWN)}>{where} and not SVG's <svg>", self._parser.CurrentLineNumber
+            )
         for name, wanted in (("version", "1.2"), ("baseProfile", "tiny-ps")):
             found = attributes.get(name)
             if found is None:
                 self._fault(f"its root has no {name}, which should be {wanted}", "profile")
             elif found != wanted:
-                self._fault(f"its {name} is {_short(found)} and not {wanted}", "profile")
+                self._fault(f"its {name} is {shortened(found, _SHOWN)} and not {wanted}", "profile")
         for name in ("x", "y"):
             if name in attributes:
                 self._fault(f"its root has the attribute {name}", "root")
@@ -196,7 +202,7 @@ class _Reader:
             return
         numbers = _SEPARATOR.split(box.strip()[:200])
         if len(numbers) != 4 or not all(_NUMBER.fullmatch(number) for number in numbers):
-            self._fault(f"its viewBox “{_short(box)}” is not four numbers", "view-box")
+            self._fault(f"its viewBox “{shortened(box, _SHOWN)}” is not four numbers", "view-box")
             return
         width, height = float(numbers[2]), float(numbers[3])
         if width != height:
@@ -210,12 +216,12 @@ class _Reader:
             found = _URL.search(value)
             target = found[1] if found else None
         if target and not target.startswith("#"):
-            what = "embeds a data: URI" if target.lower().startswith("data:") else f"refers to {_short(target)}"
-            self._fault(f"<{_short(element)}> {what}", "reference")
+            what = "embeds a data: URI" if target.lower().startswith("data:") else f"refers to {shortened(target, _SHOWN)}"
+            self._fault(f"<{shortened(element, _SHOWN)}> {what}", "reference")
         if name == "style":
-            self._fault(f"<{_short(element)}> has a style attribute", "attribute")
+            self._fault(f"<{shortened(element, _SHOWN)}> has a style attribute", "attribute")
         elif local.lower().startswith("on") and " " not in name:
-            self._fault(f"<{_short(element)}> has the event handler {_short(local)}", "attribute")
+            self._fault(f"<{shortened(element, _SHOWN)}> has the event handler {shortened(local, _SHOWN)}", "attribute")
 
     def _text(self, text: str) -> None:
         if self._title is not None:
@@ -226,8 +232,3 @@ class _Reader:
         if self._title is not None and len(self._path) == 1:
             self.title = "".join(self._title).strip()[:MAX_TITLE] or None
             self._title = None
-
-
-def _short(text: str) -> str:
-    plain = text if len(text) <= 60 else text[:59] + "…"
-    return plain if plain.isprintable() else plain.encode("unicode_escape").decode("ascii")

@@ -8,9 +8,12 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from ..saying import shortened
 from .errors import ParseError
 
 MAX_ITEMS = 50  # URIs and faults of one field; RFC 8058 wants one URI and perhaps a mailto, real mail has at most four
+
+_SHOWN = 60  # characters of a value in a message
 
 POST_VALUE = "List-Unsubscribe=One-Click"  # RFC 8058 section 5, postarg
 
@@ -138,7 +141,7 @@ def parse_post(text: str) -> None:
         raise UnsubscribeError("the value is an encoded-word", span, "encoded-word")
     if value.lower() == POST_VALUE.lower():  # RFC 5234 section 2.3: literals in ABNF have no case; receivers compare octets
         raise UnsubscribeError(f"“{value}” differs from “{POST_VALUE}” in case", span, "case")
-    raise UnsubscribeError(f"“{_shown(value)}” is not “{POST_VALUE}”", span, "value")
+    raise UnsubscribeError(f"“{shortened(value, _SHOWN)}” is not “{POST_VALUE}”", span, "value")
 
 
 # --- the list ----------------------------------------------------------------------------------------------------
@@ -184,10 +187,10 @@ def _outside(text: str, start: int, stop: int) -> UnsubscribeError:
     if _ENCODED_WORD.search(found):
         return UnsubscribeError("a URI was turned into an encoded-word", span, "encoded-word")
     if _BARE_URI.match(found):
-        return UnsubscribeError(f"“{_shown(found)}” has no angle brackets around it", span, "no-brackets")
+        return UnsubscribeError(f"“{shortened(found, _SHOWN)}” has no angle brackets around it", span, "no-brackets")
     if found == ",":
         return UnsubscribeError("a comma with nothing before it", span, "empty-item")
-    return UnsubscribeError(f"“{_shown(found)}” stands where a URI in angle brackets belongs", span, "no-brackets")
+    return UnsubscribeError(f"“{shortened(found, _SHOWN)}” stands where a URI in angle brackets belongs", span, "no-brackets")
 
 
 def _next_item(text: str, at: int, faults: list[UnsubscribeError]) -> int:
@@ -203,7 +206,7 @@ def _next_item(text: str, at: int, faults: list[UnsubscribeError]) -> int:
         elif _ENCODED_WORD.search(found):
             faults.append(UnsubscribeError("a URI was turned into an encoded-word", (at, at + len(found)), "encoded-word"))
         else:
-            what = f"“{_shown(found)}” follows a URI without a comma"
+            what = f"“{shortened(found, _SHOWN)}” follows a URI without a comma"
             faults.append(UnsubscribeError(what, (at, at + len(found)), "separator"))
         at = stop
         if at == len(text) or text[at] != ",":
@@ -232,15 +235,15 @@ def _read_uri(text: str, start: int, stop: int) -> tuple[ListedUri | None, Unsub
     scheme = _SCHEME.match(bare)
     parts = _PARTS.match(bare)
     if scheme is None or parts is None:
-        missing = UnsubscribeError(f"“{_shown(bare)}” has no scheme such as https:", span, "no-scheme")
+        missing = UnsubscribeError(f"“{shortened(bare, _SHOWN)}” has no scheme such as https:", span, "no-scheme")
         return None, fault or missing
     authority, name = parts["authority"], scheme[0].lower()
     host = _host(authority) if authority else None
     uri = ListedUri(bare, name, host, parts["path"], parts["query"] or "", span)
     if fault is None and uri.is_web and not host:
-        fault = UnsubscribeError(f"“{_shown(bare)}” has no host", span, "no-host")
+        fault = UnsubscribeError(f"“{shortened(bare, _SHOWN)}” has no host", span, "no-host")
     if fault is None and name == "mailto" and not uri.addresses:
-        fault = UnsubscribeError(f"“{_shown(bare)}” has no address", span, "no-address")
+        fault = UnsubscribeError(f"“{shortened(bare, _SHOWN)}” has no address", span, "no-address")
     return uri, fault
 
 
@@ -250,7 +253,9 @@ def _fault(whole: str, bare: str, start: int) -> UnsubscribeError | None:
     if _ENCODED_WORD.search(whole):
         return UnsubscribeError("an encoded-word stands in a URI", span, "encoded-word")
     if found := _PLACEHOLDER.search(bare):
-        return UnsubscribeError(f"the placeholder “{_shown(bare)}” was not filled in at “{found[0]}”", span, "placeholder")
+        return UnsubscribeError(
+            f"the placeholder “{shortened(bare, _SHOWN)}” was not filled in at “{found[0]}”", span, "placeholder"
+        )
     if len(bare) != len(whole):
         at = next(index for index, character in enumerate(whole) if character.isspace())
         return UnsubscribeError("white space stands inside a URI", (start + at, start + at + 1), "space")
@@ -275,9 +280,3 @@ def _host(authority: str) -> str:
     if host.startswith("["):
         return host.partition("]")[0].lower() + "]"
     return host.partition(":")[0].lower()
-
-
-def _shown(text: str) -> str:
-    """At most sixty characters, escaped, for a message."""
-    plain = text if len(text) <= 60 else text[:59] + "…"
-    return plain if plain.isprintable() else plain.encode("unicode_escape").decode("ascii")

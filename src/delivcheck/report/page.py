@@ -73,7 +73,7 @@ STAGES = {
     "pre-sign": "from the finished message on, before it is signed",
     "post-sign": "on the signed message",
     "domain": "on DNS",
-    "live": "with live probes (--probe)",
+    "live": "only when asked for (--probe, --blocklists, --authoritative)",
 }
 
 
@@ -101,7 +101,13 @@ def replies(told: Iterable[Told], paint: Paint) -> str:
     lines: list[str] = []
     for one in told:
         lines += wrapped(visible(answered(one)), paint.width, "", "  ")
-        lines += wrapped(", ".join(one.answer.names), paint.width, "  rules: ", "         ")
+        seen = (
+            ", ".join(one.answer.names)
+            or "none: it rests on what cannot be seen in a message or in DNS, reputation for the most part"
+        )
+        lines += wrapped(seen, paint.width, "  rules: ", "         ")
+        if one.source.url:
+            lines.append(f"  {visible(one.source.url)}")
     return paint.finished(lines)
 
 

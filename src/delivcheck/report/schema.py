@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from ..facts.comparison import AuthComparison, CameIn
 from ..facts.dnssec import DnssecState
-from ..facts.mends import Mends
+from ..facts.mends.provider import Mends
+from ..facts.received import CameIn
+from ..facts.receiver_results import AuthComparison
 from ..facts.verdicts import DkimResult, DmarcResult, SpfResult
 from ..model import Report, TargetReport, Verdict
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ..facts.spf import Led, SpfBranch, SpfTree, Step
-from ..facts.verdicts import SpfVerdict
+from ..facts.spf import Led, SpfBranch, SpfNode, SpfTree, Step
+from ..facts.verdicts import SpfResult, SpfVerdict
 from ..records.spf import MAX_LOOKUPS, MAX_VOIDS
 from .paint import Paint, visible, wrapped
 from .words import number
@@ -20,7 +20,7 @@ _STATES = {
 
 def text(tree: SpfTree, verdict: SpfVerdict | str | None, evaluated: str, paint: Paint) -> str:
     """The head, the record, a line a term with what it costs, and the verdict for an address if one was asked for."""
-    head = word(tree)
+    head = word(tree) if verdict is None else _told(verdict)
     lines = wrapped(f"{head}: {visible(tree.domain)}: {summary(tree)}", paint.width, "", "  ")
     lines[0] = paint(_ROLES[head], head) + lines[0][len(head) :]
     if tree.root.record is not None:
@@ -38,9 +38,23 @@ _ROLES = {"PASS": "pass", "FAIL": "error", "UNKNOWN": "unknown"}
 
 def word(tree: SpfTree) -> str:
     """PASS if receivers can evaluate the record, FAIL if they answer permerror or none, UNKNOWN if DNS did not say."""
-    if over(tree) or tree.root.state in {Led.NONE, Led.SEVERAL} or (tree.root.record is not None and tree.root.record.faults):
+    if over(tree) or any(map(_broken, (tree.root, *(step.branch.node for step in tree.walk())))):
         return "FAIL"
     return "PASS" if tree.complete and tree.root.state is Led.RECORD else "UNKNOWN"
+
+
+def _broken(node: SpfNode | None) -> bool:
+    """Whether evaluation that comes here ends in permerror or none (RFC 7208 sections 4.6, 5.2 and 6.1)."""
+    return node is not None and (
+        node.state in {Led.NONE, Led.SEVERAL} or (node.record is not None and bool(node.record.faults))
+    )
+
+
+def _told(verdict: SpfVerdict | str) -> str:
+    """The head where an address was asked about: its verdict, as the exit code has it."""
+    if isinstance(verdict, str):
+        return "UNKNOWN"
+    return "PASS" if verdict.result is SpfResult.PASS else "FAIL"
 
 
 def over(tree: SpfTree) -> bool:

@@ -109,6 +109,8 @@ class TextReport:
             said.append(f"stream {visible(target.declared.stream)}")
         if target.declared.class_ is not None:
             said.append(f"class {target.declared.class_}")
+        if target.kind is not TargetKind.TEMPLATE:
+            said.append(f"volume {target.declared.volume}")
         return [*said, *_cost(run)] if run is not None else said
 
     def _problems(self, target: TargetReport, given: Given) -> list[str]:

@@ -91,7 +91,7 @@ def verdict_sentence(target: TargetReport) -> str:
     if target.verdict is Verdict.PASS and not words:
         return "PASS"
     if target.verdict is Verdict.UNKNOWN and not any(result.outcome is Outcome.FAIL for result in target.results):
-        return f"UNKNOWN, {target.counts.unknown:,} undecided"
+        return f"UNKNOWN, {target.counts.unknown:,} undecided" if target.counts.unknown else "UNKNOWN, nothing could be judged"
     return f"{target.verdict.value.upper()}, with {joined(words)}" if words else target.verdict.value.upper()
 
 

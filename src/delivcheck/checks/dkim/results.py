@@ -7,24 +7,13 @@ from ...facts.verdicts import DkimResult, DkimVerdict, DkimVerdicts, SpfResult, 
 from ...model import Findings, NotApplicable, Problem, Unavailable, Undetermined, Where
 from . import NO_SIGNATURE
 
-# Which tag of the signature a cause (see DkimVerdict) points at.
-_TAG = {
-    "body-hash": "bh",
-    "signature": "b",
-    "algorithm": "a",
-    "key-identity": "i",
-    **dict.fromkeys(("no-key", "revoked", "bad-key", "short-key", "not-email", "key-hash", "dns"), "s"),
-}
-
 
 def _place(verdict: DkimVerdict, signatures: DkimSignatures) -> Where:
     """The tag that a verdict is about, or its field."""
     one = signatures.each[verdict.index]
     if verdict.cause == "syntax" and one.faults:
         return one.place(one.faults[0])
-    if verdict.cause == "expired":
-        return one.where((verdict.reason or "")[:1])  # the reason begins with the tag, x= or t=
-    return one.where(_TAG.get(verdict.cause or "", ""))
+    return one.where(verdict.tag or "")
 
 
 @rule("dkim/does-not-verify")

@@ -6,11 +6,11 @@ from ...engine import rule
 from ...facts.dkim import DkimSignatures
 from ...facts.dkim_verdict import CLOCK_SLOP
 from ...facts.identity import FromDomain
-from ...facts.roots import Declared, Envelope, Now
+from ...facts.own_domains import OwnDomains
+from ...facts.roots import Envelope, Now
 from ...facts.verdicts import DkimVerdicts
 from ...mime.message import Message
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Where
-from ...records.names import is_within
 from . import NO_SIGNATURE, MaybeAlignment, candidates, fault_of_one, listed
 
 # RFC 6376 section 8.15 names From and Subject; the others decide what is shown or where a reply goes (catalogue DKIM009).
@@ -185,10 +185,10 @@ def fragile_body(message: Message, signatures: DkimSignatures, envelope: Envelop
 
 
 @rule("dkim/foreign-domain")
-def foreign_domain(signatures: DkimSignatures, declared: Declared) -> Findings:
-    if not declared.owned_domains:
+def foreign_domain(signatures: DkimSignatures, own: OwnDomains) -> Findings:
+    if not own.declared:
         raise NotApplicable("the sender's own domains were not declared")
     readable = _all(signatures).readable
     domains = list(dict.fromkeys(signature.domain for _, signature in readable))
-    if readable and not any(is_within(domain, own) for domain in domains for own in declared.owned_domains):
+    if readable and not any(map(own.declares, domains)):
         yield Problem(f"signed only for {', '.join(domains)}, none of the sender's own domains", readable[0][0].where("d"))

@@ -10,7 +10,7 @@ from ...facts.identity import FromDomain, MailFromDomain
 from ...facts.roots import Declared
 from ...facts.verdicts import DmarcResult, DmarcVerdict
 from ...model import Findings, Level, MessageClass, NotApplicable, Problem, Unavailable, Undetermined
-from ...records.dmarc import Policy
+from ...records.dmarc import Policy, published
 from ...records.names import is_within, psl_organizational_domain
 from . import all_described, at, described, the_record
 
@@ -161,7 +161,9 @@ def strict_breaks_alignment(sender: FromDomain, discovery: DmarcDiscovery, found
             continue
         if would_count:
             yield Problem(
-                f"{described(one, found)} ({tag}=s at _dmarc.{domain})", sender.at, fix=published(domain, record.tags.without(tag))
+                f"{described(one, found)} ({tag}=s at _dmarc.{domain})",
+                sender.at,
+                fix=published(domain, record.tags.without(tag)),
             )
         elif one.asked:
             lacking = one.reason if one.passes is None else None

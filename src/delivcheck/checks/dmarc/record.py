@@ -71,8 +71,7 @@ def _with_version_first(text: str) -> str:
     version = tags.value("v") or ""
     # "v=DMARC1 p=none": without the semicolon the rest became part of the version
     swallowed = version[len("DMARC1") :].strip(" \t,:") if version.upper().startswith("DMARC1") else ""
-    rest = [tags.text[tag.whole[0] : tag.whole[1]] for tag in tags if tag.name != "v"]
-    return "; ".join(["v=DMARC1", *filter(None, [swallowed]), *rest])
+    return "; ".join(["v=DMARC1", *filter(None, [swallowed, tags.without("v")])])
 
 
 @rule("dmarc/several-records")
@@ -170,7 +169,9 @@ def weakened(discovery: DmarcDiscovery) -> Findings:
         return  # neither has an effect on none (RFC 9989 section 4.7, "t")
     if record.testing:
         what = " and ".join(dict.fromkeys(f"{policy} to {policy.one_below}" for policy in asked if policy))
-        yield Problem(f"t=y lowers {what}", at(discovery, tag_span(record, "t")), fix=published(domain, record.tags.without("t")))
+        yield Problem(
+            f"t=y lowers {what}", at(discovery, tag_span(record, "t")), fix=published(domain, record.tags.without("t"))
+        )
     percent = record.tags.value("pct") or ""
     if percent.isascii() and percent.isdigit() and int(percent[:9]) < 100:
         message = (

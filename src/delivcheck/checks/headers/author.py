@@ -10,12 +10,14 @@ from ...facts.dkim import DkimSignatures
 from ...facts.headers import Addressed, AddressFields, Recipients, host_of, is_no_reply
 from ...facts.identity import FromDomain
 from ...facts.message import Links
-from ...facts.roots import Declared, Envelope
+from ...facts.own_domains import OwnDomains
+from ...facts.roots import Envelope
 from ...mime.headers import Group, Mailbox, Obsolete, decode_words
 from ...mime.message import Message
 from ...model import Findings, Level, NotApplicable, Problem, Where
-from ...records.names import BadName, has_public_suffix, psl_organizational_domain, to_ascii
+from ...records.names import BadName, has_public_suffix, to_ascii
 from ...records.scripts import mixed_scripts
+from ...saying import shortened
 from . import TOP, Places
 
 MAX_NAME = 60  # characters of a display name; ours (catalogue HDR028)
@@ -79,7 +81,7 @@ def from_invalid(fields: AddressFields) -> Findings:
 
 def domain_fault(box: Mailbox) -> str | None:
     """Why the domain of an address is no full domain name (RFC 5321 section 2.3.5), or None."""
-    return None if host_of(box) is not None else f"“{box.domain[:100]}” is no full domain name"
+    return None if host_of(box) is not None else f"“{shortened(box.domain, 100)}” is no full domain name"
 
 
 def _author(fields: AddressFields) -> Addressed:
@@ -119,11 +121,10 @@ _MARKS = frozenset("©®™℠")  # symbols that belong to brands
 
 
 @rule("headers/display-name-imitates")
-def display_name_imitates(fields: AddressFields, sender: FromDomain, declared: Declared) -> Findings:
+def display_name_imitates(fields: AddressFields, sender: FromDomain, own: OwnDomains) -> Findings:
     author, box = _sender(fields)
-    ours = {psl_organizational_domain(name) for name in (sender.name, *declared.owned_domains)}
     for what, text, where in _shown(author, box):
-        theirs = next((name for name in _domains(text) if psl_organizational_domain(name) not in ours), None)
+        theirs = next((name for name in _domains(text) if not own.same_organization(name)), None)
         if theirs is not None:
             yield Problem(f"{what} in From shows {theirs}, the address is at {sender.name}", where())
 
@@ -167,7 +168,7 @@ def misleading_display_name(fields: AddressFields, recipients: Recipients) -> Fi
     others = {one.casefold() for one in recipients.addresses} - {box.address.casefold()}
     theirs = others | {one.strip().casefold() for one in recipients.names} if others else set()
     if name and name.casefold() in theirs:
-        yield Problem(f"the name in From is the recipient's, {name[:60]}", where)
+        yield Problem(f"the name in From is the recipient's, {shortened(name, 60)}", where)
 
 
 def _name_at(author: Addressed, box: Mailbox) -> Where:

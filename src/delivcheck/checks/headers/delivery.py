@@ -9,6 +9,7 @@ from ...facts.roots import Declared, Envelope
 from ...mime.headers import Mailbox
 from ...mime.message import Field, Message
 from ...model import Findings, MessageClass, NotApplicable, Problem, Undetermined
+from ...saying import shortened
 from . import TOP, Places
 
 MAX_RECIPIENTS = 100  # RFC 5321 section 4.5.3.1.8: every server takes that many
@@ -110,7 +111,9 @@ def yahoo_characters(fields: AddressFields, envelope: Envelope | NotApplicable) 
     place = Places()
     for what, local, domain, at in _addresses(fields, envelope):
         if found := _EXOTIC.search(local):
-            yield Problem(f"{what} has {found[0]!r} in {local[:100]}@{domain[:100]}", place(*at) if at else None)
+            yield Problem(
+                f"{what} has {found[0]!r} in {shortened(local, 100)}@{shortened(domain, 100)}", place(*at) if at else None
+            )
 
 
 _Spelled = tuple[str, str, str, tuple[Field, tuple[int, int]] | None]

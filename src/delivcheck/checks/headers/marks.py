@@ -8,6 +8,7 @@ from ...facts.verdicts import DkimVerdicts
 from ...mime.headers import HeaderError, parse_addresses
 from ...mime.message import Message
 from ...model import Findings, NotApplicable, Problem, Undetermined
+from ...saying import shortened
 from ..coverage import coverage
 from . import TOP
 
@@ -46,11 +47,11 @@ def feedback_id_malformed(message: Message) -> Findings:
     if len(parts) > MAX_PARTS:
         yield Problem(f"Feedback-ID has {len(parts)} parts, Gmail reads {MAX_PARTS} from the right", whole)
     if len(sender) not in SENDER_ID:
-        yield Problem(f"the sender id “{sender[:60]}” has {len(sender)} characters, Gmail wants 5 to 15", whole)
+        yield Problem(f"the sender id “{shortened(sender, 60)}” has {len(sender)} characters, Gmail wants 5 to 15", whole)
     named = [part for part in parts if part]
     twice = next((part for index, part in enumerate(named[:10]) if part in named[:index]), None)
     if twice is not None:
-        yield Problem(f"“{twice[:60]}” stands there twice in Feedback-ID", whole)
+        yield Problem(f"“{shortened(twice, 60)}” stands there twice in Feedback-ID", whole)
 
 
 @rule("headers/precedence-missing")
@@ -59,7 +60,7 @@ def precedence_missing(message: Message) -> Findings:
     if field is None:
         yield Problem("the message has no Precedence field", TOP)
     elif field.text.strip().lower() != "bulk":
-        yield Problem(f"Precedence says “{field.text[:60]}”, not “bulk”", field.at, fix="Precedence: bulk")
+        yield Problem(f"Precedence says “{shortened(field.text, 60)}”, not “bulk”", field.at, fix="Precedence: bulk")
 
 
 @rule("headers/no-csa-complaints")

@@ -8,6 +8,7 @@ from ...facts.headers import ONCE_ONLY, RepeatedFields, sections
 from ...facts.roots import Envelope
 from ...mime.message import DefectKind, Field, Message, Spots
 from ...model import Findings, NotApplicable, Problem, Where
+from ...saying import shortened
 
 MAX_LINE = 998  # octets without the line end, RFC 5322 section 2.1.1
 RECOMMENDED_LINE = 78  # characters, the same section
@@ -106,7 +107,9 @@ def section_too_large(message: Message) -> Findings:
     for field in message.fields:
         # To, Cc and References are exempt by name (Gmail message header limits, table)
         if len(field.raw) > GMAIL_VALUE and field.lower not in _ANY_LENGTH:
-            yield Problem(f"the value of {field.name[:60]} has {len(field.raw)} octets, Gmail takes {GMAIL_VALUE}", field.at)
+            yield Problem(
+                f"the value of {shortened(field.name, 60)} has {len(field.raw)} octets, Gmail takes {GMAIL_VALUE}", field.at
+            )
         if len(field.name) > GMAIL_NAME:
             where = Where(line=field.line, column=1)
             yield Problem(f"a field name of {len(field.name)} octets, Gmail takes {GMAIL_NAME}", where)

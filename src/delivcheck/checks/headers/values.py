@@ -9,6 +9,7 @@ from ...facts.roots import Now
 from ...mime.headers import ObsoleteDate, encoded_words
 from ...mime.message import Message
 from ...model import Findings, NotApplicable, Problem
+from ...saying import shortened
 from . import TOP
 
 EXCHANGE_SUBJECT = 255  # characters, Exchange Online limits
@@ -153,4 +154,4 @@ def message_id_local(found: MessageId) -> Findings:
         raise NotApplicable("Message-ID cannot be read")
     if found.local:
         right = found.identifier.right
-        yield Problem(f"“{right[:100]}” is no public host name", found.field.where(*found.identifier.span))
+        yield Problem(f"“{shortened(right, 100)}” is no public host name", found.field.where(*found.identifier.span))

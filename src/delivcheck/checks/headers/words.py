@@ -7,6 +7,7 @@ from ...facts.encoded_words import EncodedWords, WordInField
 from ...mime.headers import WordFault
 from ...mime.words import MAX_WORD
 from ...model import Findings, Problem
+from ...saying import shortened
 
 _UNDECODABLE = {
     WordFault.BAD_CHARSET_NAME: "the charset name of an encoded-word has characters that no name has",
@@ -41,7 +42,7 @@ def bad_encoded_word(words: EncodedWords) -> Findings:
 def _undecodable(one: WordInField) -> str | None:
     faults = one.word.faults
     if WordFault.UNKNOWN_CHARSET in faults and WordFault.BAD_CHARSET_NAME not in faults:
-        return f"the charset {one.word.charset[:40]} is unknown"
+        return f"the charset {shortened(one.word.charset, 40)} is unknown"
     fault = next((_UNDECODABLE[fault] for fault in faults if fault in _UNDECODABLE), None)
     if fault is None and one.word.raw.endswith("??="):  # RFC 2047 section 2: encoded-text has at least one character
         return "an encoded-word has nothing encoded in it"

@@ -11,6 +11,7 @@ from ...mime.links import split_url
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined
 from ...records.names import is_within
 from ...rulefiles import data
+from ...saying import shortened
 from . import unread
 
 _CLIP = data("gmail-clip")
@@ -92,7 +93,9 @@ def external_stylesheet(html: HtmlParts, *, style_max: int = STYLE_OCTETS) -> Fi
                 # Without its web font a mail falls back to the next family in the list: seen, not broken.
                 host = split_url(address).host_ascii or ""
                 level = Level.NOTE if any(is_within(host, known) for known in FONT_HOSTS) else None
-                yield Problem(f"a stylesheet is loaded from {address[:120]}", part.where(max(element.offset, 0)), level)
+                yield Problem(
+                    f"a stylesheet is loaded from {shortened(address, 120)}", part.where(max(element.offset, 0)), level
+                )
         yield from _styles(part, document, style_max)
 
 
@@ -103,7 +106,7 @@ def _styles(part: HtmlPart, document: HtmlDocument, style_max: int) -> Findings:
             for found in _IMPORT.finditer(text.data):
                 host = split_url(found[1]).host_ascii or ""
                 level = Level.NOTE if any(is_within(host, known) for known in FONT_HOSTS) else None
-                yield Problem(f"@import loads {found[1][:120]}", part.where(text.offset_of(found.start())), level)
+                yield Problem(f"@import loads {shortened(found[1], 120)}", part.where(text.offset_of(found.start())), level)
         before, total = total, total + len(element.text.encode("utf-8", "replace"))
         if before <= style_max < total:
             what = f"here the style elements exceed {style_max} octets of styles, and Gmail drops what goes over"

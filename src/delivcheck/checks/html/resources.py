@@ -6,7 +6,8 @@ from ...engine import rule
 from ...facts.message import HtmlParts, Links
 from ...mime.links import Link, LinkKind
 from ...model import Findings, Problem
-from ..links import distinct, is_unrendered
+from ...saying import shortened
+from ..links._walk import distinct, is_unrendered
 from . import unread
 
 LOADED = frozenset({LinkKind.IMAGE, LinkKind.RESOURCE})
@@ -28,7 +29,7 @@ def relative_or_data_urls(html: HtmlParts, links: Links) -> Findings:
         if link.scheme is None and not link.url.text.startswith("#"):  # VML refers to its own shapes so
             yield Problem(f"{shown} is no whole address", link.at)
         elif link.scheme is not None and link.scheme not in ABSOLUTE:
-            yield Problem(f"a {link.scheme}: URL in {link.attribute or 'the HTML'}: {shown[:60]}", link.at)
+            yield Problem(f"a {link.scheme}: URL in {link.attribute or 'the HTML'}: {shortened(shown, 60)}", link.at)
 
 
 @rule("html/insecure-resource")

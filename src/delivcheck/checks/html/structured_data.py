@@ -7,6 +7,7 @@ from ...engine import rule
 from ...facts.structured_data import Fault, Script, StructuredData
 from ...mime.links import split_url
 from ...model import Findings, Problem, Undetermined
+from ...saying import shortened
 
 MAX_NODES = 5_000  # objects and lists of one script that are looked at; an order with 100 items has 500
 
@@ -52,7 +53,7 @@ def _actions(value: Any) -> Iterator[str]:
                 for url in _urls(node):
                     fault = _url_fault(url)
                     if fault is not None:
-                        yield f"has a {_type(node)} whose target {url[:_SHOWN] or '(empty)'} {fault}"
+                        yield f"has a {_type(node)} whose target {shortened(url, _SHOWN) or '(empty)'} {fault}"
             waiting += [each for each in node.values() if isinstance(each, (dict, list))][:MAX_NODES]
         else:
             waiting += [each for each in node if isinstance(each, (dict, list))][:MAX_NODES]

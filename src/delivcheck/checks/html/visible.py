@@ -10,6 +10,7 @@ from ...facts.message import HtmlParts, TextParts
 from ...mime.cascade import Hidden
 from ...mime.html import Element, HtmlDocument, Text
 from ...model import Findings, NotApplicable, Problem, Unavailable, Undetermined, Where
+from ...saying import shortened
 from . import is_pixel, size_of, unread
 
 MIN_CHARACTERS = (
@@ -97,7 +98,7 @@ def missing_alt(html: HtmlParts) -> Findings:
             if (image.get("role") or "").strip().lower() in {"presentation", "none"}:
                 continue
             name = (image.get("src") or "").partition("?")[0].rpartition("/")[2] or "without a name"
-            yield Problem(f"the image {name[:80]} has no alt attribute", part.where(max(image.offset, 0)))
+            yield Problem(f"the image {shortened(name, 80)} has no alt attribute", part.where(max(image.offset, 0)))
 
 
 # --- hidden text -------------------------------------------------------------------------------------------------

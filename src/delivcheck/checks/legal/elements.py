@@ -12,6 +12,7 @@ from ...facts.wording import Wording, folded
 from ...mime.links import LinkKind
 from ...model import Findings, NotApplicable, Undetermined
 from ...rulefiles import data
+from ...saying import shortened
 from . import NO_NAME, missing
 
 IMPRINT_PARTS = 3  # of name of the legal form, address, mail, telephone, register, VAT: ours (catalogue LEGAL006)
@@ -35,7 +36,7 @@ def sender_not_named(where: Jurisdictions, sender: Sender, words: Wording) -> Fi
     if not sender.names:
         yield Undetermined(NO_NAME)
     elif not any(words.has(name) for name in sender.names):
-        quoted = " and ".join(f"“{name[:60]}”" for name in sender.names[:3])
+        quoted = " and ".join(f"“{shortened(name, 60)}”" for name in sender.names[:3])
         yield missing(f"{quoted} not" if len(sender.names) == 1 else f"none of {quoted}", law, words)
 
 

@@ -12,6 +12,7 @@ from ...facts.unsubscribe_links import leaving_words
 from ...facts.wording import Wording, folded
 from ...model import Finding, Findings, NotApplicable, Problem, Unavailable, Undetermined, Where
 from ...rulefiles import data
+from ...saying import shortened
 from ..headers import TOP
 from . import NO_NAME, missing
 
@@ -162,4 +163,6 @@ def disguised_advertising(where: Jurisdictions | NotApplicable, subject: Subject
 
 
 def _disguised(words: str, law: str, at: Where) -> Finding:
-    return Problem(f"“{words[:60]}” in the subject of mail declared as bulk; {law} asks that advertising can be told", at)
+    return Problem(
+        f"“{shortened(words, 60)}” in the subject of mail declared as bulk; {law} asks that advertising can be told", at
+    )

@@ -9,6 +9,7 @@ from ...facts.opt_out_page import OptOutPage
 from ...facts.roots import Now
 from ...model import Findings, NotApplicable, Problem, Unavailable, Undetermined
 from ...records.expiry import expiries
+from ...saying import shortened
 
 _DEMANDS = {"login": "a login", "payment": "money", "letter": "a letter"}
 
@@ -19,7 +20,9 @@ def opt_out_needs_login(
 ) -> Findings:
     # Asked everywhere: of certified senders and by Yahoo, whatever the law. Where it is law too, that is said.
     for one in found.each:
-        yield Problem(f"“{one.sentence[:160]}” makes {_DEMANDS[one.kind]} a condition of unsubscribing{_law(where)}", one.at)
+        yield Problem(
+            f"“{shortened(one.sentence, 160)}” makes {_DEMANDS[one.kind]} a condition of unsubscribing{_law(where)}", one.at
+        )
     if isinstance(page, OptOutPage) and page.login:
         yield Problem(f"{page.url} wants a login before one can leave{_law(where)}", page.at)
     elif isinstance(page, Unavailable):
@@ -48,4 +51,6 @@ def opt_out_expires(where: Jurisdictions, found: OptOutAddresses, now: Now) -> F
                 if time - now.time < timedelta(days=statute["days"])
             ]
             if early:
-                yield Problem(f"the unsubscribe address expires on {time.date()} ({what[:60]}); {', '.join(early)}", at)
+                yield Problem(
+                    f"the unsubscribe address expires on {time.date()} ({shortened(what, 60)}); {', '.join(early)}", at
+                )

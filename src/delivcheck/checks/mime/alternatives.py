@@ -10,6 +10,7 @@ from ...facts.content import place
 from ...facts.message import HtmlParts, Links
 from ...mime.message import Message, Part
 from ...model import Findings, Level, Problem, Undetermined
+from ...saying import shortened
 from ..html import unread
 from . import Beside
 
@@ -72,7 +73,7 @@ def unresolved_cid(message: Message, html: HtmlParts, links: Links) -> Findings:
     for part in own:
         name = part.content_id
         if name and by_id.setdefault(name, part) is not part:  # RFC 2045 section 7: unique in the world
-            yield Problem(f"two parts have the Content-ID {name[:120]}", place(part, "content-id"))
+            yield Problem(f"two parts have the Content-ID {shortened(name, 120)}", place(part, "content-id"))
     used = set(_in_comments(html))
     for link in links.each:
         if link.scheme != "cid":
@@ -80,9 +81,9 @@ def unresolved_cid(message: Message, html: HtmlParts, links: Links) -> Findings:
         name = unquote(link.url.text.partition(":")[2])  # RFC 2392 section 2: percent-encoded in the URL, not in the field
         target = by_id.get(name)
         if target is None and name not in used:
-            yield Problem(f"cid:{name[:120]} names no part of the message", link.at)
+            yield Problem(f"cid:{shortened(name, 120)} names no part of the message", link.at)
         elif target is not None and name not in used and link.part is not None and not _related(message, link.part, target):
-            what = f"cid:{name[:120]} names a part outside the multipart/related of the HTML"
+            what = f"cid:{shortened(name, 120)} names a part outside the multipart/related of the HTML"
             yield Problem(what, link.at, Level.NOTE)
         used.add(name)
     for part in own:

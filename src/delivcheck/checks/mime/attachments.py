@@ -12,6 +12,7 @@ from ...mime.headers import Flagged, Parameter, ParameterFault, Parametrized, en
 from ...mime.message import Message, Part
 from ...model import Findings, Level, Problem, Undetermined
 from ...rulefiles import data
+from ...saying import shortened
 
 _BOOK = data("attachments")
 BLOCKED_BY_GMAIL = frozenset(_BOOK["blocked"]["gmail"]["extensions"])
@@ -41,9 +42,7 @@ _OF_CONTENT_TYPE = frozenset({ParameterFault.UNQUOTED_SPECIAL, ParameterFault.UN
 
 
 def _shown(name: str) -> str:
-    """A name safe to print: what turns the writing round or ends a line is spelled out."""
-    plain = "".join(f"<U+{ord(c):04X}>" if _TURNING.match(c) or not c.isprintable() else c for c in name[:_LONGEST_SHOWN])
-    return plain + ("…" if len(name) > _LONGEST_SHOWN else "")
+    return shortened(name, _LONGEST_SHOWN)
 
 
 def _within(member: Member) -> str:

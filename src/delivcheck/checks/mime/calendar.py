@@ -9,6 +9,7 @@ from ...facts.content import place
 from ...mime.headers import HeaderError, parse_mailbox
 from ...mime.icalendar import CalendarFault, Property
 from ...model import Findings, Level, NotApplicable, Problem, Undetermined, Where
+from ...saying import shortened
 
 _SHOWN = 80  # characters of a value in a message
 _EVENTS = frozenset({"VEVENT", "VTODO", "VJOURNAL"})
@@ -21,8 +22,7 @@ def _at(one: CalendarPart, property_: Property) -> Where:
 
 
 def _shown(text: str) -> str:
-    plain = "".join(character if character.isprintable() else "?" for character in text[:_SHOWN])
-    return plain + ("…" if len(text) > _SHOWN else "")
+    return shortened(text, _SHOWN)
 
 
 def _scheduling(found: Calendars) -> tuple[CalendarPart, ...]:

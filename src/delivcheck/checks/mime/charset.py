@@ -10,6 +10,7 @@ from ...mime.charsets import codec_of
 from ...mime.defects import DefectKind
 from ...mime.message import Message, Part
 from ...model import Findings, Level, Problem
+from ...saying import shortened
 from . import Beside
 
 # Python's names for what the WHATWG Encoding Standard section 4.2 reads as one and the same.
@@ -42,7 +43,7 @@ def wrong_charset(message: Message, documents: HtmlParts) -> Findings:
             continue
         declared, other = codec_of(part.charset), codec_of(said[0])
         if declared is not None and LATIN.get(declared, declared) != LATIN.get(other or "", other):
-            what = f"the HTML says charset {said[0][:40]}, its Content-Type says {part.charset}"
+            what = f"the HTML says charset {shortened(said[0], 40)}, its Content-Type says {part.charset}"
             yield Problem(what, html.where(said[1]), Level.WARNING, f'<meta charset="{part.charset}">')
 
 

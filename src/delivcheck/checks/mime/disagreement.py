@@ -12,6 +12,7 @@ from ...mime.links import Link, LinkKind
 from ...mime.message import Message, Part
 from ...model import Findings, Problem, Where
 from ...records.names import psl_organizational_domain
+from ...saying import in_one_line, shortened
 from ..html import unread
 from . import Beside
 
@@ -131,16 +132,14 @@ def _only_there(kind: str, plain: _Version, rich: _Version) -> tuple[Sequence[St
 def _told(kind: str, text: Part, mine: Sequence[Stated], theirs: Sequence[Stated]) -> Iterator[Problem]:
     if mine and theirs:
         here, there = mine[0], theirs[0]
-        message = f"the plain text has the {kind} {_shown(here.written)}, the HTML has {_shown(there.written)}"
+        message = (
+            f"the plain text has the {kind} {in_one_line(here.written, 60)}, the HTML has {in_one_line(there.written, 60)}"
+        )
         yield Problem(message, _at(text, here))
 
 
 def _at(part: Part, value: Stated) -> Where:
     return part.where_text(value.start, value.end)
-
-
-def _shown(text: str) -> str:
-    return " ".join(text[:60].split())
 
 
 # --- links -------------------------------------------------------------------------------------------------------
@@ -154,7 +153,7 @@ def _hosts(plain: _Version, rich: _Version) -> Iterator[Problem]:
     for path, here in plain.by_path.items():
         there = rich.by_path.get(path)
         if there is not None and _sites(here).isdisjoint(_sites(there)) and _is_one_page(path, here[0], there[0]):
-            told = f"the plain text links to {path[:60]} at {here[0].host_ascii}, the HTML at {there[0].host_ascii}"
+            told = f"the plain text links to {shortened(path, 60)} at {here[0].host_ascii}, the HTML at {there[0].host_ascii}"
             yield Problem(told, here[0].at)
             return
 

@@ -8,6 +8,7 @@ from ...engine import rule
 from ...facts.message import HtmlParts, TextParts
 from ...mime.message import Message, Part
 from ...model import Findings, Problem
+from ...saying import shortened
 from ..html import unread
 from . import Beside
 
@@ -71,7 +72,7 @@ def _left(plain: str, seen: str) -> Iterator[tuple[str, int, int]]:
         yield "a piece of a style sheet", block.start(), block.end()
     tags = list(islice((one for one in _TAG.finditer(plain) if _SPACE.sub("", one[0]) not in seen), MIN_TAGS))
     if len(tags) == MIN_TAGS:
-        yield f"the HTML tag {tags[0][0][:60]}", tags[0].start(), tags[0].end()
+        yield f"the HTML tag {shortened(tags[0][0], 60)}", tags[0].start(), tags[0].end()
     reference = next((one for one in _REFERENCE.finditer(plain) if one[0] not in seen), None)
     if reference:
         yield f"the character reference {reference[0]}", reference.start(), reference.end()

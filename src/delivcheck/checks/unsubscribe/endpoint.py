@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from ...engine import rule
-from ...facts.unsubscribe_test import OneClickAnswer, OneClickAnswers
+from ...facts.one_click_endpoint import OneClickAnswer, OneClickAnswers
 from ...model import Findings, HttpAnswer, ProbeFailed, ProbeFault, Problem, Undetermined
+from ...saying import shortened
 
 _LONGEST_SHOWN = 200  # characters of an address in a message
 
@@ -14,20 +15,20 @@ def one_click_fails(found: OneClickAnswers) -> Findings:
     said: dict[str, list[str]] = {}
     for one in found.each:
         if isinstance(one.answer, ProbeFailed) and one.answer.fault is not ProbeFault.TLS:
-            yield Undetermined(f"{found.url[:_LONGEST_SHOWN]}: {one.answer}")
+            yield Undetermined(f"{shortened(found.url, _LONGEST_SHOWN)}: {one.answer}")
             continue
         for what in _wrong(one):
             said.setdefault(what, []).append(one.encoding)
     for what, encodings in said.items():
         how = f" ({encodings[0]})" if len(encodings) < len(found.each) else ""
-        yield Problem(f"a POST to {found.url[:_LONGEST_SHOWN]} {what}{how}", found.at)
+        yield Problem(f"a POST to {shortened(found.url, _LONGEST_SHOWN)} {what}{how}", found.at)
 
 
 def _wrong(one: OneClickAnswer) -> Iterator[str]:
     answer = one.answer
     if isinstance(answer, HttpAnswer):
         if 300 <= answer.status < 400:  # RFC 8058 section 3.1: "MUST NOT return an HTTPS redirect"
-            yield f"is redirected to {(answer.header('location') or 'nowhere')[:_LONGEST_SHOWN]}"
+            yield f"is redirected to {shortened(answer.header('location') or 'nowhere', _LONGEST_SHOWN)}"
         elif not 200 <= answer.status < 300:
             yield f"is answered {answer.status}"
         elif one.asks is not None:

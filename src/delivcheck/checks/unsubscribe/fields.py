@@ -8,6 +8,7 @@ from ...mime.words import decode_words
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined, Where
 from ...records.list_id import ListIdError, parse_list_id
 from ...records.unsubscribe import POST_VALUE, UnsubscribeError
+from ...saying import shortened
 
 TOP = Where(line=1, column=1)  # the place of what is missing
 POST_FIELD = f"List-Unsubscribe-Post: {POST_VALUE}"
@@ -63,7 +64,7 @@ def several_web_uris(found: ListUnsubscribe, post: OneClick) -> Findings:  # noq
 def plain_http(found: ListUnsubscribe, post: OneClick) -> Findings:  # noqa: ARG001 -- without it nothing is promised
     web = found.list.web
     if web and all(uri.scheme == "http" for uri in web):
-        yield Problem(f"the one-click address is {web[0].text[:200]}", found.where(web[0]))
+        yield Problem(f"the one-click address is {shortened(web[0].text, 200)}", found.where(web[0]))
 
 
 @rule("unsubscribe/post-without-web-uri")
@@ -110,7 +111,7 @@ def encoded_word(found: ListUnsubscribe) -> Findings:
         if fault.kind == "encoded-word":
             start, end = fault.span
             meant = decode_words(found.field.text[start:end]).strip(" ,<>")
-            yield Problem(f"encoded-words stand where the address {meant[:100]} belongs", _at(found.field, fault))
+            yield Problem(f"encoded-words stand where the address {shortened(meant, 100)} belongs", _at(found.field, fault))
 
 
 @rule("unsubscribe/no-mailto")
@@ -151,8 +152,8 @@ def mailto_undeliverable(found: ListUnsubscribe, addresses: MailtoAddresses) -> 
             yield Problem(one.fault, where)
             continue
         if is_no_reply(one.address):
-            yield Problem(f"the unsubscribe address {one.address[:100]} is a no-reply address", where)
+            yield Problem(f"the unsubscribe address {shortened(one.address, 100)} is a no-reply address", where)
         if isinstance(one.takes_mail, Unavailable):
             yield Undetermined(one.takes_mail.reason, one.takes_mail.where)
         elif not one.takes_mail:
-            yield Problem(f"{one.domain} takes no mail, so nobody leaves by {one.address[:100]}", where)
+            yield Problem(f"{one.domain} takes no mail, so nobody leaves by {shortened(one.address, 100)}", where)

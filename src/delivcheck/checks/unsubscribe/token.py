@@ -12,6 +12,7 @@ from ...facts.headers import Recipients
 from ...facts.unsubscribe import ListUnsubscribe
 from ...model import Findings, NotApplicable, Problem
 from ...records.unsubscribe import ListedUri
+from ...saying import shortened
 
 MIN_TOKEN = 8  # characters, the catalogue's
 HARD_TO_FORGE = 64  # bits, the catalogue's; UUIDs have 122
@@ -28,7 +29,7 @@ def not_recipient_specific(found: ListUnsubscribe, *, min_token: int = MIN_TOKEN
         raise NotApplicable("List-Unsubscribe has no https address")
     for uri in web:
         if not any(len(piece) >= min_token for piece in _varying(uri)):
-            yield Problem(f"{uri.text[:200]} names no recipient", found.where(uri))
+            yield Problem(f"{shortened(uri.text, 200)} names no recipient", found.where(uri))
 
 
 def _varying(uri: ListedUri) -> Iterator[str]:
@@ -62,7 +63,7 @@ def token_is_address(found: ListUnsubscribe, recipients: Recipients) -> Findings
             for how, derived in _derived(address):
                 if derived.lower() in plain.lower() and _rest(plain, derived) < HARD_TO_FORGE:
                     what = "" if how == "itself" else f" as {how}"
-                    yield Problem(f"the unsubscribe address says nothing but {address[:100]}{what}", found.where(uri))
+                    yield Problem(f"the unsubscribe address says nothing but {shortened(address, 100)}{what}", found.where(uri))
                     break
 
 

@@ -1,4 +1,4 @@
-"""Rules about links that lead elsewhere than they seem to (family links)."""
+"""Rules about links that lead elsewhere than they seem to."""
 
 import re
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from ...model import Findings, Level, Problem
 from ...records.lookalikes import imitates, whole_script
 from ...records.names import has_known_suffix, psl_organizational_domain
 from ...records.scripts import mixed_scripts
+from ...saying import shortened
 from ..html import unread
 from ._walk import distinct, web
 
@@ -48,34 +49,9 @@ def lookalike_host(links: Links, own: OwnDomains) -> Findings:
 # What programs call the address they send a reader on to.
 _REDIRECTS = frozenset(
     {
-        "url",
-        "uri",
-        "u",
-        "r",
-        "redirect",
-        "redirect_url",
-        "redirecturl",
-        "redirect_to",
-        "redir",
-        "return",
-        "return_url",
-        "returnurl",
-    }
-    | {
-        "return_to",
-        "next",
-        "goto",
-        "go",
-        "to",
-        "out",
-        "link",
-        "dest",
-        "destination",
-        "target",
-        "continue",
-        "forward",
-        "location",
-        "q",
+        *("url", "uri", "u", "r", "redirect", "redirect_url", "redirecturl", "redirect_to", "redir", "return", "return_url"),
+        *("returnurl", "return_to", "next", "goto", "go", "to", "out", "link", "dest", "destination", "target", "continue"),
+        *("forward", "location", "q"),
     }
 )
 _SHARES = re.compile(
@@ -120,7 +96,7 @@ def _nested(link: Link) -> _Nested | None:
         )
         host = (inside.host_ascii or "").rstrip(".") if inside is not None else ""
         if found is None and host and has_known_suffix(host):
-            found = _Nested(host, name[:40])
+            found = _Nested(host, shortened(name, 40))
         elif _SIGNED.match(value) and not name.lower().startswith("utm_"):
             return None
     return found

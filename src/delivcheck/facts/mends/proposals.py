@@ -1,37 +1,32 @@
 """What could be changed to mend SPF, DKIM or DMARC for one message: proposals with exact values, from what is known.
 
-Pure: everything that had to be looked up is in `Situation`. Nothing here is known to help; `mends` proves each proposal and
-drops those that do not.
+Pure: everything that had to be looked up is in `Situation` and `Scouted`. Nothing here is known to help; `provider` has each
+proposal proved and drops those that do not.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 
 from msgspec import Struct
 
-from ..mime.addresses import Mailbox
-from ..records.dkim import ALGORITHMS, DkimKey, DkimSignature
-from ..records.names import psl_organizational_domain
-from ..records.spf import SpfRecord, read
-from ..records.spf_edit import corrected, merged, with_term, without_term
-from ..records.zonetext import txt_line
-from .dkim import DkimKeys, PublishedKey, SignatureField
-from .dmarc import FreemailDomains
-from .dmarc_verdict import DmarcRemedy
-from .identity import MailFromDomain
-from .mend_proof import Judged, World
-from .spf import SpfRecords
-from .verdicts import DkimResult, DkimVerdict, DmarcResult, DmarcVerdict, SpfResult, SpfVerdict
+from ...records.dkim import ALGORITHMS, DkimKey, DkimSignature
+from ...records.names import psl_organizational_domain
+from ...records.spf import SpfRecord, read
+from ...records.spf_edit import corrected, merged, with_term, without_term
+from ...records.zonetext import txt_line
+from ..dkim import PublishedKey, SignatureField
+from ..identity import MailFromDomain
+from ..spf import SpfRecords
+from ..verdicts import DkimResult, DkimVerdict, DmarcResult, SpfResult, SpfVerdict
+from .proof import World
+from .scouting import Scouted
+from .situation import FAILED, MAX_SIGNATURES, Situation
 
-MAX_SIGNATURES = 5  # failing signatures that are looked at; rspamd verifies five of a message unless told otherwise
 RECORD = "v=DMARC1; p=none"  # the least that Gmail and Yahoo ask of a sender's domain
 KEY = "v=DKIM1; k={kind}; p=<public half of the key that signs>"
-FAILED = frozenset({DkimResult.FAIL, DkimResult.PERMERROR})
 UNCHANGED = "nothing that is signed was changed on the way"
-ALTERED = frozenset({"body-hash", "signature"})
 NEW_KEY = frozenset({"no-key", "revoked", "bad-key", "short-key"})
 
 
@@ -84,57 +79,9 @@ class Proposal:
     because: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Scouted:
-    """What was looked up for proposals alone.
-
-    `includes`: names of sending services whose SPF record passes for this host. `author_passes`: SPF would pass with MAIL FROM
-    at the author domain. `free` is a name below it that does not exist. `other_keys`: per signature, where
-    else a key is, and which. `forwarder`: the hop before the trusted one for which SPF passes, as "192.0.2.1 (hop 3)".
-    """
-
-    includes: tuple[str, ...] = ()
-    author_passes: bool = False
-    free: str | None = None
-    other_keys: Mapping[int, tuple[tuple[str, PublishedKey], ...]] | None = None
-    forwarder: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What is known of the message. Facts that could not be had are None."""
-
-    it: Judged
-    spf: SpfVerdict | None
-    spf_records: SpfRecords | None
-    spf_name: str | None  # where the record stands, behind aliases
-    keys: DkimKeys | None
-    dmarc: DmarcVerdict
-    aligned_signature: frozenset[int]
-    record_name: str | None  # the domain whose _dmarc name a missing record belongs to
-    dmarc_texts: Mapping[str, tuple[str, tuple[str, ...]]]  # by domain: where its record stands, behind aliases, and the texts
-    remedy: DmarcRemedy | None
-    freemail: FreemailDomains
-    mailbox: Mailbox | None
-    from_mailing_list: bool
-    list_address: str | None
-    body_fits: frozenset[int]  # signatures whose bh= fits the body
-    passing: tuple[str, ...]  # domains that SPF or DKIM vouches for now
-    scouted: Scouted
-
-    @property
-    def author(self) -> str:
-        """The author domain."""
-        return self.it.author.name
-
-    def runs(self, domain: str) -> bool:
-        """Whether the sender can be the one who runs a domain: not one at which everybody has a mailbox."""
-        return self.freemail.provider(domain) is None
-
-
-def proposals(s: Situation) -> list[Proposal]:
+def proposals(s: Situation, scouted: Scouted) -> list[Proposal]:
     """All of them, the least change first."""
-    found = [*_of_spf(s), *_of_dkim(s), *_of_dmarc(s)]
+    found = [*_of_spf(s, scouted), *_of_dkim(s, scouted), *_of_dmarc(s, scouted)]
     if s.dmarc.result is DmarcResult.NONE and s.record_name is not None and s.runs(s.author):
         change, zone = _dmarc_change(s, s.record_name, RECORD)
         both = [
@@ -154,10 +101,10 @@ def proposals(s: Situation) -> list[Proposal]:
 # --- SPF ---------------------------------------------------------------------------------------------------------
 
 
-def _of_spf(s: Situation) -> Iterator[Proposal]:
+def _of_spf(s: Situation, scouted: Scouted) -> Iterator[Proposal]:
     """The record of the MAIL FROM domain, so that it has this host."""
     host, spf, sender = s.it.host, s.spf, s.it.mail_from
-    if host is None or spf is None or sender is None or spf.result is SpfResult.PASS or s.scouted.forwarder:
+    if host is None or spf is None or sender is None or spf.result is SpfResult.PASS or scouted.forwarder:
         return
     if not s.runs(spf.domain) or s.spf_name is None:
         return
@@ -166,7 +113,7 @@ def _of_spf(s: Situation) -> Iterator[Proposal]:
     records = s.spf_records
     others = records.others if records is not None else ()
     before = _now(records.texts if records is not None else ())
-    services = {f"include:{name}": f"the SPF record of {name} has {host.ip}" for name in s.scouted.includes}
+    services = {f"include:{name}": f"the SPF record of {name} has {host.ip}" for name in scouted.includes}
     terms = [*services, address]
     for text in _spf_texts(records, spf, terms, helo=spf.identity == "helo"):
         zone = "\n".join(txt_line(s.spf_name, one) for one in (text, *others))
@@ -217,7 +164,7 @@ def _sound(records: SpfRecords, spf: SpfVerdict) -> Iterator[SpfRecord]:
 # --- DKIM --------------------------------------------------------------------------------------------------------
 
 
-def _of_dkim(s: Situation) -> Iterator[Proposal]:
+def _of_dkim(s: Situation, scouted: Scouted) -> Iterator[Proposal]:
     failing = [one for one in s.it.verdicts.each if one.result in FAILED]
     fields = {one.index: one for one in s.it.signatures.each}
     for verdict in failing[:MAX_SIGNATURES]:
@@ -226,11 +173,11 @@ def _of_dkim(s: Situation) -> Iterator[Proposal]:
             continue
         published = s.keys.of(one.signature) if s.keys is not None else None
         key = published if isinstance(published, PublishedKey) else None
-        yield from _key_records(s, one, key)
+        yield from _key_records(scouted, one, key)
         yield from _as_signed(s, one, verdict, key)
 
 
-def _key_records(s: Situation, one: SignatureField, key: PublishedKey | None) -> Iterator[Proposal]:
+def _key_records(scouted: Scouted, one: SignatureField, key: PublishedKey | None) -> Iterator[Proposal]:
     """Records that may stand at the selector: the key that is elsewhere, or what is there without what forbids its use."""
     assert one.signature is not None
     name = key.aliases[-1] if key is not None and key.aliases else one.signature.key_name
@@ -240,7 +187,7 @@ def _key_records(s: Situation, one: SignatureField, key: PublishedKey | None) ->
         if key is not None and len(key.texts) > 1:
             texts.setdefault(key.texts[index], None)
         texts.setdefault(_unrestricted(each, one.signature), None)
-    for where, other in (s.scouted.other_keys or {}).get(one.index, ()):
+    for where, other in (scouted.other_keys or {}).get(one.index, ()):
         for _, each in other.usable:
             texts.setdefault(each.text, f"the key is at {where}")
     for text, because in texts.items():
@@ -296,7 +243,7 @@ def _tag(one: SignatureField, tag: str, before: str, after: str) -> MendStep:
 # --- DMARC -------------------------------------------------------------------------------------------------------
 
 
-def _of_dmarc(s: Situation) -> Iterator[Proposal]:
+def _of_dmarc(s: Situation, scouted: Scouted) -> Iterator[Proposal]:
     """What aligns: the record's modes, d=, MAIL FROM, From."""
     if s.runs(s.author):
         for option in s.remedy.options if s.remedy is not None else ():
@@ -304,7 +251,7 @@ def _of_dmarc(s: Situation) -> Iterator[Proposal]:
                 change, zone = _dmarc_change(s, option.domain, option.record)
                 yield Proposal(Cost.EDIT_RECORD if change.before else Cost.ADD_RECORD, (change,), World(zone))
         yield from _sign_as(s)
-        yield from _envelope(s)
+        yield from _envelope(s, scouted)
     yield from _header(s)
 
 
@@ -329,12 +276,12 @@ def _sign_as(s: Situation) -> Iterator[Proposal]:
     )
 
 
-def _envelope(s: Situation) -> Iterator[Proposal]:
+def _envelope(s: Situation, scouted: Scouted) -> Iterator[Proposal]:
     """MAIL FROM under the author domain, where SPF passes there or would with an alias to the domain that is used now."""
     sender, spf = s.it.mail_from, s.spf
     if sender is None or spf is None or sender.identity != "mailfrom" or sender.name == s.author:
         return
-    if s.scouted.forwarder or s.from_mailing_list:
+    if scouted.forwarder or s.from_mailing_list:
         return  # the envelope is that of whoever sent it on
     local = sender.sender.rpartition("@")[0]
 
@@ -342,20 +289,20 @@ def _envelope(s: Situation) -> Iterator[Proposal]:
         address = f"{local}@{domain}"
         return MendStep(Kind.ENVELOPE, "MAIL FROM", f"<{sender.sender}>", f"<{address}>"), MailFromDomain(domain, address)
 
-    if s.scouted.author_passes:
+    if scouted.author_passes:
         one, identity = change(s.author)
         yield Proposal(Cost.ENVELOPE, (one,), World(mail_from=identity))
     same_house = psl_organizational_domain(sender.name) == psl_organizational_domain(s.author)
-    if s.scouted.free is not None and spf.result is SpfResult.PASS and not same_house:
-        one, identity = change(s.scouted.free)
+    if scouted.free is not None and spf.result is SpfResult.PASS and not same_house:
+        one, identity = change(scouted.free)
         # The alias brings SPF and MX at once: bounces still reach the sending service
-        record = MendStep(Kind.DNS, f"{s.scouted.free} CNAME", None, sender.name)
-        zone = f"{s.scouted.free}. CNAME {sender.name}."
+        record = MendStep(Kind.DNS, f"{scouted.free} CNAME", None, sender.name)
+        zone = f"{scouted.free}. CNAME {sender.name}."
         yield Proposal(
             Cost.ENVELOPE_WITH_RECORD,
             (one, record),
             World(zone, mail_from=identity),
-            (f"{sender.name} takes bounces for {s.scouted.free}",),
+            (f"{sender.name} takes bounces for {scouted.free}",),
         )
 
 
@@ -374,34 +321,6 @@ def _header(s: Situation) -> Iterator[Proposal]:
         before = f"{name} <{box.address}>".strip() if name else box.address
         after = f"{name} <{address}>".strip() if name else address
         yield Proposal(Cost.HEADER, (MendStep(Kind.HEADER, "From", before, after),), World(author=domain))
-
-
-# --- which failures ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One thing that does not pass. `index` is the signature's, None where there is none at all and for SPF and DMARC."""
-
-    name: str  # "spf", "dkim", "dkim s1._domainkey.example.org", "dmarc"
-    index: int | None = None
-
-
-def failures(s: Situation) -> list[Failure]:
-    """What is to be mended, SPF first and DMARC last."""
-    found = [Failure("spf")] if s.spf is not None and s.spf.result is not SpfResult.PASS else []
-    labels = {one.index: one.label for one in s.it.signatures.each}
-    failing = [one for one in s.it.verdicts.each if one.result in FAILED]
-    seen: Counter[str] = Counter()
-    for one in failing[:MAX_SIGNATURES]:
-        label = labels[one.index]
-        seen[label] += 1
-        found.append(Failure(f"dkim {label}" + (f" #{seen[label]}" if seen[label] > 1 else ""), one.index))
-    if not s.it.verdicts.each:
-        found.append(Failure("dkim"))
-    if s.dmarc.result in {DmarcResult.FAIL, DmarcResult.NONE}:
-        found.append(Failure("dmarc"))
-    return found
 
 
 def _now(texts: Sequence[str]) -> str | None:

@@ -13,7 +13,7 @@ from ..records.dkim import DkimSignature
 from ..records.names import BadName, is_within, to_ascii
 from .dkim import DkimSignatures
 from .identity import FromDomain, MailFromDomain, SendingHost
-from .received import ReceivedAuthResults, TrustedHop, client_of
+from .received import ReceivedAuthResults, client_of
 from .verdicts import DkimResult, DkimVerdict, DkimVerdicts, DmarcResult, DmarcVerdict, SpfResult, SpfVerdict
 
 MAX_ROWS = 100  # results compared; what a receiver writes has some ten
@@ -297,44 +297,4 @@ def _why_dmarc(
         return f"the policy was {policy} then and is {dmarc.policy} now"
     return (
         "SPF and DKIM are the same: the record or its alignment mode has changed since, or the receiver has a rule of its own"
-    )
-
-
-# --- the hop, for the report -------------------------------------------------------------------------------------
-
-
-class CameIn(Struct, frozen=True):
-    """Who handed the message over, from the Received field of the receiver's border host.
-
-    `hop` is the field's number from the top, from 1; `basis` how it was told from the others (declared, results,
-    first-public); `tls` the version; `encrypted` None where the field does not tell; `time` ISO 8601.
-    """
-
-    ip: str
-    ehlo: str | None
-    name: str | None
-    by: str | None
-    tls: str | None
-    encrypted: bool | None
-    time: str | None
-    hop: int
-    line: int
-    basis: str
-
-
-@fact
-def came_in_from(hop: TrustedHop) -> CameIn:
-    """What the trusted hop says."""
-    received = hop.received
-    return CameIn(
-        str(hop.ip),
-        received.helo,
-        received.rdns,
-        received.by,
-        received.tls,
-        received.encrypted,
-        None if received.date is None else received.date.moment.isoformat(),
-        hop.number,
-        hop.field.line,
-        hop.basis.value,
     )

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from ...facts.leftovers import code_in_url
 from ...facts.message import Links
 from ...mime.links import Link
+from ...saying import in_one_line
 
-_LONGEST_SHOWN = 120  # characters of a URL in a message
+LONGEST_URL = 120  # characters of a URL in a message
 
 
 def is_unrendered(link: Link) -> bool:
@@ -28,10 +29,4 @@ def distinct(links: Iterable[Link]) -> Iterator[tuple[Link, str]]:
         found.setdefault(link.raw.strip(), []).append(link)
     for same in found.values():
         times = f" ({len(same)} times)" if len(same) > 1 else ""
-        yield same[0], f"{_shown(same[0])}{times}"
-
-
-def _shown(link: Link) -> str:
-    """A URL safe to print: white space collapsed, characters without a shape spelled out."""
-    text = "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in " ".join(link.raw[: 2 * _LONGEST_SHOWN].split()))
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+        yield same[0], f"{in_one_line(same[0].raw, LONGEST_URL)}{times}"

@@ -1,4 +1,4 @@
-"""Rules about what links give away (family links)."""
+"""Rules about what links give away."""
 
 from collections.abc import Iterator
 from urllib.parse import unquote
@@ -10,6 +10,7 @@ from ...facts.message import Links
 from ...facts.own_domains import OwnDomains
 from ...mime.links import Link
 from ...model import Findings, NotApplicable, Problem
+from ...saying import shortened
 from ..html import unread
 from ._walk import web
 
@@ -27,7 +28,7 @@ def _once(links: Links) -> Iterator[Link]:
 
 def _bare(link: Link) -> str:
     """A URL without its query: what is secret in it must not get into a report."""
-    return f"{link.scheme}://{link.host_ascii or ''}{link.url.path.partition(';')[0][:60]}"
+    return f"{link.scheme}://{link.host_ascii or ''}{shortened(link.url.path.partition(';')[0], 60)}"
 
 
 @rule("links/secret-in-url")
@@ -37,7 +38,7 @@ def secret_in_url(links: Links, own: OwnDomains) -> Findings:
         for secret in secrets_in(link.url):
             if secret.is_token and own.has(link.host_ascii):
                 continue  # the link that resets a password, or leaves a list: the token is what makes it work
-            named = f" in the parameter {secret.name[:40]}" if secret.name else ""
+            named = f" in the parameter {shortened(secret.name, 40)}" if secret.name else ""
             yield Problem(f"the link to {_bare(link)} carries {secret.what}{named}", link.at)
 
 

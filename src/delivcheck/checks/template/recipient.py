@@ -1,4 +1,4 @@
-"""The rule about a message that was made for somebody else (family template)."""
+"""The rule about a message that was made for somebody else."""
 
 from collections.abc import Iterable
 

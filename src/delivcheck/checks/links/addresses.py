@@ -12,6 +12,7 @@ from ...mime.links import Link, LinkKind, split_url
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined
 from ...records.names import BadName, has_known_suffix, is_within, parents, psl_organizational_domain, to_ascii
 from ...rulefiles import data
+from ...saying import in_one_line
 from ..html import unread
 from ._walk import distinct, is_unrendered, web
 
@@ -199,7 +200,7 @@ def placeholder(links: Links, own: OwnDomains, *, staging: tuple[str, ...] = ())
 
 def _called(link: Link) -> str:
     name = link.text.strip() or link.alt or "without text"
-    return f'"{name[:60]}"'
+    return f'"{in_one_line(name, 60)}"'
 
 
 def _leads_nowhere(link: Link) -> bool:

@@ -4,22 +4,22 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from ..engine import rule
-from ..facts.headers import AddressFields, Subject
-from ..facts.identity import FromDomain
-from ..facts.leftovers import Found, code_in, code_in_url, drafts_in, missing_words, nobody_in, nothing_in, nothing_in_url
-from ..facts.message import HtmlPart, HtmlParts, Links, TextParts
-from ..facts.roots import Declared
-from ..mime.cascade import Hidden
-from ..mime.headers import display_text
-from ..mime.html import Element, HtmlDocument, Text
-from ..mime.links import Link
-from ..mime.message import Message
-from ..model import Findings, Level, NotApplicable, Problem, Unavailable, Where
-from ..records.names import is_within, psl_organizational_domain
-from ..rulefiles import data
-from .html import unread
-from .links import distinct
+from ...engine import rule
+from ...facts.headers import AddressFields, Subject
+from ...facts.leftovers import Found, code_in, code_in_url, drafts_in, missing_words, nobody_in, nothing_in, nothing_in_url
+from ...facts.message import HtmlPart, HtmlParts, Links, TextParts
+from ...facts.own_domains import OwnDomains
+from ...mime.cascade import Hidden
+from ...mime.headers import display_text
+from ...mime.html import Element, HtmlDocument, Text
+from ...mime.links import Link
+from ...mime.message import Message
+from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Where
+from ...records.names import is_within
+from ...rulefiles import data
+from ...saying import in_one_line
+from ..html import unread
+from ..links._walk import distinct
 
 # Fields that people or machines at the other end read. Others (X-SMTPAPI, X-Mailgun-Variables …) carry code on purpose.
 HEADERS = frozenset(
@@ -109,7 +109,7 @@ def unrendered_code(  # noqa: PLR0917 -- the engine passes facts by position
 def _told(found: Iterable[Found], passage: Passage, allow: Collection[str]) -> Iterator[Problem]:
     for one in _allowed(found, allow):
         level = Level(one.level) if one.level else None
-        yield Problem(f"{one.text[:120]} in {passage.name}: {one.what}", passage.place(one.start, one.end), level)
+        yield Problem(f"{in_one_line(one.text, 120)} in {passage.name}: {one.what}", passage.place(one.start, one.end), level)
 
 
 def _written(texts: TextParts, html: HtmlParts) -> Iterator[Passage]:
@@ -157,10 +157,10 @@ def _in_links(links: Links, allow: Collection[str]) -> Iterator[Problem]:
         told.add(link.raw)
         # In plain text a URL ends at the first space, so {{ id }} in one was found in the text already.
         for one in _allowed(code_in_url(link.raw), allow) if link.element is not None else ():
-            yield Problem(f"{one.text[:120]} in {link.attribute or 'a link'}: {one.what}", link.at)
+            yield Problem(f"{in_one_line(one.text, 120)} in {link.attribute or 'a link'}: {one.what}", link.at)
         missing = nothing_in_url(link.url.text)
         if missing is not None and missing not in told:
-            yield Problem(f"{missing[:120]} in {link.attribute or 'a link'}: a missing value", link.at)
+            yield Problem(f"{in_one_line(missing, 120)} in {link.attribute or 'a link'}: a missing value", link.at)
 
 
 @rule("template/empty-greeting")
@@ -179,28 +179,26 @@ def empty_greeting(texts: TextParts, html: HtmlParts, subject: MaybeSubject) -> 
 
 
 @rule("template/test-content-left")
-def test_content_left(  # noqa: PLR0917 -- the engine passes facts by position
+def test_content_left(
     texts: TextParts,
     html: HtmlParts,
     links: Links,
     subject: MaybeSubject,
-    declared: Declared,
-    sender: FromDomain | NotApplicable | Unavailable,
+    own: OwnDomains,
     *,
     allow: tuple[str, ...] = (),  # noqa: PT028 -- no test, whatever its name says
 ) -> Findings:
     yield from unread(html)
-    own = (*declared.owned_domains, *((psl_organizational_domain(sender.name),) if isinstance(sender, FromDomain) else ()))
     for passage in (*_subject(subject), *_seen(texts, html)):
         for one, level in drafts_in(passage.text, subject=passage.name == "Subject"):
-            domain = one.text.rpartition("@")[2].lower() if "@" in one.text else ""
-            if one.text in (allow or ()) or any(is_within(domain, name) for name in own):
+            domain = one.text.rpartition("@")[2] if "@" in one.text else None
+            if one.text in (allow or ()) or own.has(domain):
                 continue
             where = passage.place(one.start, one.end)
-            yield Problem(f"{one.text[:80]} in {passage.name}: {one.what}", where, Level(level) if level else None)
+            yield Problem(f"{in_one_line(one.text, 80)} in {passage.name}: {one.what}", where, Level(level) if level else None)
     for link, domain in _written_to(links):
         placeholder = any(is_within(domain, name) for name in data("reserved-names")["placeholder"]["names"])
-        if placeholder and not any(is_within(domain, name) for name in own) and link.element is not None:
+        if placeholder and not own.has(domain) and link.element is not None:
             yield Problem(f"a link writes to an address at {domain}", link.at)
 
 

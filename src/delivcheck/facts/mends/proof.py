@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
-from ..engine import Planner, Roots, gather
-from ..mime.message import Message
-from ..model import Answer, Dns, Failed, Failure, NotApplicable, Where
-from . import alignment, dkim, dkim_verdict, dmarc_discovery, dmarc_verdict, spf, spf_verdict
-from .dkim import DkimSignatures
-from .identity import FromDomain, MailFromDomain, SendingHost
-from .roots import Now
-from .verdicts import DkimResult, DkimVerdict, DkimVerdicts, DmarcVerdict, SpfVerdict
+from ...engine import Planner, Roots, gather
+from ...model import Answer, Dns, Failed, Failure, NotApplicable, Where
+from ...net.client import normal
+from ...net.shared import Shared
+from .. import alignment, dkim, dkim_verdict, dmarc_discovery, dmarc_verdict, spf, spf_verdict
+from ..identity import FromDomain, MailFromDomain, SendingHost
+from ..roots import Now
+from ..verdicts import DkimResult, DkimVerdict, DkimVerdicts, DmarcVerdict, SpfVerdict
+from .situation import JudgedMessage
 
 if TYPE_CHECKING:
-    from ..net.client import Client
+    from ...net.client import Client
 
 MAX_QUESTIONS = 500  # asked for all proposals of a message, names in it included; as many as one SPF tree may cost
 
@@ -59,40 +60,19 @@ class World:
     now: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """The message as it was judged: what stays in every world unless the world changes it."""
-
-    message: Message
-    author: FromDomain
-    mail_from: MailFromDomain | None
-    host: SendingHost | None
-    signatures: DkimSignatures
-    verdicts: DkimVerdicts
-    now: Now
-
-
-class Kept:
-    """Remembers every answer, so that all worlds stand on the same ones and cost no question twice."""
-
-    def __init__(self, beneath: Dns) -> None:
-        """Nothing is known yet."""
-        self.beneath = beneath
-        self._answers: dict[tuple[str, str], Answer] = {}
+class Limited(Shared):
+    """The same answers for all worlds, each question asked once, and no more than so many of them."""
 
     async def ask(self, name: str, type: str) -> Answer:  # noqa: A002 -- the DNS word
-        """Ask once."""
-        key = (name, type)
-        if key not in self._answers:
-            if len(self._answers) >= MAX_QUESTIONS:
-                return Failed(Failure.TIMEOUT, f"more than {MAX_QUESTIONS} questions for proposals")
-            self._answers[key] = await self.beneath.ask(name, type)
-        return self._answers[key]
+        """Ask, unless too much was asked before."""
+        if len(self._asked) >= MAX_QUESTIONS and normal(name, type) not in self._asked:
+            return Failed(Failure.TIMEOUT, f"more than {MAX_QUESTIONS} questions for proposals")
+        return await super().ask(name, type)
 
 
 def overlay(zone: str, dns: Dns) -> Dns:
     """The zone laid over the client. Raises ZoneError."""
-    from ..net.zone import overlay_of_text
+    from ...net.zone import overlay_of_text
 
     return overlay_of_text(zone, cast("Client", dns)) if zone else dns  # only `ask` of the client beneath is called
 
@@ -115,10 +95,10 @@ def _planner() -> Planner:
     )
 
 
-async def judge(it: Judged, world: World, dns: Dns) -> MendProof:
-    """Judge the message in another world. Raises ZoneError when the zone is none."""
+async def judge(it: JudgedMessage, world: World, dns: Dns) -> MendProof:
+    """Judge the message in another world, whose zone is laid over the client already."""
     roots = Roots(
-        (Dns, overlay(world.zone, dns)),
+        (Dns, dns),
         FromDomain(world.author) if world.author else it.author,
         (MailFromDomain, world.mail_from or it.mail_from or NotApplicable("no envelope is known")),
         (SendingHost, it.host or NotApplicable("no sending address is known")),
@@ -131,10 +111,10 @@ async def judge(it: Judged, world: World, dns: Dns) -> MendProof:
     return proof_of(facts, world)
 
 
-def _taken(it: Judged, world: World) -> DkimVerdicts:
+def _taken(it: JudgedMessage, world: World) -> DkimVerdicts:
     """The verdicts with those that are taken to verify."""
     each = [
-        replace(one, result=DkimResult.PASS, reason=None, cause=None) if one.index in world.verifies else one
+        replace(one, result=DkimResult.PASS, reason=None, cause=None, tag=None) if one.index in world.verifies else one
         for one in it.verdicts.each
     ]
     if world.signed_as:

@@ -2,28 +2,26 @@
 
 from collections.abc import Iterator
 
-from ..engine import rule
-from ..facts.blocklists import LinkListings
-from ..facts.identity import FromDomain
-from ..facts.link_hosts import askable
-from ..facts.linked_pages import LinkedPage, LinkedPages
-from ..facts.message import Links
-from ..facts.roots import Declared
-from ..mime.links import split_url
-from ..model import (
+from ...engine import rule
+from ...facts.blocklists import LinkListings
+from ...facts.link_hosts import askable
+from ...facts.linked_pages import LinkedPage, LinkedPages
+from ...facts.message import Links
+from ...facts.own_domains import OwnDomains
+from ...mime.links import split_url
+from ...model import (
     Finding,
     Findings,
     HttpAnswer,
-    NotApplicable,
     ProbeFailed,
     ProbeFault,
     Problem,
     Unavailable,
     Undetermined,
 )
-from ..records.names import psl_organizational_domain
-
-_LONGEST_SHOWN = 120  # characters of a URL in a message
+from ...records.names import psl_organizational_domain
+from ...saying import shortened
+from ._walk import LONGEST_URL
 
 # What servers say to programs and not to readers, or only for now: no evidence that the page is gone.
 _WALLS = frozenset({401, 402, 403, 405, 406, 407, 408, 409, 412, 418, 421, 425, 429, 451, 503, 999})
@@ -46,10 +44,7 @@ def listed_host(found: LinkListings, links: Links) -> Findings:
 
 
 @rule("links/page-fails")
-def page_fails(found: LinkedPages, declared: Declared, sender: FromDomain | NotApplicable | Unavailable) -> Findings:
-    own = {psl_organizational_domain(name.lower().rstrip(".")) for name in declared.owned_domains}
-    if isinstance(sender, FromDomain):
-        own.add(psl_organizational_domain(sender.name))
+def page_fails(found: LinkedPages, own: OwnDomains) -> Findings:
     for page in found.each:
         yield from _redirects(page, own)
         yield from _end(page)
@@ -57,16 +52,19 @@ def page_fails(found: LinkedPages, declared: Declared, sender: FromDomain | NotA
         yield Undetermined(f"{found.left_out} more links were not fetched")
 
 
-def _redirects(page: LinkedPage, own: set[str]) -> Iterator[Finding]:
+def _redirects(page: LinkedPage, own: OwnDomains) -> Iterator[Finding]:
     """Redirects that take away the encryption, or lead to somebody else's site; each told once."""
     start = _organization(page.url)
     before = page.url
     others: set[str] = set()
     for hop in page.hops:
         if before.startswith("https:") and hop.startswith("http:"):
-            yield Problem(f"the link {_shown(page.url)} is redirected from https to {_shown(hop)}", page.link.at)
+            yield Problem(
+                f"the link {_shown(page.url)} is redirected from https to {_shown(hop)}",
+                page.link.at,
+            )
         there = _organization(hop)
-        if there not in {None, start, *own, *others}:
+        if there not in {None, start, *own.organizations, *others}:
             others.add(there or "")
             yield Problem(f"the link {_shown(page.url)} is redirected to another site, {there}", page.link.at)
         before = hop
@@ -78,7 +76,10 @@ def _end(page: LinkedPage) -> Iterator[Finding]:
         yield Problem(f"the link {_shown(page.url)} {page.stopped}", page.link.at)
     elif isinstance(answer, ProbeFailed) and answer.status is None:
         if answer.fault is ProbeFault.TLS:
-            yield Problem(f"the link {_shown(page.url)} has no valid encryption: {answer.detail or answer.fault}", page.link.at)
+            yield Problem(
+                f"the link {_shown(page.url)} has no valid encryption: {answer.detail or answer.fault}",
+                page.link.at,
+            )
         else:
             yield Undetermined(f"{_shown(page.url)}: {answer}", page.link.at)
     elif isinstance(answer, (HttpAnswer, ProbeFailed)) and answer.status is not None and answer.status >= 400:
@@ -94,4 +95,4 @@ def _organization(url: str) -> str | None:
 
 
 def _shown(url: str) -> str:
-    return url if len(url) <= _LONGEST_SHOWN else f"{url[:_LONGEST_SHOWN]}…"
+    return shortened(url, LONGEST_URL)
