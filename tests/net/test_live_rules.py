@@ -6,7 +6,7 @@ from email.policy import HTTP
 
 import pytest
 
-from delivcheck import api, policy
+from delivcheck import api, catalog, policy
 from delivcheck.model import HttpAnswer, Outcome, ProbeFailed, ProbeFault
 from delivcheck.net.once import Once
 from tests.net.https_server import with_https
@@ -25,7 +25,8 @@ def checked(tmp_path, answers, rule, message, *, test_url=None, copies=1, **how)
             probe=Once(probe),
             unsubscribe_test_url=test_url and test_url.replace("PORT", str(server.port)),
         )
-        checker = api.Checker(options, shown={})
+        book = catalog.standard()  # the one rule: others open the test address, too, with GET
+        checker = api.Checker(options, catalog.Catalog({rule: book.rules[rule]}, book.checks, book.providers), shown={})
         octets = message.replace("PORT", str(server.port)).replace("\n", "\r\n").encode()
         reports = [await checker.message(octets) for _ in range(copies)]
         return next(result for result in reports[-1].results if result.rule == rule)

@@ -58,7 +58,6 @@ def not_rejected(discovery: DmarcDiscovery) -> Findings:
 
 @rule("parked/takes-mail")
 def takes_mail(hosts: MailHosts) -> Findings:
-    _, one = hosts.domains[0]
     where, mx = Where(name=one.domain, type="MX"), one.answers["MX"]
     if one.null_mx:
         return
@@ -86,7 +85,7 @@ def key_published(selectors: DomainSelectors, wildcards: Wildcards) -> Findings:
             if not record.revoked:
                 fix = txt_line(found.name, REVOKED)
                 yield Problem(f"{found.name} has a key, so whoever holds its secret half can sign", found.where(index), fix=fix)
-    below = wildcards.each[1]
+    below = wildcards.dkim
     if isinstance(below.texts, Unavailable):
         yield Undetermined(below.texts.reason, below.texts.where)
         return
@@ -99,7 +98,7 @@ def key_published(selectors: DomainSelectors, wildcards: Wildcards) -> Findings:
 
 @rule("parked/selectors-open")
 def selectors_open(wildcards: Wildcards) -> Findings:
-    one = wildcards.each[1]
+    one = wildcards.dkim
     where = Where(name=f"*.{one.below}", type="TXT")
     if isinstance(one.texts, Unavailable):
         yield Undetermined(one.texts.reason, one.texts.where)

@@ -6,6 +6,8 @@ published must work.
 
 from ..engine import rule
 from ..facts.dane import DaneRecords, HostTlsa, MxCertificates
+from ..facts.dnssec import ResolverValidates
+from ..facts.hosts import MxNames
 from ..facts.inbound_tls import MtaStsFetched, MtaStsRecords, MxGreetings, TlsRptRecords
 from ..facts.roots import Session
 from ..model import Findings, Level, NotApplicable, ProbeFailed, ProbeFault, Problem, Unavailable, Undetermined, Where
@@ -54,7 +56,7 @@ def mta_sts_policy_unreachable(records: MtaStsRecords, fetched: MtaStsFetched) -
 
 
 @rule("tls/bad-mta-sts-policy")
-def bad_mta_sts_policy(records: MtaStsRecords, fetched: MtaStsFetched) -> Findings:
+def bad_mta_sts_policy(records: MtaStsRecords, fetched: MtaStsFetched, mx: MxNames | Unavailable) -> Findings:
     policy = fetched.policy
     if policy is None:
         raise NotApplicable("no MTA-STS policy was found")
@@ -65,10 +67,10 @@ def bad_mta_sts_policy(records: MtaStsRecords, fetched: MtaStsFetched) -> Findin
         yield Problem(f"in {fetched.url} max_age is {policy.max_age} s, under a day", where, Level.WARNING)
     if policy.mode not in {"enforce", "testing"} or not policy.mx:
         return
-    if isinstance(records.mx, Unavailable):
-        yield Undetermined(records.mx.reason, where)
+    if isinstance(mx, Unavailable):
+        yield Undetermined(mx.reason, where)
         return
-    for host in records.mx:
+    for host in mx.names:
         if not policy.covers(host):  # T092: the wildcard covers one label
             yield Problem(f"no mx in {fetched.url} covers the MX host {host}", where, fix=f"mx: {host}")
 
@@ -141,7 +143,7 @@ def _parsed(text: str) -> Tlsa | str:
 
 
 @rule("tls/unusable-dane")
-def unusable_dane(dane: DaneRecords) -> Findings:
+def unusable_dane(dane: DaneRecords, resolver: ResolverValidates | Unavailable) -> Findings:
     if not any(one.records for one in dane.each):
         raise NotApplicable("no MX host has TLSA records, and none are asked of senders")
     for host in dane.each:
@@ -159,9 +161,9 @@ def unusable_dane(dane: DaneRecords) -> Findings:
             )
         if not host.records or host.secure:
             continue
-        if isinstance(dane.validates, Unavailable):
-            yield Undetermined(dane.validates.reason, _tlsa_at(host))
-        elif not dane.validates:
+        if isinstance(resolver, Unavailable):
+            yield Undetermined(resolver.reason, _tlsa_at(host))
+        elif not resolver.validates:
             yield Undetermined(
                 "the name server asked does not validate DNSSEC, so nothing shows whether the records are signed",
                 _tlsa_at(host),

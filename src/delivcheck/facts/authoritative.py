@@ -14,7 +14,7 @@ from ..records.names import parents, psl_organizational_domain
 from .answers import no_answer
 from .dkim import DomainSelectors
 from .dmarc_discovery import DmarcDiscovery
-from .identity import FromDomain, MailFromDomain
+from .identity import FromDomain, SenderDomains
 
 MAX_SERVERS = 13  # of one zone; as many as the root has, RFC 1034 asks for two and registries take up to 13
 MAX_KEYS = 10  # DKIM selectors asked about; a domain of several senders has some three to six
@@ -105,13 +105,12 @@ async def served_records(records: MailRecords, dns: Dns, authoritative: Authorit
 @fact
 def mail_records(
     sender: FromDomain,
-    mail_from: MailFromDomain | Unavailable | NotApplicable,
+    senders: SenderDomains,
     selectors: DomainSelectors | Unavailable | NotApplicable,
     dmarc: DmarcDiscovery | Unavailable | NotApplicable,
 ) -> MailRecords:
     """Name the records of the From and MAIL FROM domains and of the selectors that are known."""
-    domains = dict.fromkeys([sender.name, *([mail_from.name] if isinstance(mail_from, MailFromDomain) else [])])
-    wanted = {Question(name, kind): what for name in domains for kind, what in (("TXT", "SPF"), ("MX", "MX"))}
+    wanted = {Question(name, kind): what for name in senders.roles for kind, what in (("TXT", "SPF"), ("MX", "MX"))}
     at = dmarc.found_at if isinstance(dmarc, DmarcDiscovery) else None
     wanted[Question(f"_dmarc.{at or sender.name}", "TXT")] = "DMARC"
     if isinstance(selectors, DomainSelectors):

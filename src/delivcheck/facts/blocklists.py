@@ -16,7 +16,7 @@ from ..records.names import BadName, psl_organizational_domain, to_ascii, unmapp
 from ..records.networks import is_private_address
 from .answers import no_answer
 from .dkim import DkimSignatures
-from .identity import FromDomain, MailFromDomain, SendingHost
+from .identity import SenderDomains, SendingHost
 from .link_hosts import MAX_HOSTS, askable
 from .message import Links
 from .roots import BlockLists
@@ -66,8 +66,8 @@ class IpListings:
 
 
 @dataclass(frozen=True, slots=True)
-class SenderDomains:
-    """The domains that a receiver sees of the sender, as A-labels, and what each of them is."""
+class SenderNames:
+    """The names that a receiver sees of the sender, as A-labels, and what each of them is."""
 
     roles: Mapping[str, str]
 
@@ -76,7 +76,7 @@ class SenderDomains:
 class DomainListings:
     """The sender's domains in each list of domains."""
 
-    names: SenderDomains
+    names: SenderNames
     each: tuple[Looked, ...]
 
 
@@ -163,18 +163,13 @@ async def _ip(dns: Dns, state: AskedList, ip: IPAddress) -> Looked:
 
 
 @fact
-def sender_domains(
-    sender: FromDomain | NotApplicable | Unavailable,
-    mail_from: MailFromDomain | NotApplicable | Unavailable,
+def sender_names(
+    senders: SenderDomains | NotApplicable | Unavailable,
     signatures: DkimSignatures | NotApplicable | Unavailable,
     host: SendingHost | NotApplicable | Unavailable,
-) -> SenderDomains:
+) -> SenderNames:
     """The From domain, MAIL FROM's, those that sign and the EHLO name, then the organizational domains of all of them."""
-    roles: dict[str, str] = {}
-    if isinstance(sender, FromDomain):
-        roles[sender.name] = "the From domain"
-    if isinstance(mail_from, MailFromDomain) and mail_from.identity == "mailfrom":
-        roles.setdefault(mail_from.name, "the MAIL FROM domain")
+    roles = dict(senders.roles) if isinstance(senders, SenderDomains) else {}
     if isinstance(signatures, DkimSignatures):
         for _, signature in signatures.readable:
             roles.setdefault(signature.domain, "the signing domain")
@@ -185,11 +180,11 @@ def sender_domains(
         raise NotApplicable("no domain of the sender is known")
     for name, role in list(roles.items()):
         roles.setdefault(psl_organizational_domain(name), f"the organizational domain of {role}")
-    return SenderDomains(roles)
+    return SenderNames(roles)
 
 
 @fact
-async def domain_listings(names: SenderDomains, lists: AskedLists, dns: Dns) -> DomainListings:
+async def domain_listings(names: SenderNames, lists: AskedLists, dns: Dns) -> DomainListings:
     """Ask about all of them."""
     return DomainListings(names, await _domains(dns, lists, names.roles))
 

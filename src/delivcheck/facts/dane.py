@@ -10,7 +10,8 @@ from ..engine import fact
 from ..model import Dns, Failed, Found, Probe, ProbeFailed, Question, SmtpAnswer, Unavailable
 from ..records.tlsa import Certificate
 from .answers import no_answer
-from .inbound_tls import MAX_HOSTS, MtaStsRecords, MxGreetings
+from .hosts import MxNames
+from .inbound_tls import MxGreetings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,9 @@ class HostTlsa:
 
 @dataclass(frozen=True, slots=True)
 class DaneRecords:
-    """The TLSA records of all MX hosts. `validates`: our name server validates DNSSEC (the root's answer has the AD bit)."""
+    """The TLSA records of all MX hosts."""
 
     each: tuple[HostTlsa, ...]
-    validates: bool | Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +43,9 @@ class MxCertificates:
 
 
 @fact
-async def dane_records(records: MtaStsRecords, dns: Dns) -> DaneRecords:
-    """Ask for the TLSA records of the MX hosts (RFC 7672 section 2.2.3), and the root's SOA as the control."""
-    if isinstance(records.mx, Unavailable):
-        raise records.mx
-    hosts = records.mx[:MAX_HOSTS]
-    each = await asyncio.gather(*(_tlsa(dns, host) for host in hosts))
-    if not any(one.records for one in each):
-        return DaneRecords(tuple(each), validates=True)  # nothing hangs on it
-    control = await dns.ask("", "SOA")
-    validates = no_answer(Question("", "SOA"), control) if isinstance(control, Failed) else _authentic(control)
-    return DaneRecords(tuple(each), validates)
-
-
-def _authentic(answer: object) -> bool:
-    return isinstance(answer, Found) and answer.authentic
+async def dane_records(mx: MxNames, dns: Dns) -> DaneRecords:
+    """Ask for the TLSA records of the MX hosts (RFC 7672 section 2.2.3)."""
+    return DaneRecords(tuple(await asyncio.gather(*(_tlsa(dns, host) for host in mx.names))))
 
 
 async def _tlsa(dns: Dns, host: str) -> HostTlsa:

@@ -33,9 +33,25 @@ class Dnssec:
     at: str
 
 
+@dataclass(frozen=True, slots=True)
+class ResolverValidates:
+    """Whether the name server that is asked validates DNSSEC: without that nobody sets the AD bit here."""
+
+    validates: bool
+
+
 @fact
-async def dnssec(sender: FromDomain, dns: Dns) -> Dnssec:
-    """Look at the AD bit of what the domain has, and of the root's SOA as the control: without that nobody validates here."""
+async def resolver_validates(dns: Dns) -> ResolverValidates:
+    """Look at the AD bit of the root's SOA, which is signed since 2010, as the control. Unavailable without an answer."""
+    control = await dns.ask("", "SOA")
+    if isinstance(control, Failed):
+        raise no_answer(Question("", "SOA"), control)
+    return ResolverValidates(isinstance(control, Found) and control.authentic)
+
+
+@fact
+async def dnssec(sender: FromDomain, resolver: ResolverValidates | Unavailable, dns: Dns) -> Dnssec:
+    """Look at the AD bit of what the domain has; that it is missing says something only where the control has it."""
     domain = sender.name
     organization = psl_organizational_domain(domain)
     above = [name for name in parents(domain) if name == organization or name.endswith(f".{organization}")]
@@ -54,11 +70,11 @@ async def dnssec(sender: FromDomain, dns: Dns) -> Dnssec:
     question, answer = found
     if answer.authentic:
         return Dnssec(domain, DnssecState.SIGNED, question.name)
-    control, delegated = await asyncio.gather(dns.ask("", "SOA"), dns.ask(question.name, "DS"))
-    if isinstance(control, Failed):
-        raise no_answer(Question("", "SOA"), control)
-    if not (isinstance(control, Found) and control.authentic):
+    if isinstance(resolver, Unavailable):
+        raise resolver
+    if not resolver.validates:
         raise Unavailable("the name server that was asked does not validate DNSSEC")
+    delegated = await dns.ask(question.name, "DS")
     if isinstance(delegated, Found):  # out of a zone file, or signed in a way that the resolver does not know
         raise Unavailable(f"{question.name} has a DS record, and nobody vouches for these answers")
     return Dnssec(domain, DnssecState.UNSIGNED, question.name)

@@ -1,7 +1,7 @@
 """Hosts behind the identities: where the sender's domains take mail, and what the sending address and EHLO name say.
 
-Three facts, unknown item by item: `MailHosts` (MX of the From and MAIL FROM domains), `ReverseDns` (PTR names of the sending
-address, and whether each leads back) and `Ehlo`.
+Four facts, unknown item by item: `MxNames` (the hosts that take mail for the From domain), `MailHosts` (MX of the From and
+MAIL FROM domains), `ReverseDns` (PTR names of the sending address, and whether each leads back) and `Ehlo`.
 
 The addresses of MX hosts are not looked up in reverse. Receivers ask for the PTR of the host that sends; an MX host takes mail
 in, is often a provider's, and need not be where mail leaves. A finding about its PTR would send people to repair what nobody
@@ -16,7 +16,7 @@ from ..engine import fact
 from ..model import Answer, Dns, Failed, Found, IPAddress, NoData, NotApplicable, Question, Unavailable
 from ..records.names import BadName, is_hostname, parents, reverse_name, to_ascii, unmapped
 from .answers import addresses, ask_about, is_null_mx, no_answer, proves_name, takes_mail
-from .identity import FromDomain, MailFromDomain, SendingHost
+from .identity import FromDomain, SenderDomains, SendingHost
 from .reserved import reserved_top
 
 MAX_PTR_NAMES = 10  # RFC 7208 section 5.5: "at most 10" names of an address are looked at
@@ -24,6 +24,24 @@ MAX_MX_HOSTS = 20  # RFC 7208 section 4.6.4 gives up after ten of one domain; tw
 
 
 # --- domains that receive ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MxNames:
+    """The host names of the From domain's MX records, the preferred first; empty without any, and for a null MX (RFC 7505)."""
+
+    domain: str
+    names: tuple[str, ...]
+
+
+@fact
+async def mx_names(sender: FromDomain, dns: Dns) -> MxNames:
+    """Ask for the MX. Unavailable when it was not answered."""
+    answer = await dns.ask(sender.name, "MX")
+    if isinstance(answer, Failed):
+        raise no_answer(Question(sender.name, "MX"), answer)
+    records = sorted(answer.records)[:MAX_MX_HOSTS] if isinstance(answer, Found) else []
+    return MxNames(sender.name, tuple(host for _, host in records if host))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +89,13 @@ class MailDomain:
 
 @dataclass(frozen=True, slots=True)
 class MailHosts:
-    """The From domain and, where it is another, the MAIL FROM domain: (what it is, the domain)."""
+    """Those of `SenderDomains`: (what it is, the domain)."""
 
     domains: tuple[tuple[str, MailDomain], ...]
+
+    def of(self, domain: str) -> MailDomain | None:
+        """The one of a name."""
+        return next((one for _, one in self.domains if one.domain == domain), None)
 
 
 def _unanswered(domain: str, answers: dict[str, Answer]) -> Unavailable:
@@ -82,14 +104,10 @@ def _unanswered(domain: str, answers: dict[str, Answer]) -> Unavailable:
 
 
 @fact
-async def mail_hosts(sender: FromDomain, mail_from: MailFromDomain | Unavailable | NotApplicable, dns: Dns) -> MailHosts:
+async def mail_hosts(senders: SenderDomains, dns: Dns) -> MailHosts:
     """Ask about both domains, then about their MX hosts: two rounds."""
-    wanted = {sender.name: "the From domain"}
-    # The null sender's domain is the EHLO name: a host, which need not take mail (RFC 7208 section 2.4)
-    if isinstance(mail_from, MailFromDomain) and mail_from.identity == "mailfrom":
-        wanted.setdefault(mail_from.name, "the MAIL FROM domain")
-    found = await asyncio.gather(*(_mail_domain(dns, domain) for domain in wanted))
-    return MailHosts(tuple(zip(wanted.values(), found, strict=True)))
+    found = await asyncio.gather(*(_mail_domain(dns, domain) for domain in senders.roles))
+    return MailHosts(tuple(zip(senders.roles.values(), found, strict=True)))
 
 
 async def _mail_domain(dns: Dns, domain: str) -> MailDomain:

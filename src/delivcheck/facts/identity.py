@@ -1,9 +1,10 @@
 """Who sends: the From domain, the MAIL FROM identity and the host, each from whichever root tells it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..engine import fact
-from ..model import IPAddress, NotApplicable, Where
+from ..model import IPAddress, NotApplicable, Unavailable, Where
 from ..records.names import BadName, to_ascii, unmapped
 from .roots import AddressesApart, AuditedDomain, Envelope, Session
 
@@ -34,6 +35,17 @@ class MailFromDomain:
     name: str
     sender: str
     identity: str = "mailfrom"
+
+
+@dataclass(frozen=True, slots=True)
+class SenderDomains:
+    """The From domain and, where it is another, the MAIL FROM domain: what each is, by domain, at least one.
+
+    The EHLO name, which stands in for a null sender, is none of them: it is a host, which need not take mail or have records
+    of a mail domain (RFC 7208 section 2.4).
+    """
+
+    roles: Mapping[str, str]
 
 
 @fact
@@ -76,3 +88,18 @@ def mail_from_of_envelope(envelope: Envelope, host: SendingHost | NotApplicable)
 def mail_from_audited(audited: AuditedDomain) -> MailFromDomain:
     """A domain audit judges the domain as if it stood in MAIL FROM."""
     return MailFromDomain(audited.name, f"postmaster@{audited.name}")
+
+
+@fact
+def sender_domains(
+    sender: FromDomain | NotApplicable | Unavailable, mail_from: MailFromDomain | NotApplicable | Unavailable
+) -> SenderDomains:
+    """Take what is known of both; with neither, what the From domain lacks is the reason."""
+    roles: dict[str, str] = {}
+    if isinstance(sender, FromDomain):
+        roles[sender.name] = "the From domain"
+    if isinstance(mail_from, MailFromDomain) and mail_from.identity == "mailfrom":
+        roles.setdefault(mail_from.name, "the MAIL FROM domain")
+    if not roles and not isinstance(sender, FromDomain):
+        raise sender
+    return SenderDomains(roles)

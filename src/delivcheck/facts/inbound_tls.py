@@ -4,22 +4,20 @@ import asyncio
 from dataclasses import dataclass
 
 from ..engine import fact
-from ..model import Dns, Failed, Found, HttpAnswer, Probe, ProbeFailed, ProbeFault, Question, SmtpAnswer, Unavailable
+from ..model import Dns, Failed, Found, HttpAnswer, Probe, ProbeFailed, ProbeFault, Question, SmtpAnswer
 from ..records.transport import MtaStsPolicy, parse_policy, select_mta_sts, select_tls_rpt
 from .answers import no_answer
+from .hosts import MxNames
 from .identity import FromDomain
-
-MAX_HOSTS = 10  # MX hosts greeted in one run; more than ten of one domain are the same pool
 
 
 @dataclass(frozen=True, slots=True)
 class MtaStsRecords:
-    """The MTA-STS records of a domain, in the text they have at `name`; `mx` are the hosts its policy must cover."""
+    """The MTA-STS records of a domain, in the text they have at `name`."""
 
     domain: str
     name: str
     texts: tuple[str, ...]
-    mx: tuple[str, ...] | Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +53,9 @@ async def _texts(dns: Dns, name: str) -> tuple[tuple[bytes, ...], ...]:
 
 @fact
 async def mta_sts_records(sender: FromDomain, dns: Dns) -> MtaStsRecords:
-    """Ask for the record and the MX hosts at the same time."""
+    """Ask for the record."""
     name = f"_mta-sts.{sender.name}"
-    texts, mx = await asyncio.gather(_texts(dns, name), dns.ask(sender.name, "MX"), return_exceptions=True)
-    if isinstance(texts, BaseException):
-        raise texts
-    if isinstance(mx, BaseException):
-        raise mx
-    hosts: tuple[str, ...] | Unavailable
-    if isinstance(mx, Failed):
-        hosts = no_answer(Question(sender.name, "MX"), mx)
-    else:
-        hosts = tuple(host for _, host in mx.records if host) if isinstance(mx, Found) else ()
-    return MtaStsRecords(sender.name, name, tuple(select_mta_sts(texts)), hosts)
+    return MtaStsRecords(sender.name, name, tuple(select_mta_sts(await _texts(dns, name))))
 
 
 @fact
@@ -91,9 +79,7 @@ async def mta_sts_fetched(records: MtaStsRecords, probe: Probe) -> MtaStsFetched
 
 
 @fact
-async def mx_greetings(records: MtaStsRecords, probe: Probe) -> MxGreetings:
+async def mx_greetings(mx: MxNames, probe: Probe) -> MxGreetings:
     """Greet the MX hosts side by side."""
-    if isinstance(records.mx, Unavailable):
-        raise records.mx
-    hosts = records.mx[:MAX_HOSTS]
-    return MxGreetings(tuple(zip(hosts, await asyncio.gather(*(probe.smtp(host) for host in hosts)), strict=True)))
+    answers = await asyncio.gather(*(probe.smtp(host) for host in mx.names))
+    return MxGreetings(tuple(zip(mx.names, answers, strict=True)))

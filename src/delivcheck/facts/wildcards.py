@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import dataclass
 
 from ..engine import fact
-from ..model import Answer, Dns, Failed, Found, NotApplicable, Question, Unavailable
+from ..model import Answer, Dns, Failed, Found, Question, Unavailable
 from .answers import no_answer
 from .dkim import CONTROL_SELECTOR
-from .identity import FromDomain, MailFromDomain
+from .identity import FromDomain, SenderDomains
 
 _OWN = ("SOA", "MX", "TXT")  # what a mail domain has of its own
 
@@ -23,9 +23,16 @@ class Probed:
 
 @dataclass(frozen=True, slots=True)
 class Wildcards:
-    """The names probed."""
+    """The names probed, below each place where a record of the From domain stands."""
 
-    each: tuple[Probed, ...]
+    spf: Probed
+    dkim: Probed
+    dmarc: Probed
+
+    @property
+    def each(self) -> tuple[Probed, ...]:
+        """All of them."""
+        return (self.spf, self.dkim, self.dmarc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Aliases:
-    """The From domain and the MAIL FROM domain."""
+    """Those of `SenderDomains`."""
 
     each: tuple[Alias, ...]
 
@@ -48,7 +55,7 @@ class Aliases:
 async def wildcards(sender: FromDomain, dns: Dns) -> Wildcards:
     """Ask for a name that nobody makes, at the three places where SPF, DKIM and DMARC records stand."""
     below = (sender.name, f"_domainkey.{sender.name}", f"_dmarc.{sender.name}")
-    return Wildcards(tuple(await asyncio.gather(*(_probed(dns, name) for name in below))))
+    return Wildcards(*await asyncio.gather(*(_probed(dns, name) for name in below)))
 
 
 async def _probed(dns: Dns, below: str) -> Probed:
@@ -61,10 +68,9 @@ async def _probed(dns: Dns, below: str) -> Probed:
 
 
 @fact
-async def aliases(sender: FromDomain, mail_from: MailFromDomain | Unavailable | NotApplicable, dns: Dns) -> Aliases:
+async def aliases(senders: SenderDomains, dns: Dns) -> Aliases:
     """Ask for the CNAME of both domains, and for what else is there."""
-    domains = dict.fromkeys([sender.name, *([mail_from.name] if isinstance(mail_from, MailFromDomain) else [])])
-    return Aliases(tuple(await asyncio.gather(*(_alias(dns, domain) for domain in domains))))
+    return Aliases(tuple(await asyncio.gather(*(_alias(dns, domain) for domain in senders.roles))))
 
 
 async def _alias(dns: Dns, domain: str) -> Alias:
