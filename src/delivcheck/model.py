@@ -190,7 +190,7 @@ class Authoritative(Protocol):
 
 
 class ProbeFault(StrEnum):
-    """Why a probe brought nothing. `tls` is evidence about the server, the others say nothing of it."""
+    """Why a probe brought nothing; `ProbeFailed.is_evidence` says what follows."""
 
     ADDRESS = "address"  # the address policy forbids it (private, loopback …)
     DNS = "dns"
@@ -208,6 +208,14 @@ class ProbeFailed:
     fault: ProbeFault
     detail: str = ""
     status: int | None = None
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether it shows a fault of the server: what it presents as TLS does.
+
+        All else may lie on our side, also that nobody listens: many networks that mail is checked from let no one out.
+        """
+        return self.fault is ProbeFault.TLS
 
     def __str__(self) -> str:
         return f"{self.fault}: {self.detail}" if self.detail else str(self.fault)

@@ -131,12 +131,19 @@ s4._domainkey TXT "v=DKIM1; k=rsa; p=nonsense"
     assert "dkim/malformed-key" in rules(found, "worse"), "a new key is judged, though its selector would not be guessed"
 
 
-def test_a_key_that_goes_is_worse_only_where_the_selector_is_in_use():
+def test_the_last_key_that_goes_is_worse_whatever_the_rules_can_see():
     plan = _deletion("s1._domainkey.example.org", KEY)
     found = diff(plan)
     assert [(one.selector, one.after.state) for one in found.dkim] == [("s1", "absent")]
-    assert found.verdict == "pass"
+    assert found.verdict == "fail"
     assert "dkim/no-key" in rules(diff(plan, selectors=["s1"]), "worse")
+
+
+def test_a_key_whose_successor_comes_with_the_same_change_is_a_rotation():
+    successor = f'$ORIGIN example.org.\ns2._domainkey TXT "{KEY}"\n'
+    found = diff([_deletion("s1._domainkey.example.org", KEY), successor])
+    assert {one.selector: one.after.state for one in found.dkim} == {"s1": "absent", "s2": "usable"}
+    assert found.verdict == "pass"
 
 
 def _deletion(name, text):

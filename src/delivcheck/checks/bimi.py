@@ -132,7 +132,7 @@ def _not_fetched(fetched: Fetched, where: Where) -> Iterator[Finding]:
     """Why a file could not be had; nothing where it could."""
     answer = fetched.answer
     if isinstance(answer, ProbeFailed):
-        if answer.fault is ProbeFault.TLS:  # section 7.5 step 2; the other faults may be ours
+        if answer.is_evidence:  # section 7.5 step 2
             yield Problem(f"{fetched.url} cannot be fetched: {answer}", where)
         elif answer.fault is not ProbeFault.TOO_LARGE:
             yield Undetermined(f"{fetched.url}: {answer}", where)

@@ -23,7 +23,6 @@ from ..model import (
     NoSuchName,
     NotApplicable,
     ProbeFailed,
-    ProbeFault,
     Problem,
     Question,
     Unavailable,
@@ -249,15 +248,12 @@ def operator_unknown(reverse: ReverseDns, site: OperatorSite) -> Findings:
         return
     if site.telling:
         return
-    failed = [f"{url}: {answer}" for url, answer in site.pages if isinstance(answer, ProbeFailed) and answer.fault in _OUR_SIDE]
+    failed = [f"{url}: {answer}" for url, answer in site.pages if isinstance(answer, ProbeFailed) and not answer.is_evidence]
     if failed:
         yield Undetermined(failed[0], where)
         return
     seen = ", ".join(url for url, _ in site.pages)
     yield Problem(f"no web page with an imprint or a contact under the host's names ({seen})", where)
-
-
-_OUR_SIDE = {ProbeFault.TIMEOUT, ProbeFault.DNS, ProbeFault.ADDRESS}  # they say nothing of the site
 
 
 # --- wildcards and aliases ---------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from ..engine import rule
 from ..facts.dkim import DomainSelectors
 from ..facts.dmarc_discovery import DmarcDiscovery
 from ..facts.hosts import MailHosts
+from ..facts.identity import FromDomain
 from ..facts.spf import SpfRecords, SpfTree
 from ..facts.wildcards import Wildcards
 from ..model import Failed, Findings, Found, Level, NotApplicable, Problem, Question, Unavailable, Undetermined, Where
@@ -57,7 +58,8 @@ def not_rejected(discovery: DmarcDiscovery) -> Findings:
 
 
 @rule("parked/takes-mail")
-def takes_mail(hosts: MailHosts) -> Findings:
+def takes_mail(sender: FromDomain, hosts: MailHosts) -> Findings:
+    one = hosts.of(sender.name)
     where, mx = Where(name=one.domain, type="MX"), one.answers["MX"]
     if one.null_mx:
         return

@@ -10,12 +10,10 @@ from ..facts.dnssec import ResolverValidates
 from ..facts.hosts import MxNames
 from ..facts.inbound_tls import MtaStsFetched, MtaStsRecords, MxGreetings, TlsRptRecords
 from ..facts.roots import Session
-from ..model import Findings, Level, NotApplicable, ProbeFailed, ProbeFault, Problem, Unavailable, Undetermined, Where
+from ..model import Findings, Level, NotApplicable, ProbeFailed, Problem, Unavailable, Undetermined, Where
 from ..records.tlsa import DANE_TA, Tlsa, TlsaError, fits, parse
 from ..records.transport import MAX_AGE_LOW, TransportError, parse_mta_sts, parse_tls_rpt
 from ..records.zonetext import txt_line
-
-_SAYS_NOTHING = {ProbeFault.TIMEOUT, ProbeFault.DNS, ProbeFault.ADDRESS}  # of the server: our side or the way there
 
 
 def _at(name: str, record: str | None = None, span: tuple[int, int] | None = None) -> Where:
@@ -43,10 +41,10 @@ def mta_sts_policy_unreachable(records: MtaStsRecords, fetched: MtaStsFetched) -
     where = _at(records.name, records.texts[0])
     answer = fetched.answer
     if isinstance(answer, ProbeFailed):
-        if answer.fault in _SAYS_NOTHING:
-            yield Undetermined(f"{fetched.url}: {answer}", where)
-        else:
+        if answer.is_evidence:
             yield Problem(f"{fetched.url} cannot be fetched: {answer}", where)
+        else:
+            yield Undetermined(f"{fetched.url}: {answer}", where)
     elif 300 <= answer.status < 400:  # RFC 8461 section 3.3: redirects MUST NOT be followed
         yield Problem(f"{fetched.url} redirects to {answer.header('location') or 'nowhere'}", where)
     elif answer.status != 200:

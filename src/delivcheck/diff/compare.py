@@ -75,10 +75,11 @@ def compare(before: Audit, after: Audit, fail_on: Level | None = Level.ERROR, *,
     rules, same = _rules(before.report.results, after.report.results)
     providers = tuple(_providers(before.report.providers, after.report.providers))
     undecided = tuple(_undecided(after.report.results, fail_on))
+    keys = tuple(_keys(before.facts, after.facts))
     verdict = Verdict.PASS
     if fail_on is not None:
         worse = [one.rule for one in rules if one.change == "worse" and one.level.rank >= fail_on.rank]
-        if worse or any(one.change == "worse" for one in providers):
+        if worse or any(one.change == "worse" for one in providers) or _signs_no_more(keys):
             verdict = Verdict.FAIL
         elif undecided or not whole or any(one.change == "undecided" for one in providers):
             verdict = Verdict.UNKNOWN
@@ -89,7 +90,7 @@ def compare(before: Audit, after: Audit, fail_on: Level | None = Level.ERROR, *,
         "undecided": undecided,
         "spf": _spf(before.facts, after.facts),
         "dmarc": _dmarc(before.facts, after.facts),
-        "dkim": tuple(_keys(before.facts, after.facts)),
+        "dkim": keys,
         "mx": _mx(before.facts, after.facts),
         "providers": providers,
     }
@@ -290,6 +291,16 @@ def _keys(before: Mapping[type, Any], after: Mapping[type, Any]) -> Iterable[Key
         (was, old), (is_, new) = then.get(selector, (_ABSENT, b"")), now.get(selector, (_ABSENT, b""))
         if was != is_ or old != new:
             yield KeyChange(selector, was, is_)
+
+
+def _signs_no_more(changes: Iterable[KeyChange]) -> bool:
+    """Whether a usable key goes and none comes in its place: what is signed with it fails, whatever the rules can see of that.
+
+    A key that changes under its selector, or a new one beside the old, is a rotation.
+    """
+    changes = tuple(changes)
+    gone = any(one.before.state == "usable" and one.after.state not in {"usable", "unknown"} for one in changes)
+    return gone and not any(one.after.state == "usable" and one.before.state != "usable" for one in changes)
 
 
 def _by_selector(found: object) -> dict[str, tuple[KeySide, bytes]]:

@@ -5,7 +5,6 @@ By draft-brand-indicators-for-message-identification-14; section numbers here ar
 
 import asyncio
 from dataclasses import dataclass
-from urllib.parse import urljoin
 
 from ..engine import fact
 from ..mime.message import Message
@@ -17,6 +16,7 @@ from ..records.names import MAX_NAME, psl_organizational_domain
 from ..records.svg_tiny_ps import Logo, SvgError, read
 from ..rulefiles import data
 from .answers import no_answer
+from .fetching import Stop, follow
 from .identity import FromDomain
 from .roots import AuditedDomain
 
@@ -155,24 +155,13 @@ class Fetched:
 
 
 async def fetch(probe: Probe, url: str) -> Fetched:
-    """Fetch over HTTPS, "the only supported transport" (section 4.3, "l"), and follow redirects within it.
-
-    Each hop goes through the probe, so the address policy holds for it as well.
-    """
-    at = url
-    for _ in range(MAX_REDIRECTS + 1):
-        answer = await probe.get(at)
-        if not isinstance(answer, HttpAnswer) or answer.status not in {301, 302, 303, 307, 308}:
-            return Fetched(url, answer)
-        target = answer.header("location")
-        try:
-            following = urljoin(at, target or "")
-        except ValueError:
-            following = ""
-        if not target or not following.lower().startswith("https://"):
-            return Fetched(url, answer, f"redirects to {_short(target) if target else 'nowhere'}")
-        at = following
-    return Fetched(url, answer, f"redirects more than {MAX_REDIRECTS} times")
+    """Fetch over HTTPS, "the only supported transport" (section 4.3, "l"), and follow redirects within it."""
+    found = await follow(probe, url, MAX_REDIRECTS, lambda after: after.startswith("https://"))
+    if found.stop is None:
+        return Fetched(url, found.answer)
+    if found.stop is Stop.TOO_MANY:
+        return Fetched(url, found.answer, f"redirects more than {MAX_REDIRECTS} times")
+    return Fetched(url, found.answer, f"redirects to {_short(found.hops[-1])}")
 
 
 def _short(text: str) -> str:

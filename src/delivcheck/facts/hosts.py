@@ -93,9 +93,9 @@ class MailHosts:
 
     domains: tuple[tuple[str, MailDomain], ...]
 
-    def of(self, domain: str) -> MailDomain | None:
-        """The one of a name."""
-        return next((one for _, one in self.domains if one.domain == domain), None)
+    def of(self, domain: str) -> MailDomain:
+        """The one of a name; KeyError for a domain that is none of them."""
+        return {one.domain: one for _, one in self.domains}[domain]
 
 
 def _unanswered(domain: str, answers: dict[str, Answer]) -> Unavailable:

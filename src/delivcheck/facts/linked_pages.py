@@ -9,12 +9,13 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote
 
 from ..engine import fact
-from ..mime.links import Link, LinkKind, split_url
+from ..mime.links import Link, LinkKind
 from ..model import HttpAnswer, NotApplicable, Probe, ProbeFailed, ProbeFault
 from ..rulefiles import data
+from .fetching import MAX_URL, Stop, follow
 from .headers import Recipients
 from .leftovers import code_in_url
 from .link_hosts import never_public
@@ -26,7 +27,6 @@ MAX_PAGES = 20  # addresses fetched for one message; the median newsletter of ou
 AT_ONCE = 5  # of them side by side; browsers open six connections to a host
 MAX_SECONDS = 30.0  # for all of them: a person waits
 MAX_REDIRECTS = 5  # catalogue LINK008; curl's default is 50, mail clients and scanners give up far earlier
-MAX_URL = 2_000  # characters of an address; Outlook takes 2,083
 
 MIN_NAME = 3  # characters of a recipient's local part that are looked for in an address
 MIN_TOKEN = 5  # characters with a digit among them, or in mixed case, that can stand for one person: a customer's number
@@ -101,33 +101,16 @@ async def linked_pages(
 
 
 async def _page(probe: Probe, slots: asyncio.Semaphore, url: str, link: Link) -> LinkedPage:
-    hops: list[str] = []
-    at = url
     async with slots:
-        while True:
-            answer = await probe.get(at)
-            location = answer.header("location") if isinstance(answer, HttpAnswer) and 300 <= answer.status < 400 else None
-            if location is None:
-                return LinkedPage(link, url, tuple(hops), answer)
-            if len(hops) == MAX_REDIRECTS:
-                return LinkedPage(link, url, tuple(hops), None, f"goes on after {MAX_REDIRECTS} redirects")
-            after = _next(at, location)
-            hops.append(after or location[:MAX_URL])
-            if after is None:
-                return LinkedPage(link, url, tuple(hops), None, "is redirected to an address that is none")
-            if leaves(after):
-                return LinkedPage(link, url, tuple(hops), None)  # not fetched: it may do what it says
-            at = after
+        found = await follow(probe, url, MAX_REDIRECTS, lambda after: not leaves(after))
+    answer = found.answer if found.stop is None else None
+    return LinkedPage(link, url, found.hops, answer, _STOPPED.get(found.stop) if found.stop is not None else None)
 
 
-def _next(at: str, location: str) -> str | None:
-    """Where a redirect leads (RFC 9110 section 10.2.2); None for what cannot be fetched."""
-    try:
-        url = urljoin(at, location.strip()).partition("#")[0]
-    except ValueError:
-        return None
-    parts = split_url(url)
-    return url if parts.scheme in {"http", "https"} and parts.host_ascii and len(url) <= MAX_URL and url.isascii() else None
+_STOPPED = {  # one that leaves the list is not fetched, and no fault: it may do what it says
+    Stop.TOO_MANY: f"goes on after {MAX_REDIRECTS} redirects",
+    Stop.NO_ADDRESS: "is redirected to an address that is none",
+}
 
 
 # --- which may be fetched ----------------------------------------------------------------------------------------

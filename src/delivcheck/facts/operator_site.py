@@ -8,11 +8,13 @@ from ..engine import fact
 from ..model import HttpAnswer, Probe, ProbeFailed
 from ..records.names import psl_organizational_domain
 from ..rulefiles import data
+from .fetching import follow
 from .hosts import ReverseDns
 from .identity import SendingHost
 
 _WORDS = re.compile("|".join(map(re.escape, data("operator-words")["words"])), re.IGNORECASE)
 MAX_SITES = 4  # pages fetched: the host's own name and its registrable domain, from PTR and EHLO
+MAX_REDIRECTS = 1  # to www or into a language; a person looks for the imprint where the name leads
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +40,12 @@ async def operator_site(host: SendingHost, reverse: ReverseDns, probe: Probe) ->
 
 
 async def _page(probe: Probe, site: str) -> tuple[str, HttpAnswer | ProbeFailed]:
-    """The page over https, or where that does not come over http; one redirect is followed, to the same or another host."""
+    """The page over https, or where that does not come over http; redirects may lead to another host."""
     for scheme in ("https", "http"):
-        url = f"{scheme}://{site}/"
-        answer = await probe.get(url)
-        if isinstance(answer, HttpAnswer) and 300 <= answer.status < 400 and (target := answer.header("location")):
-            url = target if "://" in target else f"{scheme}://{site}{target if target.startswith('/') else '/' + target}"
-            answer = await probe.get(url)
-        if isinstance(answer, HttpAnswer):
+        found = await follow(probe, f"{scheme}://{site}/", MAX_REDIRECTS)
+        if isinstance(found.answer, HttpAnswer):
             break
-    return url, answer
+    return found.at, found.answer
 
 
 def _tells(answer: HttpAnswer) -> bool:

@@ -66,6 +66,8 @@ def word(diff: Diff, fail_on: Level | None = Level.ERROR) -> str:
     moved = {*(one.change for one in diff.rules), *(one.change for one in diff.providers)}
     if "worse" in moved:
         return f"NOT WORSE at {fail_on} level" if fail_on is not None else "WORSE"
+    if diff.spf is not None and any(diff.spf.removed.addresses):
+        return "NO RULE WORSE, fewer senders"  # whether those addresses still send, only --ip can tell
     return "BETTER" if "better" in moved else "NOT WORSE" if diff.anything else "NO CHANGE"
 
 

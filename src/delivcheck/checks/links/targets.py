@@ -14,7 +14,6 @@ from ...model import (
     Findings,
     HttpAnswer,
     ProbeFailed,
-    ProbeFault,
     Problem,
     Unavailable,
     Undetermined,
@@ -75,7 +74,7 @@ def _end(page: LinkedPage) -> Iterator[Finding]:
     if page.stopped is not None:
         yield Problem(f"the link {_shown(page.url)} {page.stopped}", page.link.at)
     elif isinstance(answer, ProbeFailed) and answer.status is None:
-        if answer.fault is ProbeFault.TLS:
+        if answer.is_evidence:
             yield Problem(
                 f"the link {_shown(page.url)} has no valid encryption: {answer.detail or answer.fault}",
                 page.link.at,

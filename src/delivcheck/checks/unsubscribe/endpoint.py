@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ...engine import rule
 from ...facts.one_click_endpoint import OneClickAnswer, OneClickAnswers
-from ...model import Findings, HttpAnswer, ProbeFailed, ProbeFault, Problem, Undetermined
+from ...model import Findings, HttpAnswer, ProbeFailed, Problem, Undetermined
 from ...saying import shortened
 
 _LONGEST_SHOWN = 200  # characters of an address in a message
@@ -14,7 +14,7 @@ _LONGEST_SHOWN = 200  # characters of an address in a message
 def one_click_fails(found: OneClickAnswers) -> Findings:
     said: dict[str, list[str]] = {}
     for one in found.each:
-        if isinstance(one.answer, ProbeFailed) and one.answer.fault is not ProbeFault.TLS:
+        if isinstance(one.answer, ProbeFailed) and not one.answer.is_evidence:
             yield Undetermined(f"{shortened(found.url, _LONGEST_SHOWN)}: {one.answer}")
             continue
         for what in _wrong(one):
