@@ -451,7 +451,15 @@ def envelope(mail_from, *rcpt):
         ("date-far-off", "Date: Thu, 19 Nov 2026 11:59:59 +0000", NOW_IS, []),
         ("date-out-of-range", "Date: Thu, 19 Nov 2026 12:00:00 +0000", NOW_IS, []),
         ("date-out-of-range", "Date: Thu, 19 Nov 2026 11:59:59 +0000", NOW_IS, [("Date is 4 days behind now", (1, 1))]),
+        (
+            "fake-reply",
+            "Subject:  Re: your order",
+            {},
+            [("the subject begins with “Re:” and the message answers none", "Re:")],
+        ),
+        ("date-invalid", "Date: Mon, 23 Nov", NOW_IS, [("Date is not a date: the year is missing", (1, 1))]),
         # Message-ID
+        ("message-id-malformed", "Message-ID: <1@a.example", {}, [("Message-ID: the identifier is not closed by >", (1, 1))]),
         (
             "message-id-malformed",
             f"Message-ID: <{'a' * 486}@example.org>",

@@ -80,15 +80,15 @@ OTHER = {"domain": "esp.example", "selector": "e1"}
             "unknown",
             "example.org",
         ),
-        (  # one that passes and covers too little, one of another domain that may pass
+        (  # one that passes and covers too little, one of another domain: whatever its key, it is another's
             "post-not-signed",
             POST,
             {
                 "sign": {"each": [signed(), {**OTHER, "headers": ["from", *BOTH]}]},
                 "dns": {"e1._domainkey.esp.example TXT": "TIMEOUT"},
             },
-            "unknown",
-            "esp.example",
+            "fail",
+            "only the signature of esp.example",
         ),
         # links
         ("no-visible-link", "Subject: x", {}, "fail", "the text has no link"),

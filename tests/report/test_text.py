@@ -391,3 +391,16 @@ def test_no_control_character_of_others_is_printed(octets, text, name, record, l
 
 def test_the_class_that_was_declared_is_named():
     assert f"class {MessageClass.BULK}" in written(made.newsletter())
+
+
+def test_the_outlook_says_whose_the_recipients_are():
+    recipients = [
+        {"domain": "gmail.com", "provider": "gmail", "hosted": False, "unknown": None},
+        {"domain": "buero.example", "provider": "gmail", "hosted": True, "unknown": None},
+        {"domain": "own.example", "provider": None, "hosted": False, "unknown": None},
+        {"domain": "slow.example", "provider": None, "hosted": False, "unknown": "no answer for slow.example MX: timeout"},
+    ]
+    target = msgspec.structs.replace(made.newsletter(), facts={"recipients": recipients})
+    text = " ".join(written(target, NEWSLETTER_SENT).split())
+    assert "recipients: gmail.com at Gmail; buero.example hosted by Gmail; own.example (its provider has no table); " in text
+    assert "slow.example (no answer for slow.example MX: timeout)" in text

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from ..engine import rule
+from ..facts.alignment import Alignment
 from ..facts.bimi import (
     NO_RECORD,
     BimiAssertion,
@@ -20,7 +21,6 @@ from ..facts.bimi import (
     record_name,
 )
 from ..facts.dmarc_discovery import DmarcDiscovery, DmarcWalk, Visit
-from ..facts.identity import FromDomain
 from ..facts.roots import Now
 from ..facts.verdicts import DkimVerdicts
 from ..mime.message import Message
@@ -275,7 +275,7 @@ def selector_header(
     message: Message,
     selector: BimiSelector,
     dkim: DkimVerdicts,
-    sender: FromDomain | NotApplicable | Unavailable,
+    alignment: Alignment | NotApplicable,
     records: BimiRecords | NotApplicable | Unavailable,
 ) -> Findings:
     fields = message.all("bimi-selector")
@@ -296,12 +296,9 @@ def selector_header(
     elif isinstance(records, Unavailable):
         yield Undetermined(records.reason, records.where)
     # "If it is not included in the DMARC-compliant DKIM signature, the header SHOULD be ignored" (section 5.5)
-    author = psl_organizational_domain(sender.name) if isinstance(sender, FromDomain) else None
-    signed = coverage(dkim, ["bimi-selector"])
-    if any(psl_organizational_domain(one.domain or "") == author for one in signed.passing):
-        return
-    maybe = [one for one in signed.unknown if psl_organizational_domain(one.domain or "") == author]
-    if maybe:
-        yield Undetermined(f"whether the signature of {maybe[0].domain} passes is unknown: {maybe[0].reason}", maybe[0].at)
-    else:
-        yield Problem(f"no passing signature of {author or 'the From domain'} covers BIMI-Selector", field.at)
+    found = coverage(dkim, ["bimi-selector"])
+    signed = isinstance(alignment, Alignment) and from_author((*found.passing, *found.unknown), alignment)
+    if isinstance(signed, Undetermined):
+        yield signed
+    elif not signed:
+        yield Problem("no passing signature of the From domain covers BIMI-Selector", field.at)

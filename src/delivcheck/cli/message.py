@@ -66,6 +66,9 @@ AT_ONCE = 8  # messages side by side: while one waits for DNS the others are jud
 def command(files: tuple[str, ...], **given: Any) -> int:
     """Check messages: .eml files, mboxes, Maildirs, directories of .eml files, or - for standard input."""
     context = click.get_current_context()
+    if given["received"] and given["ip"] is not None:
+        why = "--received takes the address from the message: drop --ip, or name another Received field with --trusted-hop"
+        raise click.UsageError(why, context)
     if given["received"] and given["pre_sign"]:
         raise click.UsageError("--received and --pre-sign contradict each other: what came in has been sent", context)
     for option in ("trusted_hop", "authserv_id"):

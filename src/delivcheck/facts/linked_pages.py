@@ -7,7 +7,7 @@ anything in the path or host that looks like a token. Redirects are followed by 
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -104,10 +104,10 @@ async def _page(probe: Probe, slots: asyncio.Semaphore, url: str, link: Link) ->
     async with slots:
         found = await follow(probe, url, MAX_REDIRECTS, lambda after: not leaves(after))
     answer = found.answer if found.stop is None else None
-    return LinkedPage(link, url, found.hops, answer, _STOPPED.get(found.stop) if found.stop is not None else None)
+    return LinkedPage(link, url, found.hops, answer, _STOPPED.get(found.stop))
 
 
-_STOPPED = {  # one that leaves the list is not fetched, and no fault: it may do what it says
+_STOPPED: Mapping[Stop | None, str] = {  # one that leaves the list is not fetched, and no fault: it may do what it says
     Stop.TOO_MANY: f"goes on after {MAX_REDIRECTS} redirects",
     Stop.NO_ADDRESS: "is redirected to an address that is none",
 }

@@ -172,6 +172,19 @@ def _feed(feed: Feed) -> dict[str, Any]:
     return {"file": feed.name, "rows": len(days), "first": min(days).isoformat(), "last": max(days).isoformat()}
 
 
+def _recipients(found: RecipientProviders) -> list[dict[str, Any]]:
+    """Each recipient domain with its provider: None for one that no table is about, or a reason where DNS did not say."""
+    return [
+        {
+            "domain": domain,
+            "provider": provider if isinstance(provider, str) else None,
+            "hosted": isinstance(provider, str) and provider not in found.own,
+            "unknown": provider.reason if isinstance(provider, Unavailable) else None,
+        }
+        for domain, provider in found.by_domain
+    ]
+
+
 _SHAPES: Mapping[str, tuple[tuple[type, Any], ...]] = {
     "received": ((CameIn, msgspec.to_builtins),),
     "spf": ((SpfVerdict, _spf), (SpfTree, _spf_published)),
@@ -180,6 +193,7 @@ _SHAPES: Mapping[str, tuple[tuple[type, Any], ...]] = {
     "bimi": ((BimiRecords, _bimi_published),),
     "dnssec": ((Dnssec, _dnssec),),
     "reverse": ((ReverseDns, _reverse),),
+    "recipients": ((RecipientProviders, _recipients),),
     "blocklists": ((AskedLists, _asked_lists),),
     "feed": ((Feed, _feed),),
     "authentication_results": ((AuthComparison, msgspec.to_builtins),),

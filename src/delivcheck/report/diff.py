@@ -112,6 +112,7 @@ def _rest(diff: Diff) -> str:
 
 
 def _why(diff: Diff, code: Exit, fail_on: Level | None) -> str:
+    moved = {*(one.change for one in diff.rules), *(one.change for one in diff.providers)}
     whose = f"rule at {fail_on or Level.ERROR} level" + ("" if fail_on in {Level.ERROR, None} else " or above")
     if code is Exit.PASS and diff.verdict is not Verdict.PASS:
         return f"because of --exit-zero; the verdict is {diff.verdict}"
@@ -119,7 +120,7 @@ def _why(diff: Diff, code: Exit, fail_on: Level | None) -> str:
         Exit.PASS: f"no {whose} and no provider's outlook gets worse"
         if fail_on
         else "nothing fails a run with --fail-on never",
-        Exit.FAIL: f"a {whose} or a provider's outlook gets worse",
+        Exit.FAIL: f"a {whose} or a provider's outlook gets worse" if "worse" in moved else "no usable DKIM key is left",
         Exit.UNKNOWN: f"no {whose} is known to get worse, but not all could be told",
     }.get(code, "delivcheck itself failed, see standard error")
 

@@ -103,6 +103,10 @@ def _facts() -> dict[str, Any]:
             "bimi": _any_of(
                 {"result": {"type": "null"}, "domain": text, "selector": text, "record": maybe, "record_at": maybe},
             ),
+            "recipients": {
+                "type": "array",
+                "items": _all_of({"domain": text, "provider": maybe, "hosted": {"type": "boolean"}, "unknown": maybe}),
+            },
             "dnssec": _any_of({"result": {"enum": list(DnssecState)}, "domain": text, "at": text}),
             "reverse": _any_of(
                 {"ip": text, "names": {"type": "array", "items": _all_of({"name": text, "confirmed": aligned})}},

@@ -158,8 +158,9 @@ def asked(shown: Mapping[str, Any], paint: Paint) -> list[str]:
 # --- providers ---------------------------------------------------------------------------------------------------
 
 
-def outlook(providers: Mapping[str, Outlook], titles: Mapping[str, str], paint: Paint) -> list[str]:
-    """A row for each provider, those with the same outlook together; closed by what nobody can see from here."""
+def outlook(target: TargetReport, titles: Mapping[str, str], paint: Paint) -> list[str]:
+    """Whose the recipients are, a row for each outlook with its providers, and what nobody can see from here."""
+    providers = target.providers
     if not providers:
         return []
     rows: dict[Outlook, list[str]] = {}
@@ -169,7 +170,7 @@ def outlook(providers: Mapping[str, Outlook], titles: Mapping[str, str], paint: 
         (", ".join(names), one.outlook + (f" ({visible(one.code)})" if one.code else ""), one) for one, names in rows.items()
     ]
     who, what = max(cells(names) for names, _, _ in said), max(len(text) for _, text, _ in said)
-    lines: list[str] = []
+    lines = _recipients(target.facts.get("recipients"), titles, paint)
     for names, text, one in said:
         first = f"{names}{' ' * (who - cells(names))}  {text:<{what}}  "
         row = wrapped(_because(one.rules), paint.width, first)
@@ -181,6 +182,23 @@ def outlook(providers: Mapping[str, Outlook], titles: Mapping[str, str], paint: 
     for name, one in providers.items():
         lines += _postmaster(visible(titles.get(name, name)), one, paint)
     return [*lines, *wrapped(OUT_OF_SIGHT, paint.width)]
+
+
+MAX_RECIPIENTS = 6  # recipient domains named; the JSON has all
+
+
+def _recipients(found: Any, titles: Mapping[str, str], paint: Paint) -> list[str]:
+    """At whose each recipient domain is; nothing where no recipients are known."""
+    if not isinstance(found, list) or not found:
+        return []
+
+    def told(one: Mapping[str, Any]) -> str:
+        title = titles.get(one["provider"], one["provider"]) if one["provider"] else None
+        where = f"{'hosted by' if one['hosted'] else 'at'} {title}" if title else one["unknown"] or "its provider has no table"
+        return f"{one['domain']} {where}" if title else f"{one['domain']} ({where})"
+
+    more = f"; and {len(found) - MAX_RECIPIENTS} more" if len(found) > MAX_RECIPIENTS else ""
+    return wrapped(visible("; ".join(map(told, found[:MAX_RECIPIENTS])) + more), paint.width, "recipients: ", "  ")
 
 
 def _postmaster(title: str, one: Outlook, paint: Paint) -> list[str]:
@@ -232,7 +250,7 @@ def undecided(target: TargetReport, paint: Paint, least: int, *, every: bool = F
     return lines
 
 
-MAX_REASONS = 8  # why rules do not apply; the rest are peculiarities of one rule each
+MAX_REASONS = 4  # why rules do not apply; the rest are peculiarities of one rule each
 
 
 def not_judged(target: TargetReport, paint: Paint) -> list[str]:

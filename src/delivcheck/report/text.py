@@ -73,7 +73,7 @@ class TextReport:
                 lines += _block(received.mends(target.facts, self.paint))
                 lines += _block(summary.second_opinion(target.facts, self.paint))
                 lines += _block(summary.asked(target.facts, self.paint))
-                lines += _block(summary.outlook(target.providers, self.titles, self.paint))
+                lines += _block(summary.outlook(target, self.titles, self.paint))
                 lines += _block(summary.not_judged(target, self.paint))
             if len(lines) > 1 or self.single:
                 lines.append("")

@@ -1,12 +1,11 @@
 """Rule about the DKIM signature over the one-click fields (RFC 8058 section 4)."""
 
 from ...engine import rule
-from ...facts.identity import FromDomain
+from ...facts.alignment import Alignment
 from ...facts.unsubscribe import OneClick
 from ...facts.verdicts import DkimVerdicts
-from ...model import Findings, NotApplicable, Problem, Unavailable, Undetermined
-from ...records.names import psl_organizational_domain
-from ..coverage import coverage
+from ...model import Findings, NotApplicable, Problem, Undetermined
+from ..coverage import coverage, from_author
 
 _FIELDS = {"list-unsubscribe": "List-Unsubscribe", "list-unsubscribe-post": "List-Unsubscribe-Post"}
 
@@ -15,22 +14,20 @@ _FIELDS = {"list-unsubscribe": "List-Unsubscribe", "list-unsubscribe-post": "Lis
 def post_not_signed(
     post: OneClick,  # noqa: ARG001 -- without it nothing is promised
     dkim: DkimVerdicts,
-    sender: FromDomain | NotApplicable | Unavailable,
+    alignment: Alignment,
 ) -> Findings:
     if not dkim.each:
         raise NotApplicable("the message has no DKIM signature")
     found = coverage(dkim, _FIELDS)
-    author = psl_organizational_domain(sender.name) if isinstance(sender, FromDomain) else None
-    aligned = [one for one in found.passing if author is None or psl_organizational_domain(one.domain or "") == author]
-    if aligned:
+    covering = (*found.passing, *found.unknown)
+    signed = from_author(covering, alignment)
+    if isinstance(signed, Undetermined):
+        yield signed
+    elif signed:
         return
-    unsure = [one for one in found.unknown if author is None or psl_organizational_domain(one.domain or "") == author]
-    if unsure or (found.unknown and not found.passing):
-        one = (unsure or found.unknown)[0]
-        yield Undetermined(f"whether the signature of {one.domain} passes is unknown: {one.reason}", one.at)
-    elif found.passing:
-        only = found.passing[0]
-        what = f"only the signature of {only.domain} covers both one-click fields, and From is at {author}"
+    elif covering:  # whether it passes or not, it is another's
+        only = covering[0]
+        what = f"only the signature of {only.domain} covers both one-click fields, and From is at {alignment.author}"
         yield Problem(what, only.at)
     elif not dkim.passing and not found.some_unknown:
         yield Problem("no DKIM signature passes, so none covers the one-click fields", dkim.each[0].at)
