@@ -293,3 +293,9 @@ def test_a_package_that_cannot_be_used_is_told(installed, files, entry_points, c
 
 def test_the_checkout_is_where_the_rules_are():
     assert (rulefiles.folder() / "README.md").is_file() or Path("rules").is_dir()
+
+
+@pytest.mark.parametrize("name", ['a/x"><script>', "../a", "a/B", "a/", "a/b\n"])
+def test_a_page_whose_id_could_not_stand_in_an_address_is_refused(name):
+    with pytest.raises(catalog.RuleFileError, match="a path of a-z, 0-9 and - is expected"):
+        catalog.page(name, {}, "rules/x.toml")

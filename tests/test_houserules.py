@@ -167,3 +167,52 @@ def test_a_house_rule_cannot_take_the_name_of_a_shipped_one():
     policy = fold("acme", {"extends": "bulk", "forbid": [{"id": "spf/no-record", "header": "X-A"}]}, "acme.toml")
     with pytest.raises(RuleFileError, match="policy acme: spf/no-record: there is a rule of this name already"):
         check_message(MESSAGE, policy=policy, dns="offline")
+
+
+def html(link):
+    return f'From: a@example.org\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<a href="{link}">x</a>\r\n'.encode()
+
+
+@pytest.mark.parametrize(
+    ("link", "pattern"),
+    [
+        ("HTTPS://Staging.Example.ORG/x", r"//staging\.example\.org"),
+        ("https://staging.example.org/x", r"//STAGING\."),
+        ("https://b\u00fccher.example/", r"//xn--bcher-kva\.example"),
+        ("https:\\\\staging.example.org\\x", r"https://staging\."),
+        ("https://%73taging.example.org/", r"//staging\."),
+        ("https://example.org/%61dmin?x", r"/admin"),
+        ("https://example.org:8080/", r"example\.org:8080/"),
+    ],
+)
+def test_another_spelling_of_a_link_does_not_hide_it(link, pattern):
+    assert judged(html(link), "forbid", link=pattern).outcome is Outcome.FAIL
+    assert judged(html(link), "require", link=pattern).outcome is Outcome.PASS
+
+
+def test_case_counts_behind_the_host():
+    assert judged(html("mailto:a@example.org"), "forbid", link="Mailto:B").outcome is Outcome.PASS
+    assert judged(html("https://example.org/Beta"), "forbid", link="/beta").outcome is Outcome.PASS
+
+
+def test_every_field_of_the_name_has_to_be_of_the_form():
+    got = judged(b"X-Stream: a1\r\nX-Stream: ?\r\n\r\nx\r\n", "require", header="X-Stream", matches="[a-z0-9]+")
+
+    assert [one.message for one in got.problems] == ["one X-Stream field is not of the form [a-z0-9]+"]
+    assert got.problems[0].where.line == 2
+
+
+@pytest.mark.parametrize("word", ["require", "forbid"])
+@pytest.mark.parametrize(
+    ("message", "table"),
+    [
+        (b"X-A: " + b"a " * 2_000 + b"\r\n\r\nx\r\n", {"header": "X-A", "matches": "b"}),
+        (html("https://example.org/" + "a" * 3_000), {"link": "b$"}),
+        (b"Content-Type: application/pdf; name=" + b"a" * 3_000 + b"\r\n\r\nx\r\n", {"attachment": "b$"}),
+    ],
+)
+def test_what_is_too_long_to_be_matched_is_unknown(message, table, word):
+    got = judged(message, word, **table)
+
+    assert got.outcome is Outcome.UNKNOWN
+    assert "longer than the 2,048 characters" in got.reason

@@ -262,3 +262,9 @@ def test_a_reply_is_recognised_by_its_text_and_else_by_its_code(reply, rules):
 )
 def test_a_reply_shows_whose_it_is(reply, whose):
     assert replies.whose_reply(reply) == whose
+
+
+@pytest.mark.parametrize("name", ['x"><script>', "../gmail", "Gmail", "", "gmail\n"])
+def test_a_table_whose_name_could_not_stand_in_an_address_is_refused(name):
+    with pytest.raises(rulefiles.RuleFileError, match="a name of a-z, 0-9 and - is expected"):
+        mailboxes.table(name, {})

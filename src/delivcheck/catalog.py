@@ -7,6 +7,7 @@ in the group `delivcheck.rules` (a module with checks and a folder `rules/` of p
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -59,8 +60,13 @@ class Catalog:
         return [name for name in self.checks if name not in self.rules]
 
 
+_ID = re.compile(r"[a-z0-9-]+(?:/[a-z0-9-]+)*\Z")  # it goes into addresses of the site and into file names
+
+
 def page(id: str, raw: Mapping[str, Any], path: str) -> Rule:  # noqa: A002 -- the word the pages use
     """Make a rule of a parsed page. Raises RuleFileError naming file and field."""
+    if not _ID.match(id):
+        raise RuleFileError(f"{path}: a path of a-z, 0-9 and - is expected, not {id!r}")
     if "id" in raw:
         raise RuleFileError(f"{path}: id: the path is the id, the page must not repeat it")
     try:

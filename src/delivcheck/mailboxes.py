@@ -5,6 +5,7 @@ answers alone, so it never says "accepted": reputation and content filters are o
 """
 
 import fnmatch
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,8 @@ from .model import Level, MessageClass, Outcome, Outlook, PostmasterRow, Result,
 Effect = Literal["reject", "defer", "junk"]
 
 WORDS: dict[Effect, str] = {"reject": "would-reject", "defer": "would-defer", "junk": "may-junk"}  # worst first
+
+_NAME = re.compile(r"[a-z0-9-]+\Z")  # it goes into addresses of the site and into file names
 
 
 class Saying(Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +113,8 @@ def tables() -> Mapping[str, MailboxProvider]:
 def table(name: str, raw: Mapping[str, Any]) -> MailboxProvider:
     """Make a table of a parsed file. Raises RuleFileError naming file and field."""
     path = f"rules/providers/{name}.toml"
+    if not _NAME.match(name):
+        raise rulefiles.RuleFileError(f"{path}: a name of a-z, 0-9 and - is expected, not {name!r}")
     try:
         made = msgspec.convert(raw, MailboxProvider)
     except msgspec.ValidationError as error:

@@ -286,6 +286,36 @@ def test_files_have_the_streams_that_their_paths_have_in_the_configuration(run, 
     assert asked[0]["declared"]["class"] == "bulk"  # the command line goes before the file
 
 
+def test_a_message_of_an_mbox_has_the_override_of_its_file(run, message, tmp_path, monkeypatch):
+    (tmp_path / "delivcheck.toml").write_text('[[overrides]]\npaths = ["mail/a.mbox"]\nclass = "transactional"\n')
+    (tmp_path / "mail").mkdir()
+    one = b"From a@example.org Mon Nov 23 10:00:00 2026\n" + message.read_bytes().replace(b"\r\n", b"\n") + b"\n"
+    (tmp_path / "mail" / "a.mbox").write_bytes(one * 2)
+    monkeypatch.chdir(tmp_path)
+
+    came = run("message", "mail/a.mbox", "--offline", "-f", "json").json["targets"]
+
+    assert [(each["target"], each["declared"]["class"]) for each in came] == [
+        ("mail/a.mbox#1", "transactional"),
+        ("mail/a.mbox#2", "transactional"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [('policy = "bulkk"', "did you mean bulk?"), ('rules = { "mime/latin-9" = "note" }', "mime/latin-9")],
+)
+def test_an_override_that_matches_no_file_is_checked_too(run, message, tmp_path, monkeypatch, override, complaint):
+    (tmp_path / "delivcheck.toml").write_text(f'[[overrides]]\npaths = ["none/*"]\n{override}\n')
+    (tmp_path / "a.eml").write_bytes(message.read_bytes())
+    monkeypatch.chdir(tmp_path)
+
+    came = run("message", "a.eml", "--offline")
+
+    assert came.code == 2
+    assert complaint in came.err
+
+
 def test_an_override_with_an_unknown_policy_is_a_usage_error(run, message, tmp_path, monkeypatch):
     (tmp_path / "delivcheck.toml").write_text('[[overrides]]\npaths = ["*"]\npolicy = "bulkk"\n')
     (tmp_path / "a.eml").write_bytes(message.read_bytes())

@@ -3,12 +3,22 @@
 import lzma
 import struct
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivcheck.facts.archive_names import MAX_DICTIONARY, MAX_FILES, BadArchive, Named, names_in
+from delivcheck.facts.archive_names import (
+    MAX_DICTIONARY,
+    MAX_FILES,
+    MAX_HEADERS,
+    MAX_STEPS,
+    Allowance,
+    BadArchive,
+    Named,
+    names_in,
+)
 from tests.checks.content_world import judge, mixed
 from tests.checks.test_mime import attached
 
@@ -233,6 +243,66 @@ def test_what_is_no_rar(data):
         names_in("rar", data)
 
 
+def test_a_header_of_rar_5_ends_where_it_says():
+    """What reaches beyond it would be copied, and walked through, once for each of the headers."""
+    head = rar5(("run.exe", 0, TIME))
+    assert names_in("rar", head)
+    for beyond in (
+        head.replace(b"\x14\x02\x03\x03", b"\x14\x02\x03\x7f"),  # the size of the records
+        head.replace(vint(7) + b"run.exe", b"\x7frun.exe"),  # and of the name
+    ):
+        assert beyond != head
+        with pytest.raises(BadArchive):
+            names_in("rar", beyond + bytes(500))
+
+
+def test_a_name_of_rar_4_ends_with_its_header():
+    with pytest.raises(BadArchive):
+        names_in("rar", rar4(("run.exe", 0)).replace(b"\x07\x00\0\0\0\0run", b"\xff\xff\0\0\0\0run") + bytes(99_999))
+
+
+def test_long_names_that_overlap_take_no_memory():
+    head = rar5(("x", 0, b""), end=False)[len(rar5(end=False)) :].replace(vint(1) + b"x", vint(10_000_000) + b"x")
+    data = rar5(end=False) + (bytes(4) + vint(len(head) - 2) + head[5:]) * 4000 + b"y" * 80_000
+    tracemalloc.start()
+    with pytest.raises(BadArchive):
+        names_in("rar", data)
+    assert tracemalloc.get_traced_memory()[1] < 10 * len(data)
+    tracemalloc.stop()
+
+
+def unfolding(size):
+    """A 7z header of that size: 20,000 packed streams whose digests are told again and again."""
+    once = b"\x0a\x00" + bytes(2500)
+    return b"\x01\x04\x06" + number(0) + b"\xc0" + (20_000).to_bytes(2, "little") + once * (size // len(once))
+
+
+def test_a_packed_header_costs_steps_not_its_size():
+    data = encoded(unfolding(200_000))  # 800 octets, and 16 MB of the same in 2,400
+    allowance = Allowance()
+    with pytest.raises(BadArchive, match="more to read"):
+        names_in("7z", data, allowance)
+    assert allowance.octets < MAX_HEADERS
+
+
+def test_all_archives_share_an_allowance():
+    allowance = Allowance(steps=500, octets=1000)
+    data = encoded(header(NAMES))
+    assert names_in("7z", data, allowance) == PLAIN
+    allowance.octets = 10
+    with pytest.raises(BadArchive, match="too large"):
+        names_in("7z", data, allowance)
+    with pytest.raises(BadArchive):
+        names_in("rar", rar5(("run.exe", 0, TIME * 500)), Allowance(steps=100))
+
+
+def test_twenty_thousand_files_are_allowed():
+    names = [f"{index}.txt" for index in range(MAX_FILES)]
+    allowance = Allowance()
+    assert len(names_in("7z", encoded(header(names)), allowance)) == MAX_FILES
+    assert allowance.steps > MAX_STEPS / 2
+
+
 SAMPLES = [
     ("rar", rar4(("run.exe", 0), ("b", 0x100))),
     ("rar", rar5(("run.exe", 6, TIME), ("b", 0, CRYPT))),
@@ -268,4 +338,4 @@ def test_a_program_in_such_an_archive_is_blocked(name, data):
 def test_an_archive_whose_names_cannot_be_read_is_undecided():
     data = mixed(attached("filename=a.7z", seven(b"\x17" * 20)))
     assert judge("mime/blocked-attachment", data).outcome == "unknown"
-    assert judge("mime/opaque-archive", data).outcome == "pass"
+    assert judge("mime/opaque-archive", data).outcome == "unknown"

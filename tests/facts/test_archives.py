@@ -102,6 +102,7 @@ def test_a_document_is_no_archive_though_it_is_a_zip():
 def test_what_cannot_be_unpacked_up_to_a_limit_is_not_unpacked(method):
     found = look_into("a.zip", zipped({"inner.zip": zipped({"run.exe": b"x"})}, method))
     assert [member.name for member in found.members] == ["inner.zip"]
+    assert found.troubles == ((("inner.zip", "a.zip"), Trouble.UNREAD),)
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.gz", "a.bz2", "a.xz", "a.7z", "a.tgz"])
@@ -192,6 +193,141 @@ def _7z(header):
 )
 def test_an_encrypted_table_of_contents_is_told_without_reading_it(name, data, trouble):
     assert [each for _, each in look_into(name, data).troubles] == trouble
+
+
+# --- what a file could hide behind ----------------------------------------------------------------------------------
+
+PROGRAM = zipped({"evil.exe": b"MZ"})
+
+
+def entry(name, content=b"", kind=b"0", *, size=None, patch=()):
+    """One file of a tar as its format has it, with whatever else is put into its header."""
+    head = bytearray(tarfile.TarInfo(name).tobuf(tarfile.USTAR_FORMAT))
+    head[124:136] = size or b"%011o\0" % len(content)
+    head[156:157] = kind
+    for place, octets in patch:
+        head[place : place + len(octets)] = octets
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head) + content + bytes(-len(content) % 512)
+
+
+def pax(keyword, value, kind=b"x"):
+    line = f" {keyword}={value}\n".encode()
+    return entry("pax", b"%d" % (len(line) + 2) + line, kind)
+
+
+def names(name, data):
+    return [member.name for member in look_into(name, data).members]
+
+
+EVIL = entry("evil.exe", b"MZ")
+BASE_256 = b"\x80" + bytes(9) + b"\x04\0"  # 1024
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pax("path", "evil.exe") + entry("readme.txt", b"MZ"),
+        pax("path", "evil.exe", b"X") + entry("readme.txt", b"MZ"),
+        pax("path", "evil.exe", b"g") + entry("readme.txt", b"MZ"),
+        pax("GNU.sparse.name", "evil.exe") + entry("readme.txt", b"MZ"),
+        pax("path", "readme.txt") + EVIL,
+        entry("evil.exe", b"MZ", b"S"),
+        entry("a.txt", bytes(512) + b"map", b"S", size=b"%011o\0" % 3, patch=((482, b"\1"),)) + EVIL,
+        entry("evil.exe", b"MZ", b"Z"),
+        entry("evil.exe", kind=b"1"),
+        entry("evil.exe/", b"MZ"),
+        entry("a.txt", bytes(1024), size=BASE_256) + EVIL,
+        entry("a.txt", bytes(1024), size=b"\xff" + BASE_256[1:]) + EVIL,
+        pax("size", "1024") + entry("a.txt", bytes(1024), size=b"0" * 12) + EVIL,
+        entry("folder/", kind=b"5", size=b"%011o\0" % 1024) + EVIL,
+        entry("a.txt") + bytes(2048) + EVIL,
+    ],
+    ids=range(15),
+)
+def test_every_program_in_a_tar_is_seen(data):
+    assert "exe" in {extension(name) for name in names("a.tar", data + bytes(1024))}
+
+
+def test_a_tar_of_python_has_its_names():
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name in ("d" * 300 + "/ä.txt", "notes.txt"):
+            archive.addfile(tarfile.TarInfo(name))
+        renamed = tarfile.TarInfo("readme.txt")
+        renamed.pax_headers = {"path": "evil.exe", "comment": "x"}
+        archive.addfile(renamed)
+    assert names("a.tar", out.getvalue()) == ["d" * 300 + "/ä.txt", "notes.txt", "evil.exe", "readme.txt"]
+
+
+@pytest.mark.parametrize("records", [b"x", b"0 path=a\n", b"3 path=a\n", b"99999999999999999999 path=", b"10 size=-1\n", b""])
+def test_broken_pax_records_change_no_name(records):
+    assert names("a.tar", entry("pax", records, b"x") + EVIL)[-1] == "evil.exe"
+
+
+def test_pax_records_cost_steps():
+    room = archives.Room()
+    room.headers.steps = 100
+    data = entry("pax", b"4 a\n" * 200, b"x") + EVIL
+    assert look_into("a.tar", data, room).troubles == ((("a.tar",), Trouble.UNREAD),)
+
+
+def test_a_folder_is_no_file():
+    assert names("a.tar", entry("a.txt") + entry("x.exe/", kind=b"5") + entry("y.exe/", kind=b"\0")) == ["a.txt"]
+
+
+def test_a_tar_without_a_header_is_damaged():
+    assert look_into("a.tar", b"x" * 2000).troubles == ((("a.tar",), Trouble.DAMAGED),)
+    assert not look_into("a.tar", bytes(10_240)).troubles  # an empty one
+
+
+def test_the_end_of_a_long_name_is_kept():
+    (member,) = look_into("a.zip", zipped({"x" * 2000 + ".exe": b""})).members
+    assert extension(member.name) == "exe"
+    assert len(member.name) == archives.MAX_NAME
+
+
+@pytest.mark.parametrize("before", [gzip.compress(b"x"), b"BZh91AY", b"7z\xbc\xaf\x27\x1c", tarred({"a.txt": b"x"}), b"MZ"])
+def test_a_zip_is_one_whatever_stands_before_it(before):
+    found = look_into("a.zip", before + PROGRAM)
+    assert "evil.exe" in {member.name for member in found.members}
+    assert Trouble.DAMAGED not in {trouble for _, trouble in found.troubles}
+
+
+@pytest.mark.parametrize(("name", "data"), [("a.zip", gzip.compress(b"x")), ("a.rar", PROGRAM), ("a.tar", PROGRAM)])
+def test_an_archive_under_the_name_of_another_is_what_it_is(name, data):
+    found = look_into(name, data)
+    assert len(found.members) == 1
+    assert not found.troubles
+
+
+def test_a_part_of_a_document_hides_no_archive():
+    whole = zipped({"[Content_Types].xml": b"", "in.zip": PROGRAM})
+    assert "evil.exe" in names("a.zip", whole)
+    assert "evil.exe" not in names("a.docx", whole)
+
+
+def test_a_folder_with_content_is_a_file():
+    assert names("a.zip", zipped({"evil.exe/": b"MZ", "empty/": b""})) == ["evil.exe"]
+
+
+def test_a_program_that_unpacks_a_rar_behind_it_is_passed_over():
+    assert look_into("a.rar", b"MZ" + bytes(100) + _rar4(0x0080)).troubles == ((("a.rar",), Trouble.HIDDEN),)
+    assert look_into("a.rar", b"MZ" + bytes(100)).troubles == ((("a.rar",), Trouble.DAMAGED),)
+
+
+@pytest.mark.parametrize(("name", "data"), [("a.tar.zst", b"\x28\xb5\x2f\xfd"), ("a", b"\x28\xb5\x2f\xfd"), ("a.LZH", b"x")])
+def test_what_has_no_reader_here_is_not_read(name, data):
+    assert look_into(name, data).troubles == (((name,), Trouble.UNREAD),)
+
+
+def test_headers_of_a_message_share_what_they_may_cost():
+    room = archives.Room()
+    room.headers.steps = 15
+    data = b"Rar!\x1a\x07\x00" + struct.pack("<HBHH", 0, 0x73, 0, 13) + bytes(6)
+    assert not look_into("a.rar", data, room).troubles
+    assert look_into("b.rar", data, room).troubles == ((("b.rar",), Trouble.UNREAD),)
 
 
 MAGIC = [b"PK\x03\x04", b"Rar!\x1a\x07\x01\x00", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b\x08", b"BZh9", b"\xfd7zXZ\x00", b""]

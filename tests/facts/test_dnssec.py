@@ -1,12 +1,10 @@
 """Whether a zone is signed: what a name server that does not validate says of it proves nothing."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 
-from delivcheck import catalog
-from delivcheck.engine import Planner, Provider, Roots, gather
+from delivcheck.engine import Planner, Roots, gather
 from delivcheck.facts import dnssec
 from delivcheck.facts.dnssec import Dnssec, DnssecState
 from delivcheck.facts.identity import FromDomain
@@ -15,7 +13,7 @@ from delivcheck.net.client import Closed
 from delivcheck.net.snapshot import from_mapping
 from delivcheck.net.zone import overlay_of_text
 
-PLANNER = Planner(catalog.collect([SimpleNamespace(dnssec=dnssec.dnssec)], Provider))
+PLANNER = Planner([dnssec.resolver_validates, dnssec.dnssec])
 SOA = "ns.example.org hostmaster.example.org 1 3600 600 604800 300"
 ROOT = {". SOA": {"records": SOA, "authentic": True}}
 SIGNED = {"records": SOA, "authentic": True}

@@ -27,6 +27,12 @@ def test_each_syntax_is_found_in_a_sentence(code):
     assert f"Dear {code}, hello"[found.start : found.end] == code
 
 
+def test_code_marks_make_a_sample_in_plain_text_alone():
+    words = "`{{ name }}` stands for the name, and ```\n{% if x %}\n``` too"
+    assert not list(code_in(words, markdown=True))
+    assert [one.text for one in code_in(words)] == ["{{ name }}", "{% if x %}"]
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -35,7 +41,6 @@ def test_each_syntax_is_found_in_a_sentence(code):
         "{ a: 1 }, {name} and }}",
         "[[Main Page]] was changed",
         "{{|)?[%\\}",
-        "`{{ name }}` stands for the name, and ```\n{% if x %}\n``` too",
         "C# and $5 {or so}, #1",
         "a*|b and |*c",
         "mail me @home @@ work",
@@ -185,6 +190,7 @@ def test_what_only_a_draft_says(words, subject, found):
 
 SEARCHES = [
     code_in,
+    lambda text: code_in(text, markdown=True),
     code_in_url,
     nothing_in,
     lambda text: nothing_in(text, subject=True),

@@ -25,6 +25,22 @@ def hidden(source: str) -> Hidden | None:
         ("display:none;display:block", None),
         ("display:none!important;display:block", Hidden.DISPLAY),
         ("display:none !ie", None),
+        ("display:none;display:blocky", Hidden.DISPLAY),
+        ("display:none;display:", Hidden.DISPLAY),
+        ("display:none;display:var(--a)", None),
+        ("display:none;display:-webkit-box", None),
+        ("display:none;display:inline flow-root", None),
+        ("display:none;display:revert", None),
+        ("visibility:hidden;visibility:shown", Hidden.VISIBILITY),
+        ("opacity:0;opacity:1px", Hidden.OPACITY),
+        ("opacity:0;opacity:full", Hidden.OPACITY),
+        ("opacity:0;opacity:-1", Hidden.OPACITY),
+        ("opacity:0;opacity:100%", None),
+        ("font-size:0;font-size:12pxx", Hidden.FONT_SIZE),
+        ("font-size:0;font-size:-12px", Hidden.FONT_SIZE),
+        ("font-size:0;font-size:big", Hidden.FONT_SIZE),
+        ("font-size:0;font-size:1e1vmin", None),
+        ("font-size:0;font-size:12", None),
         ("visibility:hidden", Hidden.VISIBILITY),
         ("visibility:collapse", Hidden.VISIBILITY),
         ("opacity:0", Hidden.OPACITY),
@@ -152,6 +168,7 @@ def test_inline_styles_hide_or_do_not(style: str, why: Hidden | None) -> None:
             Hidden.RESPONSIVE,
         ),
         ("<style>@media (max-width:600px){.m{font-size:14px}}</style><p class=m style=font-size:0>x", Hidden.RESPONSIVE),
+        ("<style>@media (max-width:600px){.m{font-size:big}}</style><p class=m style=font-size:0>x", Hidden.FONT_SIZE),
         (
             "<style>@media (prefers-color-scheme:dark){.m{background:#000}}</style><p class=m style=color:#fff>x",
             Hidden.RESPONSIVE,
@@ -189,6 +206,18 @@ def test_styles_tell_size_colours_and_contrast() -> None:
     assert italic.style.contrast is None
     assert italic.hidden is None
     assert document.styles_complete
+
+
+@pytest.mark.parametrize(
+    "value", ["1" * 200_000 + "!", "." + "1" * 200_000 + "!", "1" + " " * 200_000 + "!", "1" * 200_000 + "e"]
+)
+def test_a_long_number_takes_linear_time(value: str) -> None:
+    """16,000 digits took 16 seconds where the pattern could part them in two."""
+    begin = time.process_time()
+    assert length(value) is None
+    assert cascade.is_known("color", value)
+    assert not cascade.is_known("font-size", value)
+    assert time.process_time() - begin < 5
 
 
 def test_colours_and_lengths() -> None:

@@ -277,6 +277,7 @@ def test_private_zones_and_other_resources_do_not_matter():
         (plan(change("aws_route53_record", aws(records=["x" * 300_000]))), "a TXT record of 300002 characters"),
         (plan(change("aws_route53_record", aws(type_="MX", records=["x"]))), "'x' is no MX record"),
         (plan(change("aws_route53_record", aws(ttl="soon", records=["x"]))), "the ttl is no number"),
+        (plan(change("cloudflare_record", cloudflare("mx.example.org", type_="MX", priority=10**320))), "it: '1000"),
         (plan(change("aws_route53_record", aws(ttl=1e300, type_="A", records=["x"]))), "'x' is no A record"),
         (plan(change("aws_route53_record", {"zone_id": "Z1", "name": "a", "records": []})), "type is missing"),
         (plan(change("azurerm_dns_txt_record", {"name": "a", "zone_name": "example.org", "record": [{"value": None}]})), "value is missing"),

@@ -277,3 +277,28 @@ def test_an_extension_that_is_something_else_is_told(der, says):
 def test_an_extension_returns_or_raises_the_one_declared_error(der):
     with contextlib.suppress(LogotypeError):
         logotype.parse(der)
+
+
+# --- what cryptography does not know -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a3023000", "a5023000"])  # x400Address, ediPartyName
+def test_a_name_of_a_kind_that_is_not_known_is_refused_with_the_one_declared_error(name):
+    names = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), bytes.fromhex(f"3004{name}"))
+    with pytest.raises(MarkCertificateError, match="cannot be read"):
+        parse(made.pem(made.certificate("Example", "Example Mark CA", [names])))
+
+
+def test_a_signature_of_a_kind_that_is_not_known_is_none_of_the_root():
+    signed = made.request("Example", "Example Mark Root", []).sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    known, unknown = (bytes.fromhex(f"06082a8648ce3d0403{last}") for last in ("02", "09"))
+    der = signed.public_bytes(serialization.Encoding.DER).replace(known, unknown)
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    root = Root("Example Marks", "Example Mark Root", made.ROOT_SHA256, base64.b64encode(spki).decode())
+    chain = parse(pem).chain([root], NOW)
+    assert (chain.standing, chain.reason) == (
+        Standing.BROKEN,
+        "Example is not signed by the root Example Mark Root that it names",
+    )

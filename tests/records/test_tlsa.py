@@ -35,6 +35,13 @@ def test_a_record_fits_by_usage_selector_and_digest(text, expected):
     assert fits(record, (LEAF, ABOVE)) is expected
 
 
+def test_a_certificate_that_cannot_be_read_fits_as_a_whole_alone():
+    chain = (LEAF, Certificate(b"above", None))
+    assert fits(parse("2 0 0 " + b"above".hex()), chain)
+    assert not fits(parse(f"2 1 1 {digest(b'')}"), chain)
+    assert fits(parse(f"2 1 1 {digest(b'leaf key')}"), chain)
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

@@ -43,8 +43,10 @@ from ..records.logotype import Logotype, LogotypeError
 from ..records.mark_certificate import MarkCertificate, MarkCertificateError, Root, Standing
 from ..records.names import psl_organizational_domain
 from ..records.svg_tiny_ps import MAX_OCTETS, Logo, SvgError, unpack
-from .coverage import coverage
+from ..saying import listed, shortened
+from .coverage import coverage, from_author
 
+_LONGEST_NAME = 100  # characters of a certificate's name in a message
 EXPIRES_SOON = timedelta(days=14)  # checkdmarc warns as early; to issue a mark certificate takes days
 _NOTES = {"doctype", "no-view-box"}  # kinds of faults in a logo that we know no receiver to refuse
 
@@ -222,7 +224,7 @@ def _of_itself(mark: MarkCertificate, records: BimiRecords, now: Now, where: Whe
     if not mark.has_usage:
         yield Problem("the certificate has not the key usage of BIMI, 1.3.6.1.5.5.7.3.31", where)
     if not mark.covers((records.author, records.organizational), records.selector):
-        shown = ", ".join(mark.names[:5]) + (f" and {len(mark.names) - 5} more" if len(mark.names) > 5 else "")
+        shown = listed([shortened(name, _LONGEST_NAME) for name in mark.names], 5)
         yield Problem(f"the mark certificate is for {shown or 'no domain'} and not for {records.author}", where)
 
 

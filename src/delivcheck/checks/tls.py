@@ -14,6 +14,7 @@ from ..model import Findings, Level, NotApplicable, ProbeFailed, Problem, Unavai
 from ..records.tlsa import DANE_TA, Tlsa, TlsaError, fits, parse
 from ..records.transport import MAX_AGE_LOW, TransportError, parse_mta_sts, parse_tls_rpt
 from ..records.zonetext import txt_line
+from ..saying import shortened
 
 
 def _at(name: str, record: str | None = None, span: tuple[int, int] | None = None) -> Where:
@@ -46,7 +47,7 @@ def mta_sts_policy_unreachable(records: MtaStsRecords, fetched: MtaStsFetched) -
         else:
             yield Undetermined(f"{fetched.url}: {answer}", where)
     elif 300 <= answer.status < 400:  # RFC 8461 section 3.3: redirects MUST NOT be followed
-        yield Problem(f"{fetched.url} redirects to {answer.header('location') or 'nowhere'}", where)
+        yield Problem(f"{fetched.url} redirects to {shortened(answer.header('location') or 'nowhere', _LONGEST_SHOWN)}", where)
     elif answer.status != 200:
         yield Problem(f"{fetched.url} answers {answer.status}", where)
     elif (answer.header("content-type") or "").partition(";")[0].strip().lower() != "text/plain":
@@ -105,6 +106,7 @@ def mx_without_tls(greetings: MxGreetings) -> Findings:
 # --- the session that carries the mail ---------------------------------------------------------------------------
 
 _OLD = {"SSLv2", "SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1"}  # RFC 8996: TLS 1.0 and 1.1 MUST NOT be used
+_LONGEST_SHOWN = 200  # characters of an address in a message
 _UNSAID = "how TLS was used was not said (--tls)"
 
 

@@ -7,7 +7,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..mime import storage
@@ -36,11 +36,12 @@ _KNOWN = (  # what else gets handed over as a message, by its first octets
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One message, or why there is none. `name` is what reports call it."""
+    """One message, or why there is none. `name` is what reports call it, `path` the file it is in (None: standard input)."""
 
     name: str
     data: bytes = b""
     error: str | None = None
+    path: str | None = None
 
 
 def messages(given: Iterable[str]) -> Iterator[Input]:
@@ -82,7 +83,7 @@ def _from_path(path: Path) -> Iterator[Input]:
             yield from _from_folder(path)
             return
         with path.open("rb") as file:
-            yield from _from_stream(name, file.read)
+            yield from (replace(one, path=str(path)) for one in _from_stream(name, file.read))
     except OSError as error:
         yield Input(name, error=_why(error))
     except ValueError as error:  # a NUL in the path

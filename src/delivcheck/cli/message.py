@@ -120,7 +120,7 @@ def _jobs(files: tuple[str, ...], settings: dict[str, Any]) -> Iterator[Job]:
             TargetKind.MESSAGE,
             _examine(one.name, one.data, settings),
             given=given,
-            path=None if one.name == inputs.STDIN else one.name,
+            path=one.path,
         )
 
 

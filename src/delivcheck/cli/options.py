@@ -154,6 +154,7 @@ class Run:
     sink: Sink
     at: Callable[[str], Options]
     save_snapshot: Callable[[], None] | None = None
+    overridden: tuple[Options, ...] = ()  # what each override comes to by itself, matched by a file or not
 
 
 def read(given: Mapping[str, Any]) -> Run:
@@ -196,9 +197,8 @@ def read(given: Mapping[str, Any]) -> Run:
     )
     by_overrides: dict[tuple[int, ...], api.Options] = {(): options}  # by the identities of the overrides that hold
 
-    def at(name: str) -> api.Options:
-        """What holds for one file: its overrides lie under what the command line says, and over the rest of the file."""
-        overrides = found.at(name)
+    def under(overrides: tuple[config.Override, ...]) -> api.Options:
+        """What holds under overrides: they lie under what the command line says, and over the rest of the file."""
         key = tuple(map(id, overrides))
         if key not in by_overrides:
             between = [layer for one in overrides for layer in (one.layer, *([found.stream(one.stream)] if one.stream else []))]
@@ -209,7 +209,8 @@ def read(given: Mapping[str, Any]) -> Run:
             )
         return by_overrides[key]
 
-    return Run(options, found, sink, at, dns.save)
+    overridden = tuple(under((one,)) for one in found.overrides)
+    return Run(options, found, sink, lambda name: under(found.at(name)), dns.save, overridden)
 
 
 def jurisdictions(given: Iterable[str]) -> tuple[str, ...]:

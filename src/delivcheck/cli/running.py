@@ -98,15 +98,26 @@ class _Checkers:
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self._used: set[int] = set()
         self._made = {id(run.options): api.Checker(run.options)}
+        for (
+            options
+        ) in run.overridden:  # a rule's name that is misspelt is told at the start, and of patterns that match no file
+            self._made[id(options)] = self._checker(options)
 
     def of(self, path: str | None) -> api.Checker:
         """The checker for one file, or for what is no file. Raises PolicyError."""
         chosen = self._run.options if path is None else self._run.at(path)
         if id(chosen) not in self._made:
-            made = self._made[id(chosen)] = api.Checker(chosen, earlier=self.of(None).earlier)
+            self._made[id(chosen)] = self._checker(chosen)
+        made = self._made[id(chosen)]
+        if id(chosen) not in self._used:
+            self._used.add(id(chosen))
             self._run.sink.rules.update(made.book.rules)
-        return self._made[id(chosen)]
+        return made
+
+    def _checker(self, options: api.Options) -> api.Checker:
+        return api.Checker(options, earlier=self._made[id(self._run.options)].earlier)
 
 
 class _Pool:

@@ -11,8 +11,11 @@ from typing import NamedTuple
 
 MAX_FILES = 20_000  # of one archive; as many as `archives` keeps of an attachment
 MAX_HEADER = 16_777_216  # octets of an unpacked 7z header: 20,000 names of 255 UTF-16 characters have 10 MB
+MAX_HEADERS = 4 * MAX_HEADER  # octets of all unpacked 7z headers of a message
+MAX_STEPS = 1_000_000  # numbers, flags and blocks read in all of them; a 7z of 20,000 files takes about 100,000
 MAX_DICTIONARY = 67_108_864  # octets; what 7-Zip's "ultra" takes, and an attacker could ask for 4 GB
 
+_STEPS_OF_BLOCK = 10  # a header of rar has about as many numbers
 _LZMA, _LZMA2, _AES = b"\x03\x01\x01", b"\x21", b"\x06\xf1\x07\x01"  # 7-Zip's DOC/Methods.txt
 
 
@@ -27,11 +30,32 @@ class Named(NamedTuple):
     encrypted: bool
 
 
-def names_in(kind: str, data: bytes) -> list[Named]:
-    """The files of a "rar" or "7z" archive, folders left out. Raises BadArchive."""
+class Allowance:
+    """What reading headers may still cost, for all archives of one message together."""
+
+    def __init__(self, steps: int = MAX_STEPS, octets: int = MAX_HEADERS) -> None:
+        """Begin with all of it."""
+        self.steps = steps
+        self.octets = octets
+
+    def step(self, count: int = 1) -> None:
+        """Take that many steps. Raises BadArchive when none are left."""
+        self.steps -= count
+        if self.steps < 0:
+            raise BadArchive("more to read than is allowed")
+
+    def unpack(self, octets: int) -> None:
+        """Take what a header unpacks to. Raises BadArchive when nothing is left, or for one header that is too large."""
+        if octets > min(self.octets, MAX_HEADER):
+            raise BadArchive("the header is too large")
+        self.octets -= octets
+
+
+def names_in(kind: str, data: bytes, allowance: Allowance | None = None) -> list[Named]:
+    """The files of a "rar" or "7z" archive, folders left out. Raises BadArchive, also when the allowance is used up."""
     read = _seven if kind == "7z" else _rar5 if data[6:8] == b"\x01\x00" else _rar4
     try:
-        return list(read(data))
+        return list(read(data, allowance or Allowance()))
     except (IndexError, struct.error, lzma.LZMAError, MemoryError, ValueError) as error:
         raise BadArchive(str(error)) from None
 
@@ -39,12 +63,13 @@ def names_in(kind: str, data: bytes) -> list[Named]:
 # --- rar ---------------------------------------------------------------------------------------------------------
 
 
-def _rar4(data: bytes) -> Iterator[Named]:
+def _rar4(data: bytes, allowance: Allowance) -> Iterator[Named]:
     """Blocks of CRC, type, flags and size; a file's has the type 0x74. A name may go on as Unicode behind a NUL."""
     position = 7
     for _ in range(2 * MAX_FILES):
         if position + 7 > len(data):
             return
+        allowance.step(_STEPS_OF_BLOCK)
         kind, flags, size = struct.unpack_from("<BHH", data, position + 2)
         if size < 7 or kind == 0x7B:  # the end of the archive
             return
@@ -52,18 +77,21 @@ def _rar4(data: bytes) -> Iterator[Named]:
         if kind == 0x74:
             (length,) = struct.unpack_from("<H", data, position + 26)
             start = position + (40 if flags & 0x100 else 32)
+            if start + length > position + size:
+                raise BadArchive("a name goes on behind its header")
             if flags & 0xE0 != 0xE0:  # all three bits of the dictionary's size: a folder
                 yield Named(data[start : start + length].partition(b"\0")[0].decode("utf-8", "replace"), bool(flags & 0x04))
         position += size + more
     raise BadArchive("too many files")
 
 
-def _rar5(data: bytes) -> Iterator[Named]:
+def _rar5(data: bytes, allowance: Allowance) -> Iterator[Named]:
     """Blocks of CRC and a header that tells its size; type 2 is a file, 5 the end."""
     position = 8
     for _ in range(2 * MAX_FILES):
         if position + 7 > len(data):
             return
+        allowance.step(_STEPS_OF_BLOCK)
         size, start = _vint(data, position + 4)
         kind, at = _vint(data, start)
         flags, at = _vint(data, at)
@@ -71,6 +99,9 @@ def _rar5(data: bytes) -> Iterator[Named]:
         packed, at = _vint(data, at) if flags & 2 else (0, at)
         if kind == 5 or not size:
             return
+        records_at = start + size - extra
+        if extra > size:
+            raise BadArchive("more behind a header than its size")
         if kind == 2:
             what, at = _vint(data, at)
             _, at = _vint(data, at)  # unpacked size
@@ -79,17 +110,20 @@ def _rar5(data: bytes) -> Iterator[Named]:
             _, at = _vint(data, at)  # compression
             _, at = _vint(data, at)  # system
             length, at = _vint(data, at)
+            if at + length > records_at:
+                raise BadArchive("a name goes on behind its header")
             if not what & 1:  # a folder
-                records = data[start + size - extra : start + size]
-                yield Named(data[at : at + length].decode("utf-8", "replace"), _is_encrypted(records))
+                records = data[records_at : start + size]
+                yield Named(data[at : at + length].decode("utf-8", "replace"), _is_encrypted(records, allowance))
         position = start + size + packed
     raise BadArchive("too many files")
 
 
-def _is_encrypted(records: bytes) -> bool:
+def _is_encrypted(records: bytes, allowance: Allowance) -> bool:
     """Whether one of the records behind a file's header says so: each is a size, a type, and what belongs to it."""
     at = 0
     while at < len(records):
+        allowance.step()
         size, start = _vint(records, at)
         kind, _ = _vint(records, start)
         if kind == 1:
@@ -113,16 +147,16 @@ def _vint(data: bytes, at: int) -> tuple[int, int]:
 # --- 7z ----------------------------------------------------------------------------------------------------------
 
 
-def _seven(data: bytes) -> Iterator[Named]:
+def _seven(data: bytes, allowance: Allowance) -> Iterator[Named]:
     offset, size = struct.unpack_from("<QQ", data, 12)
     if not size:
         return
-    header = _Reader(data[32 + offset : 32 + offset + size])
+    header = _Reader(data[32 + offset : 32 + offset + size], allowance)
     for _ in range(4):  # 7-Zip packs a header once
         if header.octet() == 0x01:
             break
         streams = header.streams()
-        header = _Reader(streams.unpacked(data))
+        header = _Reader(streams.unpacked(data, allowance), allowance)
     else:
         raise BadArchive("a header in a header")
     kind = header.octet()
@@ -149,11 +183,10 @@ class _Streams(NamedTuple):
     folders: list[list[tuple[bytes, bytes]]]
     unpacked_sizes: list[int]
 
-    def unpacked(self, data: bytes) -> bytes:
+    def unpacked(self, data: bytes, allowance: Allowance) -> bytes:
         """The first folder, if it is packed by LZMA alone, as headers are."""
         ((method, properties),) = self.folders[0]
-        if self.unpacked_sizes[0] > MAX_HEADER:
-            raise BadArchive("the header is too large")
+        allowance.unpack(self.unpacked_sizes[0])
         packed = data[32 + self.position : 32 + self.position + self.packed[0]]
         decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[_filter(method, properties)])
         return decoder.decompress(packed, self.unpacked_sizes[0])
@@ -178,11 +211,13 @@ def _filter(method: bytes, properties: bytes) -> dict[str, int]:
 class _Reader:
     """Reads a header's numbers and lists one after the other."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, allowance: Allowance) -> None:
         self._data = data
         self._at = 0
+        self._allowance = allowance
 
     def octet(self) -> int:
+        self._allowance.step()
         self._at += 1
         return self._data[self._at - 1]
 
@@ -209,12 +244,14 @@ class _Reader:
         return found
 
     def bits(self, count: int) -> list[bool]:
+        self._allowance.step(count)
         octets = self.take((count + 7) // 8)
         return [bool(octets[index // 8] & (0x80 >> index % 8)) for index in range(count)]
 
     def digests(self, count: int) -> list[bool]:
         """Skipped, but for which of them are there."""
         defined = [True] * count if self.octet() else self.bits(count)
+        self._allowance.step(count)
         self.take(4 * sum(defined))
         return defined
 
@@ -288,6 +325,7 @@ class _Reader:
 
     def _substreams(self, known: list[bool]) -> None:
         """Skipped: how many files each folder holds, their sizes but for the last of each, digests not known yet."""
+        self._allowance.step(len(known))
         counts = [1] * len(known)
         kind = self.octet()
         if kind == 0x0D:
@@ -299,8 +337,9 @@ class _Reader:
             for _ in range(sum(count - 1 for count in counts if count)):
                 self.number()
             kind = self.octet()
+        missing = sum(count for count, is_known in zip(counts, known, strict=True) if count != 1 or not is_known)
         while kind:
-            self.digests(sum(count for count, is_known in zip(counts, known, strict=True) if count != 1 or not is_known))
+            self.digests(missing)
             kind = self.octet()
 
     def files(self, *, encrypted: bool) -> Iterator[Named]:
@@ -310,12 +349,13 @@ class _Reader:
         empty = [False] * count
         files: list[bool] = []
         while kind := self.octet():
-            inside = _Reader(self.take(self.number()))
+            inside = _Reader(self.take(self.number()), self._allowance)
             if kind == 0x11 and not inside.octet():
-                names = inside.rest().decode("utf-16-le", "replace").split("\0")[:count]
+                names = inside.rest().decode("utf-16-le", "replace").split("\0", count)[:count]
             elif kind == 0x0E:
                 empty = inside.bits(count)
             elif kind == 0x0F:
+                self._allowance.step(count)
                 files = inside.bits(sum(empty))
         of_empty = iter(files)
         for name, is_empty in zip(names, empty, strict=False):

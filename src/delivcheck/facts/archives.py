@@ -17,14 +17,15 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from .archive_names import BadArchive, names_in
+from .archive_names import Allowance, BadArchive, names_in
 
 MAX_LEVELS = 2  # archives within archives that are looked into; the catalogue's number (MIME015), ClamAV's default is 17
 MAX_MEMBERS = 20_000  # of one attachment, all levels together; twice ClamAV's MaxFiles
 MAX_UNPACKED = 33_554_432  # octets of one archive inside another, or of a compressed tar; a mail of 25 MB holds no more useful
 MAX_UNPACKED_OF_MESSAGE = 4 * MAX_UNPACKED  # octets, all attachments together: a mail can hold hundreds of small bombs
 MAX_STREAMS = 100  # compressed members one after the other in a file: each costs a copy of what follows; split logs have a few
-MAX_NAME = 1024  # characters of one name; Linux's PATH_MAX is 4096, Windows' 260
+MAX_NAME = 1024  # characters of one name, its last, for they tell its type; Linux's PATH_MAX is 4096, Windows' 260
+MAX_PREFIX = 2_097_152  # octets of a program before a rar archive; unrar's MAXSFXSIZE
 
 _KINDS = (  # what an archive begins with
     (b"PK\x03\x04", "zip"),
@@ -34,6 +35,10 @@ _KINDS = (  # what an archive begins with
     (b"\x1f\x8b\x08", "gzip"),
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),  # RFC 8878 section 3.1.1
+    (b"\x04\x22\x4d\x18", "lz4"),
+    (b"LZIP", "lzip"),
+    (b"MSCF", "cab"),  # [MS-CAB] section 2.1
 )
 _EXTENSIONS = {
     "zip": "zip",
@@ -47,9 +52,31 @@ _EXTENSIONS = {
     "tbz": "bzip2",
     "xz": "xz",
     "txz": "xz",
+    "zst": "zstd",
+    "tzst": "zstd",
+    "lz4": "lz4",
+    "lz": "lzip",
+    "lzma": "lzma",
+    "tlz": "lzma",
+    "z": "compress",
+    "taz": "compress",
+    "cab": "cab",
+    "lzh": "lzh",
+    "lha": "lzh",
+    "arj": "arj",
+    "ace": "ace",
 }
+_UNREAD = frozenset({"zstd", "lz4", "lzip", "lzma", "compress", "cab", "lzh", "arj", "ace"})  # no reader for them here
 _TAR_BY_EXTENSION = {"tgz", "tbz", "tbz2", "txz"}
 _TAR_BLOCK = 512  # POSIX.1-2017 pax, ustar interchange format
+_TAR_SIZE, _TAR_CHECKSUM = slice(124, 136), slice(148, 156)
+_PAX = frozenset({b"x", b"X", b"g"})  # records for the next file, Solaris' for it, and for all that follow
+_PAX_KEYWORDS = frozenset({b"path", b"size", b"GNU.sparse.name"})
+_PAX_LENGTH = re.compile(rb"(\d{1,20}) ")
+_TAR_NO_FILE = frozenset({b"2", b"3", b"4", b"5", b"6", b"K", b"D", b"V"})  # symbolic links, devices, folders, GNU's notes
+_TAR_ELSEWHERE = frozenset({b"1", b"S"})  # hard links and sparse files: the content is not what stands behind the header
+_TAR_WITHOUT_CONTENT = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})  # for Python's tarfile, even where a size is told
+_SPARSE_MORE = (482, 504)  # where GNU's header of a sparse file says that more of its map follows, and where that block does
 _FAULTS = (  # what zipfile and the decompressors raise on hostile input
     zipfile.BadZipFile,
     zlib.error,
@@ -122,6 +149,7 @@ class Room:
     def __init__(self, octets: int = MAX_UNPACKED_OF_MESSAGE) -> None:
         """Begin with all of it."""
         self.left = octets
+        self.headers = Allowance()
 
 
 def look_into(name: str, data: bytes, room: Room | None = None) -> Contents | None:
@@ -133,9 +161,9 @@ def look_into(name: str, data: bytes, room: Room | None = None) -> Contents | No
     if kind is None:
         return None
     room = room or Room()
-    reader = _Reader(min(MAX_UNPACKED, room.left))
+    reader = _Reader(min(MAX_UNPACKED, room.left), room.headers)
     had = reader.room
-    reader.read((name,), kind, data, 1)
+    reader.read_as_all((name,), kind, data, 1)
     room.left -= had - max(reader.room, 0)
     return Contents(kind, tuple(reader.members), tuple(reader.troubles))
 
@@ -143,10 +171,25 @@ def look_into(name: str, data: bytes, room: Room | None = None) -> Contents | No
 class _Reader:
     """Collects the members of one attachment and keeps count of what that costs."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, room: int, headers: Allowance) -> None:
         self.members: list[Member] = []
         self.troubles: list[tuple[tuple[str, ...], Trouble]] = []
         self.room = room
+        self._headers = headers
+
+    def read_as_all(self, path: tuple[str, ...], kind: str, data: bytes, level: int) -> None:
+        """List an archive as what it begins with, and as what its name says: a zip is read from its end, after any octets."""
+        self.read(path, kind, data, level)
+        named = _EXTENSIONS.get(extension(path[0]), kind)
+        if named == kind or named in _UNREAD:
+            return
+        told = len(self.troubles)
+        self.read(path, named, data, level)
+        doubt = {(path, Trouble.DAMAGED), (path, Trouble.UNREAD)}
+        if any(trouble in doubt for trouble in self.troubles[told:]):  # it is what it begins with, and only that
+            self.troubles[told:] = [trouble for trouble in self.troubles[told:] if trouble not in doubt]
+        else:
+            self.troubles = [trouble for trouble in self.troubles if trouble != (path, Trouble.DAMAGED)]
 
     def read(self, path: tuple[str, ...], kind: str, data: bytes, level: int) -> None:
         """List one archive at `path`; level 1 is the attachment itself."""
@@ -157,23 +200,32 @@ class _Reader:
                 self._tar(path, data, level)
             elif kind in {"rar", "7z"}:
                 self._by_headers(path, kind, data)
+            elif kind in _UNREAD:
+                self.troubles.append((path, Trouble.UNREAD))
             else:
                 self._compressed(path, kind, data, level)
+        except BadArchive:
+            self.troubles.append((path, Trouble.UNREAD))
         except _FAULTS:
             self.troubles.append((path, Trouble.DAMAGED))
 
     def _by_headers(self, path: tuple[str, ...], kind: str, data: bytes) -> None:
         """The names of a rar or 7z archive; archives in it stay closed, since nothing unpacks them here."""
+        if kind == "rar":  # unrar passes over a program that unpacks the archive behind it
+            start = data.find(b"Rar!\x1a\x07", 0, MAX_PREFIX)
+            if start < 0:
+                raise ValueError("no rar")
+            data = data[start:]
         if (_hidden_in_rar if kind == "rar" else _hidden_in_7z)(data):
             self.troubles.append((path, Trouble.HIDDEN))
             return
         try:
-            named = names_in(kind, data)
+            named = names_in(kind, data, self._headers)
         except BadArchive:
             self.troubles.append((path, Trouble.UNREAD))
             return
         for one in named:
-            if not self._note(Member((one.name[:MAX_NAME], *path), one.encrypted)):
+            if not self._note(Member((one.name[-MAX_NAME:], *path), one.encrypted)):
                 return
 
     def _note(self, member: Member) -> bool:
@@ -190,35 +242,33 @@ class _Reader:
             return
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-            # An Office document (ECMA-376 part 2) is no archive to its reader: what is in it is not opened.
-            office = any(entry.filename == "[Content_Types].xml" for entry in entries)
+            # An Office document (ECMA-376 part 2) is no archive to its reader: what is in it is not opened. What is called an
+            # archive is opened as one.
+            office = any(entry.filename == "[Content_Types].xml" for entry in entries) and extension(path[0]) not in _EXTENSIONS
             for entry in entries:
-                member = Member((entry.filename[:MAX_NAME], *path), bool(entry.flag_bits & 0x1))
-                if entry.is_dir():
+                if entry.is_dir() and not entry.file_size:  # some programs write a file for a folder that has content
                     continue
+                member = Member((entry.filename.rstrip("/")[-MAX_NAME:], *path), bool(entry.flag_bits & 0x1))
                 if not self._note(member):
                     return
-                kind = None if office or member.encrypted else _EXTENSIONS.get(extension(entry.filename))
-                if (
-                    kind is not None
-                    and self._may_enter(member.path, level)
-                    and entry.compress_type
-                    in {
-                        zipfile.ZIP_STORED,
-                        zipfile.ZIP_DEFLATED,  # the others cannot be unpacked up to a limit
-                    }
-                ):
+                kind = None if office or member.encrypted else _EXTENSIONS.get(extension(member.name))
+                if kind is None or not self._may_enter(member.path, level):
+                    continue
+                if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                    self.troubles.append((member.path, Trouble.UNREAD))  # the others cannot be unpacked up to a limit
+                else:
                     with archive.open(entry) as inside:
                         self._enter(member.path, kind, inside.read(self.room + 1), level)
 
     def _tar(self, path: tuple[str, ...], data: bytes, level: int) -> None:
         if len(data) < _TAR_BLOCK:
             raise ValueError("shorter than one header")
-        for name, content in _tar_members(data):
-            member = Member((name[:MAX_NAME], *path))
-            if not self._note(member):
+        for names, content in _tar_members(data, self._headers):
+            members = [Member((name[-MAX_NAME:], *path)) for name in names]
+            if not all(map(self._note, members)):
                 return
-            kind = _EXTENSIONS.get(extension(name))
+            member = members[0]
+            kind = _EXTENSIONS.get(extension(member.name)) if content else None
             if kind is not None and self._may_enter(member.path, level):
                 self._enter(member.path, kind, content, level)
 
@@ -230,10 +280,11 @@ class _Reader:
         unpacked = _unpack(kind, data, self.room)
         self.room -= len(unpacked)
         name = path[0].rpartition("/")[2]
-        if unpacked[257:262] == b"ustar" or extension(name) in _TAR_BY_EXTENSION:
+        inside = name.rpartition(".")[0] or name
+        if kind_of(inside, unpacked[:512]) == "tar" or extension(name) in _TAR_BY_EXTENSION:
             self._tar(path, unpacked, level)
         else:
-            self._note(Member((name.rpartition(".")[0] or name, *path)))
+            self._note(Member((inside, *path)))
         if self.room <= 0:
             self.troubles.append((path, Trouble.LIMIT))
 
@@ -253,7 +304,7 @@ class _Reader:
             self.troubles.append((path, Trouble.LIMIT))
             return
         self.room -= len(data)
-        self.read(path, kind_of(path[0], data[:512]) or kind, data, level + 1)
+        self.read_as_all(path, kind_of(path[0], data[:512]) or kind, data, level + 1)
 
 
 def _unpack(kind: str, data: bytes, room: int) -> bytes:
@@ -285,25 +336,99 @@ def _begins(kind: str, data: bytes) -> bool:
     return any(of == kind and data.startswith(magic) for magic, of in _KINDS)
 
 
-def _tar_members(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the files in a tar, with GNU's long names; stops at the first block that is no header."""
-    position, long_name = 0, None
+def _tar_members(data: bytes, allowance: Allowance) -> Iterator[tuple[list[str], bytes]]:
+    """Names and contents of the files in a tar. Raises ValueError where it does not begin as one.
+
+    The first name is the one that programs of today take; another is there if it has another extension, for those that know
+    nothing of GNU's or pax' names. Blocks that are no header are passed over, as by `tar --ignore-zeros`: a file could hide
+    behind them.
+    """
+    position, seen = 0, False
+    overall: dict[str, str] = {}
+    own: dict[str, str] = {}
     while position + _TAR_BLOCK <= len(data):
         header = data[position : position + _TAR_BLOCK]
-        if not header.strip(b"\0"):
-            return
-        digits = header[124:136].strip(b" \0")
-        size = int(digits, 8) if digits.isdigit() else 0  # base 256 is for files over 8 GiB, none of which is in a mail
-        content = data[position + _TAR_BLOCK : position + _TAR_BLOCK + size]
-        kind = header[156:157]
+        position += _TAR_BLOCK
+        if not _is_tar_header(header):
+            if not seen and header.strip(b"\0"):
+                raise ValueError("no tar")
+            continue
+        seen, kind = True, header[156:157]
+        said = {} if kind == b"L" or kind in _PAX else {**overall, **own}
+        size = _tar_number(header[_TAR_SIZE])
+        if said.get("size", "").isdecimal():
+            size = int(said["size"][:20])
+        if kind == b"S":
+            position = _after_map(data, header, position)
+        content = data[position : position + size]
         if kind == b"L":
-            long_name = content.rstrip(b"\0").decode("utf-8", "replace")
-        elif kind in {b"0", b"\0", b"7"}:
-            prefix = header[345:500].rstrip(b"\0") if header[257:262] == b"ustar" else b""
-            short = (prefix + b"/" if prefix else b"") + header[:100].rstrip(b"\0")
-            yield long_name or short.decode("utf-8", "replace"), content
-            long_name = None
-        position += _TAR_BLOCK + -(-size // _TAR_BLOCK) * _TAR_BLOCK
+            own["path"] = _text(content.rstrip(b"\0"))
+        elif kind in _PAX:
+            (overall if kind == b"g" else own).update(_pax_records(content, allowance))
+        else:
+            if kind not in _TAR_NO_FILE:
+                yield from ((names, b"" if kind in _TAR_ELSEWHERE else content) for names in _tar_names(header, said, size))
+            own = {}
+        if kind not in _TAR_WITHOUT_CONTENT:
+            position += -(-size // _TAR_BLOCK) * _TAR_BLOCK
+
+
+def _is_tar_header(block: bytes) -> bool:
+    """Whether the checksum is right, of octets with a sign too as some old programs count."""
+    field = block[_TAR_CHECKSUM]
+    told = _tar_number(field)
+    if not told:
+        return False
+    rest = 32 * len(field) - sum(field)
+    return told in {sum(block) + rest, sum(memoryview(block).cast("b")) + 32 * len(field) - sum(memoryview(field).cast("b"))}
+
+
+def _tar_number(field: bytes) -> int:
+    """Octal digits, or GNU's base 256 behind a first octet of 0x80; 0 for anything else."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:], "big")
+    try:
+        return max(int(field.partition(b"\0")[0], 8), 0)
+    except ValueError:
+        return 0
+
+
+def _after_map(data: bytes, header: bytes, position: int) -> int:
+    """Where a sparse file's content begins: behind blocks with more of its map, each of which tells whether another follows."""
+    more = header[_SPARSE_MORE[0]]
+    while more and position + _TAR_BLOCK <= len(data):
+        more = data[position + _SPARSE_MORE[1]]
+        position += _TAR_BLOCK
+    return position
+
+
+def _pax_records(content: bytes, allowance: Allowance) -> Iterator[tuple[str, str]]:
+    """The records that are used here, each its length, a space, a keyword, "=", a value and a line end; up to a broken one."""
+    position = 0
+    while found := _PAX_LENGTH.match(content, position):
+        allowance.step()
+        end = position + int(found[1])
+        if not found.end() < end <= len(content):
+            return
+        keyword, _, value = content[found.end() : end - 1].partition(b"=")
+        if keyword in _PAX_KEYWORDS:
+            yield keyword.decode(), _text(value)
+        position = end
+
+
+def _tar_names(header: bytes, said: dict[str, str], size: int) -> Iterator[list[str]]:
+    """The names of one file, none for a folder as old programs wrote it."""
+    prefix = header[345:500].rstrip(b"\0") if header[257:263] == b"ustar\0" else b""  # GNU has its sparse map there
+    short = _text((prefix + b"/" if prefix else b"") + header[:100].partition(b"\0")[0])
+    long = said.get("GNU.sparse.name") or said.get("path") or short
+    last = "" if b"\0" not in header[:100] else extension(short.rstrip("/"))  # a field without a NUL is a long name cut off
+    names = [long, short] if last not in {"", extension(long.rstrip("/"))} else [long]
+    if size or not long.endswith("/"):
+        yield [name.rstrip("/") for name in names]
+
+
+def _text(octets: bytes) -> str:
+    return octets[-4 * MAX_NAME :].decode("utf-8", "replace")
 
 
 def _hidden_in_rar(data: bytes) -> bool:

@@ -1,17 +1,25 @@
 """DANE of the domain's MX hosts: the TLSA records, whether DNSSEC vouches for them, and the certificates behind."""
 
 import asyncio
+import warnings
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
 
 from ..engine import fact
 from ..model import Dns, Failed, Found, Probe, ProbeFailed, Question, SmtpAnswer, Unavailable
 from ..records.tlsa import Certificate
+from ..saying import in_one_line
 from .answers import no_answer
 from .hosts import MxNames
 from .inbound_tls import MxGreetings
+
+_SHOWN = 120  # characters of the reason why a certificate cannot be read
+# What cryptography raises for a certificate that is broken, or that it does not know how to read
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ class DaneRecords:
 
 @dataclass(frozen=True, slots=True)
 class MxCertificates:
-    """The chain each MX host shows, leaf first, by host; what a certificate is that cannot be read: Unavailable."""
+    """The chain each MX host shows, leaf first, by host; Unavailable without one, or where its leaf cannot be read."""
 
     chains: tuple[tuple[str, tuple[Certificate, ...] | Unavailable], ...]
 
@@ -71,12 +79,24 @@ def _chain(host: str, answer: SmtpAnswer | ProbeFailed) -> tuple[Certificate, ..
         return Unavailable(f"{host}: {answer}")
     if not answer.chain:
         return Unavailable(f"{host} showed no certificate" if answer.tls else f"{host} does not offer STARTTLS")
+    leaf, *others = answer.chain
     try:
-        return tuple(map(_certificate, answer.chain))
-    except ValueError as error:
-        return Unavailable(f"the certificate of {host} cannot be read: {error}")
+        key = _key(leaf)
+    except _UNREADABLE as error:
+        return Unavailable(f"the certificate of {host} cannot be read: {in_one_line(str(error), _SHOWN)}")
+    return (Certificate(leaf, key), *map(_certificate, others))
 
 
 def _certificate(der: bytes) -> Certificate:
-    key = x509.load_der_x509_certificate(der).public_key()
-    return Certificate(der, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    """One that the host shows beside its own: it may be anything, and says nothing of the rest."""
+    try:
+        return Certificate(der, _key(der))
+    except _UNREADABLE:
+        return Certificate(der, None)
+
+
+def _key(der: bytes) -> bytes:
+    with warnings.catch_warnings():  # of what a later cryptography will refuse, such as a serial number of 0
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        key = x509.load_der_x509_certificate(der).public_key()
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -102,13 +102,13 @@ def _patterns() -> _Patterns:
 # --- code --------------------------------------------------------------------------------------------------------
 
 
-def code_in(text: str, fields: Collection[str] = ()) -> Iterator[Found]:
+def code_in(text: str, fields: Collection[str] = (), *, markdown: bool = False) -> Iterator[Found]:
     """Template code in a text that a reader sees or in a header; `fields` are names that count in single braces too.
 
-    What stands in Markdown's code marks is a sample.
+    `markdown`: what stands in Markdown's code marks is a sample, as in plain text. HTML has `<code>` for that.
     """
     text = text[:MAX_TEXT]
-    if "`" in text:
+    if markdown and "`" in text:
         text = _SAMPLE.sub(lambda sample: " " * len(sample[0]), text)
     yield from _code(text, _patterns().code)
     if fields and "{" in text:

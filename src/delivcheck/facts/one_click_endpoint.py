@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from secrets import token_hex
 
 from ..engine import fact
-from ..mime.html import HtmlError, parse_html
+from ..mime.html import Element, HtmlError, parse_html
 from ..mime.links import split_url
 from ..model import HttpAnswer, NotApplicable, Probe, ProbeFailed, Where
 from ..records.unsubscribe import POST_VALUE
+from ..rulefiles import data
+from .opt_out_page import LOGIN
 from .roots import UnsubscribeTest
 from .unsubscribe import ListUnsubscribe, OneClick
 from .unsubscribe_links import says_leave
 
 MAX_FORMS = 20  # forms of the answer that are looked at; a page has two or three
+MAX_BUTTONS = 20  # of one form
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,30 @@ def _asks(answer: HttpAnswer) -> str | None:
         return None
     if any((field.get("type") or "").strip().lower() == "password" for field in page.all("input")):
         return "a password"
+    if any((meta.get("http-equiv") or "").strip().lower() == "refresh" and _to_login(meta) for meta in page.all("meta")):
+        return "a log-in"
     for number, form in enumerate(page.all("form")):
         if number == MAX_FORMS:
             break
         said = " ".join([form.text, *(field.get("value") or "" for field in form.descendants if field.tag == "input")])
-        if (form.get("method") or "").strip().lower() == "post" and says_leave(said):
+        if ((form.get("method") or "").strip().lower() == "post" and says_leave(said)) or _confirms(form):
             return "a second confirmation"
     return None
+
+
+def _to_login(meta: Element) -> bool:
+    """Whether a page goes on to a log-in by itself: `content="0; url=/login"` (HTML section 4.2.5.3)."""
+    _, _, target = (meta.get("content") or "").partition("=")
+    return LOGIN.search(split_url(target.strip(" '\"")).path) is not None
+
+
+def _confirms(form: Element) -> bool:
+    """Whether a button of a form says that it confirms or leaves; "Tell us why" does not."""
+    buttons = (one for one in form.descendants if one.tag in {"button", "input"})
+    for button, _ in zip(buttons, range(MAX_BUTTONS), strict=False):
+        if button.tag == "input" and (button.get("type") or "").strip().lower() not in {"submit", "image", "button"}:
+            continue
+        said = f"{button.text} {button.get('value') or ''} {button.get('alt') or ''}"
+        if says_leave(said) or any(word in said.casefold() for word in data("acting-words")["confirming"]):
+            return True
+    return False

@@ -14,7 +14,7 @@ from .unsubscribe_links import says_leave
 MAX_CONTROLS = 500  # links, buttons and fields of the page that are looked at
 
 _CONTROLS = frozenset({"a", "button", "input"})
-_LOGIN = re.compile(r"(?i)(?:^|[/?&=._-])(?:log-?in|log-?on|sign-?in|auth)(?:$|[/?&=._-])")
+LOGIN = re.compile(r"(?i)(?:^|[/?&=._-])(?:log-?in|log-?on|sign-?in|auth)(?:$|[/?&=._-])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ async def opt_out_page(probe: Probe, test: UnsubscribeTest, found: OptOutAddress
     if not isinstance(answer, HttpAnswer):
         raise Unavailable(f"{test.url} was not opened: {answer}", at)
     if 300 <= answer.status < 400:
-        return OptOutPage(test.url, at, _LOGIN.search(split_url(answer.header("location") or "").path) is not None)
+        return OptOutPage(test.url, at, LOGIN.search(split_url(answer.header("location") or "").path) is not None)
     if answer.status != 200:
         raise Unavailable(f"{test.url} answered {answer.status}", at)
     try:

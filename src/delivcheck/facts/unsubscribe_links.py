@@ -129,7 +129,7 @@ def unsubscribe_links(
     found: list[Link] = []
     for here in by_part.values():
         found += [link for link in here if addresses.include(link) or _says_so(link)] or [
-            link for link in here if says_leave(_around(link))
+            link for link in here if says_leave(words_around(link))
         ]
     part = (html.each or texts.each)[0].part
     document = next((one for each, one in html.readable if each.part is part), None)
@@ -172,7 +172,7 @@ def _says_so(link: Link) -> bool:
     return any(says_leave(text) for text in named)
 
 
-def _around(link: Link) -> str:
+def words_around(link: Link) -> str:
     """The text around a link: of its paragraph or cell in HTML, of its line and the one before in plain text."""
     if link.element is not None:
         block = next((above for above in link.element.ancestors if above.tag in _BLOCKS), None)

@@ -185,6 +185,8 @@ def _style(parent: Style, tag: str, hints: Sequence[tuple[str, str]], matched: S
     shown: dict[str, list[str]] = {}
     for number, rule in matched:
         for declaration in rule.declarations:
+            if not is_known(declaration.name, declaration.value):
+                continue
             if rule.conditional:
                 shown.setdefault(declaration.name, []).append(declaration.value)
             else:
@@ -342,14 +344,14 @@ class _Matcher:
 
 # --- values ------------------------------------------------------------------------------------------------------
 
-_LENGTH = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?)\s*(px|pt|em|rem|ex|ch|%|in|cm|mm|pc|vw|vh)?\Z")
+_LENGTH = re.compile(r"([+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:e[+-]?\d{1,3})?)\s*+(px|pt|em|rem|ex|ch|%|in|cm|mm|pc|vw|vh)?\Z")
 _PX = {None: 1.0, "px": 1.0, "pt": 4 / 3, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pc": 16.0, "rem": DEFAULT_SIZE}
 _KEYWORDS = {
     "xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0, "x-large": 24.0, "xx-large": 32.0,
 }  # fmt: skip
 _FONT_TAG = (10.0, 13.0, 16.0, 18.0, 24.0, 32.0, 48.0)  # <font size=1> to 7, HTML section 15.3.1
 _FONT_SIZE = re.compile(
-    r"(?:^|\s)([+-]?[\d.]+(?:px|pt|em|rem|%|ex|in|cm|mm|pc)|0|xx-small|x-small|small|medium|large|x-large|xx-large)(?=[\s/]|\Z)"
+    r"(?:^|\s)([+-]?[\d.]++(?:px|pt|em|rem|%|ex|in|cm|mm|pc)|0|xx-small|x-small|small|medium|large|x-large|xx-large)(?=[\s/]|\Z)"
 )
 _HAS_IMAGE = re.compile(r"url\(|gradient\(|image\(|image-set\(|var\(")
 _TOO_LARGE = 1e9
@@ -422,8 +424,10 @@ def _legacy_colour(value: str) -> str:
 
 
 def _assign(values: dict[str, str], declaration: Declaration) -> None:
-    """Set a property; shorthands set their longhands."""
+    """Set a property; shorthands set their longhands. What browsers do not know they pass over (CSS Syntax section 2.2)."""
     name, value = declaration.name, declaration.value
+    if not is_known(name, value):
+        return
     if name == "background":
         values["background-image"] = "url()" if _HAS_IMAGE.search(value) else "none"
         values["background-color"] = _colour_in(value)
@@ -440,6 +444,43 @@ def _assign(values: dict[str, str], declaration: Declaration) -> None:
         values["overflow-x"] = values["overflow-y"] = value.split()[0] if value else ""
     else:
         values[name] = value
+
+
+_EVERYWHERE = frozenset({"inherit", "initial", "unset", "revert", "revert-layer"})  # CSS Cascade Level 5 section 7.3
+_WORDS = {
+    "display": frozenset({  # CSS Display Level 3 section 2; ruby and math of Level 4
+        *("none", "contents", "block", "inline", "run-in", "flow", "flow-root", "list-item", "inline-block", "flex", "grid"),
+        *("inline-flex", "inline-grid", "inline-table", "table", "table-cell", "table-row", "table-row-group", "table-caption"),
+        *("table-header-group", "table-footer-group", "table-column", "table-column-group", "math"),
+        *("ruby", "ruby-base", "ruby-text", "ruby-base-container", "ruby-text-container"),
+    }),
+    "visibility": frozenset({"visible", "hidden", "collapse"}),  # CSS Display Level 3 section 4
+    "opacity": frozenset(),
+    "font-size": frozenset({*_KEYWORDS, "xxx-large", "smaller", "larger", "math"}),  # CSS Fonts Level 4 section 2.5
+}  # fmt: skip
+_VENDORS = ("-webkit-", "-moz-", "-ms-")
+_NUMBER_AND_UNIT = re.compile(r"(\+|-)?(?:\d++(?:\.\d++)?|\.\d++)(?:e[+-]?\d++)?(%|[a-z]*+)\Z")
+_UNITS = {  # "" for font-size, too: HTML without a doctype is read so (Quirks Mode section 3.2)
+    "opacity": frozenset({"", "%"}),
+    "font-size": frozenset({
+        *("", "%", "px", "pt", "pc", "in", "cm", "mm", "q", "em", "rem", "ex", "rex", "ch", "rch", "cap", "rcap", "ic", "ric"),
+        *("lh", "rlh", "vw", "vh", "vi", "vb", "vmin", "vmax", "cqw", "cqh", "cqi", "cqb", "cqmin", "cqmax"),
+        *(size + side for size in "sld" for side in ("vw", "vh", "vi", "vb", "vmin", "vmax")),
+    }),
+}  # fmt: skip
+
+
+def is_known(name: str, value: str) -> bool:
+    """Whether browsers take a value; one in doubt (a function, a vendor's word) counts as taken, and other properties' all."""
+    words = _WORDS.get(name)
+    if words is None or value in _EVERYWHERE or "(" in value or value.startswith(_VENDORS):
+        return True
+    if name == "display":
+        return bool(value) and words.issuperset(value.split())
+    found = _NUMBER_AND_UNIT.match(value)
+    if found is None:
+        return value in words
+    return found[2] in _UNITS.get(name, ()) and (name == "opacity" or found[1] != "-")
 
 
 def _colour_in(value: str) -> str:

@@ -12,6 +12,7 @@ from .fields import Field
 from .identifiers import Identifier, parse_identifier, parse_identifiers
 from .lexer import HeaderError
 from .parameters import (
+    MAX_PARAMETERS,
     Flagged,
     Parameter,
     ParameterFault,
@@ -24,6 +25,7 @@ from .received import Received, parse_received
 from .words import EncodedWord, WordFault, decode_words, encoded_words
 
 __all__ = [
+    "MAX_PARAMETERS",
     "AddressList",
     "AuthenticationResults",
     "DateTime",

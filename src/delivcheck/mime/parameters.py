@@ -12,6 +12,7 @@ from .charsets import codec_of, decode
 from .lexer import MAX_VALUE, TOKEN, HeaderError, Lexer, within_limit
 from .words import encoded_words
 
+MAX_PARAMETERS = 1_000  # of one field that are read; a filename in sections of RFC 2231 has a dozen
 _EXTENDED_NAME = re.compile(r"([^*]+)(?:\*(\d{1,9}))?(\*)?\Z")
 _TO_SEMICOLON = re.compile(r"[^;]*")
 _TSPECIAL_OR_SPACE = re.compile(r"[\x00-\x20()<>@,;:\\\"/\[\]?=\x7f]")
@@ -34,6 +35,7 @@ class ParameterFault(StrEnum):
     BAD_EXTENDED = "bad-extended"  # charset'language'value of RFC 2231 section 4 is not complete or not percent-encoded
     UNKNOWN_CHARSET = "unknown-charset"
     UNDECODABLE = "undecodable"
+    TOO_MANY = "too-many"  # more than MAX_PARAMETERS
     MISSING_SECTION = "missing-section"  # RFC 2231 section 3: *0, *1, *2 …
 
 
@@ -145,14 +147,17 @@ class _Section(NamedTuple):
 
 
 def _parameters(lexer: Lexer, value: str) -> Parametrized:
-    """Everything after the value, to the end: whatever cannot be read becomes a fault."""
+    """Everything after the value, to the end or MAX_PARAMETERS: whatever is not read becomes a fault."""
     faults: list[Flagged] = []
     sections: list[_Section] = []
-    while True:
+    for count in range(MAX_PARAMETERS + 1):
         _skip(lexer, faults)
         if lexer.done:
             break
         start = lexer.pos
+        if count == MAX_PARAMETERS:
+            faults.append(Flagged(ParameterFault.TOO_MANY, "", (start, len(lexer.text))))
+            break
         if lexer.next == ";":
             lexer.pos += 1
             _skip(lexer, faults)
@@ -249,6 +254,7 @@ def _joined(sections: list[_Section], faults: list[Flagged]) -> tuple[list[Param
     numbered: dict[str, dict[int, _Section]] = {}
     order: dict[tuple[str, bool | None], None] = {}
     repeated: list[_Section] = []
+    again: dict[str, list[_Section]] = {}  # of those the ones with a number, by name
     for section in sections:
         form = None if section.number is not None else section.extended
         if form is None:
@@ -258,6 +264,8 @@ def _joined(sections: list[_Section], faults: list[Flagged]) -> tuple[list[Param
         if known:
             faults.append(Flagged(ParameterFault.DUPLICATE, section.name, section.span))
             repeated.append(section)
+            if form is None:
+                again.setdefault(section.name, []).append(section)
             continue
         if (section.name, form) not in order and any((section.name, other) in order for other in (None, False, True)):
             faults.append(Flagged(ParameterFault.TWO_FORMS, section.name, section.span))
@@ -269,14 +277,12 @@ def _joined(sections: list[_Section], faults: list[Flagged]) -> tuple[list[Param
             plain[section.name, form] = section
     made = []
     others = [_alone(section) for section in repeated if section.number is None]
-    broken = {section.name for section in repeated if section.number is not None}
     for name, form in order:
         if form is None:
             pieces = numbered[name]
             made.append(_continued(name, pieces, faults))
-            if name in broken or len(pieces) <= max(pieces):
-                again = (section for section in repeated if section.name == name and section.number is not None)
-                every = sorted((*pieces.values(), *again), key=lambda piece: (piece.number, piece.span))
+            if name in again or len(pieces) <= max(pieces):
+                every = sorted((*pieces.values(), *again.get(name, ())), key=lambda piece: (piece.number, piece.span))
                 others.append(_together(name, every, []))
         else:
             one = plain[name, form]

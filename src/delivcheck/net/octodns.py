@@ -24,6 +24,7 @@ from .zone import TTL, Zone, ZoneError, owner
 MAX_YAML = 2_000_000  # characters; PyYAML needs a second or two for each million, and 10,000 records are one
 MAX_NODES = 1_000_000  # texts, lists and mappings, merged fields counted again; MAX_YAML hardly spells more without aliases
 MAX_VALUES = 200_000  # records, as many as a zone file of MAX_ZONE holds
+MAX_CHARACTERS = 4 * MAX_YAML  # of all values; each spells its own unless it is an alias, and what two share is copied
 MAX_DEPTH = 50  # nested mappings and lists; dynamic records need eight
 
 MAX_TEXT = 262_140  # characters of a TXT record: its 65,535 octets (RFC 1035 section 3.2.1), each written as \\NNN
@@ -205,6 +206,7 @@ class _Reader:
         self.records: dict[tuple[str, str], Held] = {}
         self.open: set[tuple[str, str]] = set()
         self._values = 0
+        self._characters = 0
 
     def read(self, root: Any) -> None:
         if root is None or (isinstance(root, _Text) and not root.text):
@@ -263,7 +265,16 @@ class _Reader:
         self._values += len(several)
         if self._values > MAX_VALUES:
             raise ValueError(f"more than {MAX_VALUES} values in the file")
+        self._characters += sum(map(_size, several))
+        if self._characters > MAX_CHARACTERS:
+            raise ValueError(f"more than {MAX_CHARACTERS} characters of values in the file, aliases counted again")
         yield from several
+
+
+def _size(node: Any) -> int:
+    """The characters of a value: a text, or a mapping of fields."""
+    fields = node.pairs.values() if isinstance(node, _Map) else (node,)
+    return sum(len(one.text) for one in fields if isinstance(one, _Text))
 
 
 def _says_yes(node: Any) -> bool:

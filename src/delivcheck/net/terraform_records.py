@@ -56,7 +56,7 @@ def text_of(values: Values, *names: str) -> str:
         if isinstance(value, str) and value:
             return value
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return f"{value:g}"
+            return f"{value:g}" if isinstance(value, float) else str(value)  # a whole number may be too large for a float
     raise ValueError(f"{' or '.join(names)} is missing")
 
 

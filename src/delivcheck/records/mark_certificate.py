@@ -29,6 +29,13 @@ _LOGOTYPE = x509.ObjectIdentifier(logotype.OID)
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
+# What cryptography raises for a certificate that is broken, or that it does not know how to read
+_UNREADABLE = (
+    *(ValueError, TypeError, UnsupportedAlgorithm),
+    *(x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType),
+)
+
+
 class MarkCertificateError(ValueError):
     """The octets are no chain of certificates in PEM; one clause."""
 
@@ -138,7 +145,7 @@ def parse(pem: bytes) -> MarkCertificate:
         raise
     except CryptographyDeprecationWarning as warning:
         raise MarkCertificateError(f"it is not as RFC 5280 has it: {str(warning).partition('. ')[0]}") from None
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         raise MarkCertificateError(f"a certificate in it cannot be read: {str(error).partition(chr(10))[0][:200]}") from None
 
 
@@ -258,9 +265,10 @@ def _public_key(key: str) -> object:
 
 def _signed_with(key: str, certificate: x509.Certificate) -> bool:
     """Whether a root's key made the signature."""
-    public, algorithm = _public_key(key), certificate.signature_hash_algorithm
-    data, signature = certificate.tbs_certificate_bytes, certificate.signature
+    public = _public_key(key)
     try:
+        algorithm = certificate.signature_hash_algorithm  # raises for an algorithm that is not known, too
+        data, signature = certificate.tbs_certificate_bytes, certificate.signature
         parameters = certificate.signature_algorithm_parameters
         if isinstance(public, rsa.RSAPublicKey) and isinstance(parameters, padding.PKCS1v15 | padding.PSS) and algorithm:
             public.verify(signature, data, parameters, algorithm)

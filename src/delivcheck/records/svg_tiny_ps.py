@@ -1,13 +1,14 @@
 """SVG Tiny Portable/Secure, the one image format of BIMI: octets to what is wrong with the logo.
 
 By draft-svg-tiny-ps-abrotman-12 section 2 and RFC 6170 section 5.2. The file is anybody's: it is unpacked and parsed within
-limits, an entity declaration ends the reading, and nothing that it refers to is looked at.
+limits, a declaration of an entity or of attributes ends the reading, and nothing that it refers to is looked at.
 """
 
 import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import NoReturn
 from xml.parsers import expat
 
@@ -128,6 +129,7 @@ class _Reader:
             "CharacterDataHandler": self._text,
             "StartDoctypeDeclHandler": self._doctype,
             "EntityDeclHandler": self._entity,
+            "AttlistDeclHandler": self._attribute_list,
             "ProcessingInstructionHandler": self._instruction,
         }
         for name, handler in handlers.items():
@@ -156,6 +158,10 @@ class _Reader:
 
     def _entity(self, name: str, *_: object) -> NoReturn:
         raise SvgError(f"it declares the entity {shortened(name, _SHOWN)}", self._parser.CurrentLineNumber)
+
+    def _attribute_list(self, element: str, *_: object) -> NoReturn:
+        """Default values multiply: every such element would bring all of them."""
+        raise SvgError(f"it declares attributes of <{shortened(element, _SHOWN)}>", self._parser.CurrentLineNumber)
 
     def _instruction(self, target: str, data: str) -> None:  # noqa: ARG002 -- as above
         self._fault(f"it has a processing instruction, {shortened(target, _SHOWN)}", "reference")
@@ -201,23 +207,22 @@ class _Reader:
             self._fault("its root has no viewBox", "no-view-box")
             return
         numbers = _SEPARATOR.split(box.strip()[:200])
-        if len(numbers) != 4 or not all(_NUMBER.fullmatch(number) for number in numbers):
+        if len(numbers) != 4 or not all(_NUMBER.fullmatch(number) and isfinite(float(number)) for number in numbers):
             self._fault(f"its viewBox “{shortened(box, _SHOWN)}” is not four numbers", "view-box")
             return
         width, height = float(numbers[2]), float(numbers[3])
-        if width != height:
+        if width <= 0 or height <= 0:  # SVG Tiny 1.2 section 7.9: negative is unsupported, zero "disables rendering"
+            self._fault(f"its viewBox is {numbers[2]} wide and {numbers[3]} high, which shows nothing", "view-box")
+        elif width != height:
             self._fault(f"its viewBox is {numbers[2]} wide and {numbers[3]} high, not square", "not-square")
 
     def _attribute(self, element: str, name: str, value: str) -> None:
         local = name.rpartition(" ")[2]
-        if name in {"href", _XLINK_HREF}:
-            target: str | None = value.strip()
-        else:
-            found = _URL.search(value)
-            target = found[1] if found else None
-        if target and not target.startswith("#"):
-            what = "embeds a data: URI" if target.lower().startswith("data:") else f"refers to {shortened(target, _SHOWN)}"
-            self._fault(f"<{shortened(element, _SHOWN)}> {what}", "reference")
+        targets = [value.strip()] if name in {"href", _XLINK_HREF} else _URL.findall(value)
+        for target in targets:
+            if target and not target.startswith("#"):
+                what = "embeds a data: URI" if target.lower().startswith("data:") else f"refers to {shortened(target, _SHOWN)}"
+                self._fault(f"<{shortened(element, _SHOWN)}> {what}", "reference")
         if name == "style":
             self._fault(f"<{shortened(element, _SHOWN)}> has a style attribute", "attribute")
         elif local.lower().startswith("on") and " " not in name:

@@ -46,10 +46,13 @@ class Tlsa:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate as far as TLSA records look at it: DER of the whole, and of its SubjectPublicKeyInfo."""
+    """A certificate as far as TLSA records look at it: DER of the whole, and of its SubjectPublicKeyInfo.
+
+    `spki` is None where the certificate cannot be read; no record of a public key fits it.
+    """
 
     der: bytes
-    spki: bytes
+    spki: bytes | None
 
 
 def parse(text: str) -> Tlsa:
@@ -78,7 +81,9 @@ def fits(record: Tlsa, chain: Sequence[Certificate]) -> bool:
     return any(_associated(record, one.der if record.selector == FULL else one.spki) for one in candidates)
 
 
-def _associated(record: Tlsa, octets: bytes) -> bool:
+def _associated(record: Tlsa, octets: bytes | None) -> bool:
+    if octets is None:
+        return False
     if record.matching == 0:
         return octets == record.data
     return hashlib.new(_DIGESTS[record.matching][0], octets).digest() == record.data

@@ -85,7 +85,9 @@ def _index(
         f"<p>{len(rules)} rules of version {escape(version)}, with the level each has under the policy <code>bulk</code>.</p>",
         "<p>" + " · ".join(f'<a href="#{escape(family)}">{escape(family)}</a>' for family, _ in families) + "</p>",
         "<h2>What mailbox providers answer</h2>",
-        "<p>" + " · ".join(f'<a href="providers/{name}.html">{escape(one.title)}</a>' for name, one in tables.items()) + "</p>",
+        "<p>"
+        + " · ".join(f'<a href="providers/{escape(name)}.html">{escape(one.title)}</a>' for name, one in tables.items())
+        + "</p>",
     ]
     for family, each in families:
         body += [f'<h2 id="{escape(family)}">{escape(family)}</h2>', '<div class="scroll"><table>']
@@ -122,7 +124,7 @@ def _rule(rule: Rule, rules: Mapping[str, Rule], levels: Mapping[str, Level], an
     if linked:
         body += [
             "<h2>See also</h2>",
-            "<p>" + ", ".join(f'<a href="../{name}.html">{escape(name)}</a>' for name in linked) + "</p>",
+            "<p>" + ", ".join(f'<a href="../{escape(name)}.html">{escape(name)}</a>' for name in linked) + "</p>",
         ]
     trail = f' › <a href="../index.html#{escape(rule.family)}">{escape(rule.family)}</a>'
     return _document(f"{rule.id}: {rule.title}", body, 1, trail)
@@ -130,7 +132,8 @@ def _rule(rule: Rule, rules: Mapping[str, Rule], levels: Mapping[str, Level], an
 
 def _linked(told: Told) -> str:
     """A provider's answer, its name linked to the table."""
-    return f'<a href="../providers/{told.provider}.html">{escape(told.title)}</a>{escape(answered(told)[len(told.title) :])}'
+    rest = escape(answered(told)[len(told.title) :])
+    return f'<a href="../providers/{escape(told.provider)}.html">{escape(told.title)}</a>{rest}'
 
 
 def _source(source: Source) -> str:
@@ -200,7 +203,7 @@ def _provider(one: MailboxProvider, rules: Mapping[str, Rule]) -> str:
             )
         )
         to = ", ".join(
-            f'<a href="../{name}.html">{escape(name)}</a>' if name in rules else escape(name) for name in answer.names
+            f'<a href="../{escape(name)}.html">{escape(name)}</a>' if name in rules else escape(name) for name in answer.names
         )
         source = one.sources[answer.source]
         name = _source(source)

@@ -81,7 +81,7 @@ def csa_complaints_not_signed(message: Message, dkim: DkimVerdicts) -> Findings:
         raise NotApplicable("there is no X-CSA-Complaints field")
     if not dkim.each:
         raise NotApplicable("the message has no DKIM signature")
-    # Any signature that passes will do: who is certified is the sending service, and the CSA asks no alignment of it
+    # Any signature that passes will do: the sending service is certified, and no text that we have asks for alignment
     found = coverage(dkim, ["x-csa-complaints"])
     if found.passing:
         return

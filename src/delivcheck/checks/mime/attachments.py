@@ -144,8 +144,8 @@ def opaque_archive(attachments: Attachments) -> Findings:
             continue
         for path, trouble in attachment.contents.troubles:
             name = " in ".join(_shown(one) for one in path) or "an archive without a name"
-            if trouble not in NOT_LOOKED_AT:
-                yield Problem(f"{name} {trouble}", attachment.at)
+            kind = Undetermined if trouble in NOT_LOOKED_AT else Problem
+            yield kind(f"{name} {trouble}", attachment.at)
         locked = next((one for one in attachment.contents.members if one.encrypted and kind_of(one.name, b"")), None)
         if locked is not None:
             yield Problem(f"{_shown(locked.path[1])} is encrypted and holds the archive {_shown(locked.name)}", attachment.at)

@@ -6,7 +6,7 @@ from ...engine import rule
 from ...facts.content import Attachments, place
 from ...facts.message import HtmlParts, TextParts
 from ...mime.defects import DefectKind
-from ...mime.headers import HeaderError, ParameterFault
+from ...mime.headers import MAX_PARAMETERS, HeaderError, ParameterFault
 from ...mime.lexer import TOKEN, Lexer
 from ...mime.message import Message, Part
 from ...model import Findings, Problem
@@ -35,6 +35,7 @@ _TYPE_FAULTS = {  # RFC 2045 section 5.1; faults of RFC 2231 are mime/filename-e
     ParameterFault.NO_VALUE: "has no value",
     ParameterFault.BAD_NAME: "has no proper name",
     ParameterFault.NO_SEMICOLON: "does not begin with a semicolon",
+    ParameterFault.TOO_MANY: f"is beyond the {MAX_PARAMETERS} that are read",
 }
 _VALUE_FAULTS = _TYPE_FAULTS | {  # of other parameters than `name`: there no reader agrees with another on what they say
     ParameterFault.TWO_FORMS: "stands there in two forms, and RFC 2231 does not say which counts",

@@ -36,11 +36,12 @@ Place = Callable[[int, int], Where]
 
 
 class Passage(NamedTuple):
-    """A text that was rendered, what to call it, and the place of characters of it."""
+    """A text that was rendered, what to call it, and the place of characters of it; `markdown`: it may have code marks."""
 
     text: str
     name: str
     place: Place
+    markdown: bool = False
 
 
 def _at(where: Where) -> Place:
@@ -94,9 +95,13 @@ def unrendered_code(  # noqa: PLR0917 -- the engine passes facts by position
 ) -> Findings:
     yield from unread(html)
     for passage in (*_headers(message), *_written(texts, html)):
-        found = list(code_in(passage.text, fields))
+        found = list(code_in(passage.text, fields, markdown=passage.markdown))
         if not found and "%7b" in passage.text.lower():
-            yield from _told(code_in(unquote(passage.text)), passage._replace(place=_at(passage.place(0, 0))), allow)
+            yield from _told(
+                code_in(unquote(passage.text), markdown=passage.markdown),
+                passage._replace(place=_at(passage.place(0, 0))),
+                allow,
+            )
         yield from _told(found, passage, allow)
     for passage in _subject(subject):
         yield from _told(nothing_in(passage.text, subject=True), passage, allow)
@@ -115,7 +120,7 @@ def _told(found: Iterable[Found], passage: Passage, allow: Collection[str]) -> I
 def _written(texts: TextParts, html: HtmlParts) -> Iterator[Passage]:
     """Every text that may have code in it: of HTML each piece by itself, hidden ones too, since a preview text is hidden."""
     for text in texts.each:
-        yield Passage(text.text, "the text", text.where)
+        yield Passage(text.text, "the text", text.where, markdown=True)
     for part, document in html.readable:
         yield from _pieces(part, document)
 

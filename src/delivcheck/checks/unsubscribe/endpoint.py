@@ -9,13 +9,23 @@ from ...saying import shortened
 
 _LONGEST_SHOWN = 200  # characters of an address in a message
 
+# "Not now" (RFC 9110 sections 15.5.9 and 15.6.4; RFC 6585 section 4; RFC 8470 section 5.2): no evidence of other times.
+_LATER = frozenset({408, 425, 429, 503})
+
 
 @rule("unsubscribe/one-click-fails")
 def one_click_fails(found: OneClickAnswers) -> Findings:
     said: dict[str, list[str]] = {}
+    later: set[int] = set()
     for one in found.each:
         if isinstance(one.answer, ProbeFailed) and not one.answer.is_evidence:
             yield Undetermined(f"{shortened(found.url, _LONGEST_SHOWN)}: {one.answer}")
+            continue
+        status = one.answer.status
+        if status in _LATER:
+            if status not in later:
+                later.add(status)
+                yield Undetermined(f"{shortened(found.url, _LONGEST_SHOWN)} answers {status}, perhaps only for now")
             continue
         for what in _wrong(one):
             said.setdefault(what, []).append(one.encoding)
