@@ -106,6 +106,7 @@ def test_what_is_no_chain_is_refused(octets, says):
     assert str(caught.value).startswith(says)
 
 
+@example(place=15, octets=b"\x80")  # a negative serial number
 @given(st.integers(0, len(CHAIN)), st.binary(max_size=8))
 @example(100, b"A")
 def test_it_returns_or_raises_the_one_declared_error(place, octets):
