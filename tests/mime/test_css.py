@@ -1,5 +1,6 @@
 """The cascade: what hides a text, what does not, and what leaves it undecided."""
 
+import sys
 import time
 
 import pytest
@@ -294,7 +295,7 @@ def test_styles_take_bounded_time_and_say_when_they_were_cut(name: str) -> None:
     document = parse_html(FLOODS[name])
     begin = time.process_time()
     cut = document.styles_cut
-    assert time.process_time() - begin < 5
+    assert time.process_time() - begin < (5 if sys.gettrace() is None else 40)  # coverage traces every line
     assert cut is (name not in {"descendants", "many style elements"})
 
 
