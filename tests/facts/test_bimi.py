@@ -7,9 +7,6 @@ import gzip
 import ssl
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from delivcheck import catalog, policy
 from delivcheck.api import Checker, Options
@@ -21,10 +18,10 @@ from delivcheck.model import Dns, Found, NoSuchName, NotApplicable, Probe, Probe
 from delivcheck.net.probe import Live, scripted
 from delivcheck.net.snapshot import from_mapping
 from tests import mark_certificates
+from tests.net import https_server
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" version="1.2" baseProfile="tiny-ps" viewBox="0 0 9 9"><title>Example</title></svg>'
 PLANNER = Planner(catalog.collect([identity, message, bimi], Provider))
-
 
 NEWS = AuditedDomain("news.example.org")
 
@@ -93,26 +90,7 @@ def test_a_message_names_its_selector_or_has_the_default(header, selector):
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory):
     """(contexts of server and client) for logo.example.org, which vouches for itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "logo.example.org")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(1))
-        .not_valid_after(now + dt.timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("logo.example.org")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "logo.pem"
-    encoding = serialization.Encoding.PEM
-    path.write_bytes(
-        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + made.public_bytes(encoding)
-    )
+    path = https_server.certificate(tmp_path_factory.mktemp("tls"), ("logo.example.org",))
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(path)
     return server, ssl.create_default_context(cafile=str(path))

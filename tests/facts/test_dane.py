@@ -29,7 +29,7 @@ HOSTILE = [b"", b"junk", VERSION, KEY]
 
 def chain(*octets: bytes) -> object:
     """What is known of the chain of a host that shows these."""
-    return mx_certificates.function(MxGreetings(((HOST, SmtpAnswer("", (), tls="TLSv1.3", chain=octets)),)), None).of(HOST)
+    return mx_certificates.function(MxGreetings(((HOST, SmtpAnswer("", (), tls="TLSv1.3", chain=octets)),))).of(HOST)
 
 
 @pytest.mark.parametrize("extra", HOSTILE)

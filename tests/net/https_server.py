@@ -16,10 +16,10 @@ from delivcheck.net.probe import Live
 NAMES = ("www.example.org", "example.org", "other.example")
 
 
-def certificate(folder):
+def certificate(folder, names=NAMES):
     """A certificate for the names that signs itself, with its key: the file for the server, and for who trusts it."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAMES[0])])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
     now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder()
@@ -29,7 +29,7 @@ def certificate(folder):
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(1))
         .not_valid_after(now + dt.timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in NAMES]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())

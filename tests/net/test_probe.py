@@ -2,17 +2,16 @@
 
 import asyncio
 import contextlib
-import datetime as dt
 import ipaddress
 import ssl
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import serialization
 
 from delivcheck.model import Failed, Failure, Found, HttpAnswer, NoSuchName, ProbeFailed, ProbeFault, SmtpAnswer
 from delivcheck.net.probe import MAX_BODY, Live, public, scripted
+from tests.net import https_server
 
 
 class Zone:
@@ -64,27 +63,7 @@ def test_only_public_addresses_are_probed_by_default(ip, allowed):
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A certificate for mail.example that signs itself: (file with key and certificate)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.example")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(1))
-        .not_valid_after(now + dt.timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("mail.example")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "mail.pem"
-    encoding = serialization.Encoding.PEM
-    path.write_bytes(
-        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + made.public_bytes(encoding)
-    )
-    return path
+    return https_server.certificate(tmp_path_factory.mktemp("tls"), ("mail.example",))
 
 
 def with_server(handle, use, certificate=None):

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.utils import CryptographyDeprecationWarning
 
 from ..engine import fact
-from ..model import Dns, Failed, Found, Probe, ProbeFailed, Question, SmtpAnswer, Unavailable
+from ..model import Dns, Failed, Found, ProbeFailed, Question, SmtpAnswer, Unavailable
 from ..records.tlsa import Certificate
 from ..saying import in_one_line
 from .answers import no_answer
@@ -69,7 +69,7 @@ async def _tlsa(dns: Dns, host: str) -> HostTlsa:
 
 
 @fact
-def mx_certificates(greetings: MxGreetings, probe: Probe) -> MxCertificates:  # noqa: ARG001 -- without probing there are none
+def mx_certificates(greetings: MxGreetings) -> MxCertificates:
     """Read the certificates that the MX hosts showed."""
     return MxCertificates(tuple((host, _chain(host, answer)) for host, answer in greetings.each))
 
