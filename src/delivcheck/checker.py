@@ -120,12 +120,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class _Selected:
-    """A rule that inspects this kind of target, what the policy says of it, and why it cannot apply (None when it runs)."""
+    """A rule that inspects this kind of target, what the policy says of it, and its result where it cannot apply (else None)."""
 
     rule: Rule
     check: Check
     level: Level
-    why_not: str | None
+    skipped: Result | None
     options: Mapping[str, Any]
 
 
@@ -141,6 +141,7 @@ class Checker:
     shown: Mapping[TargetKind, tuple[type, ...]] = field(default_factory=lambda: SHOWN)  # facts for the report, read by no rule
     earlier: Renderings = field(default_factory=Renderings)  # what was checked before, for a Message-ID used twice
     gathered: Callable[[Mapping[type, Any]], None] | None = None  # told each target's facts: for more than reports hold
+    outlooks: bool = True  # whether reports say what each provider would do; no verdict needs it
 
     def __post_init__(self) -> None:
         """Add the policy's house rules to the book, hold the policy against it, and make the client."""
@@ -154,6 +155,7 @@ class Checker:
             self.options = replace(self.options, dns=Outside(net_dns.Live()))
         self._selections: dict[policy.Circumstances, tuple[_Selected, ...]] = {}
         self._plans: dict[tuple[frozenset[type], policy.Circumstances], Plan] = {}
+        self._forecasts: dict[tuple[policy.Circumstances, str, bool], mailboxes.Forecast] = {}
 
     # --- targets
 
@@ -168,8 +170,12 @@ class Checker:
         stage: Stage = Stage.POST_SIGN,
         origin: Origin = Origin.AS_SENT,
         came_in: AsReceived | None = None,
+        dns: Dns | None = None,
     ) -> TargetReport:
-        """Check one message; `came_in` says more of one that is AS_RECEIVED. Raises InputError when it is no message at all."""
+        """Check one message; `came_in` says more of one that is AS_RECEIVED. Raises InputError when it is no message at all.
+
+        `dns` stands for the shared client this once, so that a caller can note what this message was told.
+        """
         octets = Octets(*with_crlf(data), origin=origin)
         try:
             parsed = parse(octets.data)
@@ -186,7 +192,7 @@ class Checker:
             roots.append(Selectors(tuple(selectors)))
         declared = self._declared(class_in(parsed) if self.options.trust_class_header else None)
         around = policy.Circumstances(TargetKind.MESSAGE, stage, declared, origin, octets.line_ends_converted)
-        return await self._examine(name, roots, around)
+        return await self._examine(name, roots, around, dns)
 
     async def domain(
         self,
@@ -264,15 +270,17 @@ class Checker:
             chosen.trust_class_header,
         )
 
-    async def _examine(self, name: str, given: Iterable[object], around: policy.Circumstances) -> TargetReport:
-        roots = self._roots(given, around)
+    async def _examine(
+        self, name: str, given: Iterable[object], around: policy.Circumstances, dns: Dns | None = None
+    ) -> TargetReport:
+        roots = self._roots(given, around, dns)
         facts = await gather(self._plan(around, roots), roots)
         if self.gathered is not None:
             self.gathered(facts)
         results = []
         for one in self._selected(around):
-            if one.why_not is not None:
-                results.append(Result(one.rule.id, Outcome.NOT_APPLICABLE, one.level, one.why_not, one.rule.covers))
+            if one.skipped is not None:
+                results.append(one.skipped)
                 continue
             judged = run(one.check, facts, one.options)
             results.append(_in_file(policy.weigh(one.rule, one.level, judged, around.declared), name))
@@ -295,20 +303,16 @@ class Checker:
 
         Without DNS (`seen` false) a message that shows no blocker is not known to have none.
         """
-        if self.options.policy.column == "parked":
-            return {}  # nothing is sent, so nobody answers
-        levels = {one.rule.id: one.level for one in self._selected(around)}
+        if self.options.policy.column == "parked" or not self.outlooks:
+            return {}  # where nothing is sent, nobody answers
         tables = mailboxes.tables()
         at = recipients if isinstance(recipients, RecipientProviders) else None
         large = [name for name, one in tables.items() if not one.regional or name in self.options.policy.packs]
         names = at.found if at is not None and at.complete else sorted({*large, *(at.found if at is not None else ())})
+        outcomes = mailboxes.sort(results)
         found = {
-            name: mailboxes.outlook(
-                tables[name],
-                results,
-                around.declared,
-                levels,
-                hosted=at is not None and name in at.found and name not in at.own,
+            name: self._forecast(around, name, hosted=at is not None and name in at.found and name not in at.own).outlook(
+                outcomes
             )
             for name in names
         }
@@ -319,9 +323,19 @@ class Checker:
             for name, one in found.items()
         }
 
-    def _roots(self, given: Iterable[object], around: policy.Circumstances) -> Roots:
+    def _forecast(self, around: policy.Circumstances, name: str, *, hosted: bool) -> mailboxes.Forecast:
+        """A provider made ready for these circumstances; a run has few."""
+        key = (around, name, hosted)
+        if key not in self._forecasts:
+            levels = {one.rule.id: one.level for one in self._selected(around)}
+            self._forecasts[key] = mailboxes.Forecast(
+                mailboxes.tables()[name], list(levels), around.declared, levels, hosted=hosted
+            )
+        return self._forecasts[key]
+
+    def _roots(self, given: Iterable[object], around: policy.Circumstances, noted: Dns | None = None) -> Roots:
         values: list[object] = [*given, around.declared, self.options.sender]
-        dns = self.options.dns
+        dns = noted or self.options.dns
         if dns != "offline":
             from .net.deadline import Deadline
 
@@ -352,7 +366,7 @@ class Checker:
         if around not in self._selections:
             chosen, checks = self.options.policy, self.book.checks
             self._selections[around] = tuple(
-                _Selected(rule, checks[rule.id], level, why_not, chosen.options(rule.id))
+                _Selected(rule, checks[rule.id], level, _skipped(rule, level, why_not), chosen.options(rule.id))
                 for rule, level, why_not in policy.select(chosen, self.book.rules.values(), around)
             )
         return self._selections[around]
@@ -361,10 +375,14 @@ class Checker:
         """The plan for the rules that run, from these roots; planned once for each combination."""
         key = (frozenset(roots), around)
         if key not in self._plans:
-            running = (one.check for one in self._selected(around) if one.why_not is None)
+            running = (one.check for one in self._selected(around) if one.skipped is None)
             wanted = dict.fromkeys(need.fact for check in running for need in check.needs)
             self._plans[key] = self.book.planner.plan([*wanted, *self.shown.get(around.kind, ())], roots)
         return self._plans[key]
+
+
+def _skipped(rule: Rule, level: Level, why_not: str | None) -> Result | None:
+    return None if why_not is None else Result(rule.id, Outcome.NOT_APPLICABLE, level, why_not, rule.covers)
 
 
 def _domain_name(domain: str) -> str:
@@ -384,6 +402,8 @@ def _domain_name(domain: str) -> str:
 
 def _in_file(result: Result, name: str) -> Result:
     """Name the file in every place that has a line and no file of its own: checks see octets, not files."""
+    if not result.problems and result.where is msgspec.UNSET:
+        return result
 
     def named(where: Where) -> Where:
         return where if where.line is None or where.file is not None else msgspec.structs.replace(where, file=name)

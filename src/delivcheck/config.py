@@ -3,34 +3,29 @@
 What the command line says goes before what the stream says, and that before the rest of the file; `settled` folds the three.
 """
 
-import difflib
 import fnmatch
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from . import policy as policies
 from . import rulefiles
 from .facts.roots import Sender, Stream
 from .model import MessageClass, Volume, Where
-from .records.identities import BadIdentity, author, own_domain, sending_address, test_url
-from .records.jurisdictions import BadJurisdiction
+from .records.identities import author, own_domain, sending_address, test_url
 from .records.jurisdictions import parse as jurisdiction
-from .records.names import BadName, to_ascii
+from .records.names import to_ascii
+from .tables import ConfigError, Keys, Reader, Section, nearest
+
+__all__ = ["Config", "ConfigError", "Layer", "Override", "Settled", "discover", "find", "load", "settled"]
 
 FILE = "delivcheck.toml"
 SHARED_FILE = "pyproject.toml"
 DEFAULT_POLICY = "bulk"
-T = TypeVar("T")
 MAX_SECONDS = 1_000_000  # of a timeout, eleven days; also keeps infinity, not-a-number and integers without a float out
-
-
-class ConfigError(Exception):
-    """A configuration that cannot be used; one line that names the file, the line where it is known, and the key."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +68,7 @@ class Config:
     streams: Mapping[str, Layer] = field(default_factory=dict)
     identities: Mapping[str, Stream] = field(default_factory=dict)  # who sends each stream, where it says so
     overrides: tuple[Override, ...] = ()
+    gate: Section | None = None  # `[gate]`, which `gate.reading` reads
 
     def at(self, name: str) -> tuple[Override, ...]:
         """The overrides for a file, the strongest first: of several that match, the later one in the configuration."""
@@ -85,6 +81,14 @@ class Config:
             one for one in reversed(self.overrides) if any(fnmatch.fnmatchcase(below, pattern) for pattern in one.paths)
         )
 
+    @property
+    def identified(self) -> tuple[Stream, ...]:
+        """The streams of which the file says who sends them, with the class that holds for each. Raises PolicyError."""
+        return tuple(
+            replace(one, message_class=settled([self.stream(name), self.layer]).message_class)
+            for name, one in self.identities.items()
+        )
+
     def stream(self, name: str) -> Layer:
         """What a stream says. Raises ConfigError for a name that the file does not have."""
         if name in self.streams:
@@ -92,7 +96,7 @@ class Config:
         if not self.streams:
             where = f"{self.path} has none" if self.path else f"there is no {FILE}"
             raise ConfigError(f"no stream {name!r}: streams are named in the configuration, and {where}")
-        raise ConfigError(f"{self.path}: no stream {name!r}{_nearest(name, self.streams)}")
+        raise ConfigError(f"{self.path}: no stream {name!r}{nearest(name, self.streams)}")
 
 
 @dataclass(frozen=True)
@@ -189,30 +193,20 @@ def load(path: Path) -> Config:
     return _Reader(path, text, inside).config(whole)
 
 
-class _Reader:
-    """Turns a parsed table into a Config and knows where in the file each key stands."""
+class _Reader(Reader):
+    """Turns a parsed table into a Config."""
 
-    def __init__(self, path: Path, text: str, inside: tuple[str, ...]) -> None:
-        self.path, self.text, self.inside = path, text, inside
-
-    @cached_property
-    def lines(self) -> dict[tuple[str, ...], int]:
-        """Where every key stands, found once: a file may have thousands of rules."""
-        return _lines(self.text)
-
-    def fail(self, keys: tuple[str, ...], what: str) -> ConfigError:
-        line = self.lines.get((*self.inside, *keys))
-        place = f"{self.path}:{line}" if line else str(self.path)
-        return ConfigError(f"{place}: {'.'.join(keys)}: {what}")
+    def unknown(self, key: str, known: Iterable[str]) -> str:
+        if key in _OF_POLICY:
+            return '; it belongs in a policy file, named here by policy = "FILE.toml"'
+        return super().unknown(key, known)
 
     def config(self, raw: Any) -> Config:
         table = self.table((), raw, _KEYS)
         streams = self.table(("streams",), table.get("streams", {}), None)
         timeout = table.get("timeout")
-        if timeout is not None and (
-            isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < MAX_SECONDS
-        ):
-            raise self.fail(("timeout",), f"a number of seconds above 0, not {timeout!r}")
+        if timeout is not None:
+            timeout = self.number(("timeout",), timeout, MAX_SECONDS, "a number of seconds")
         lists = {key.replace("-", "_"): self.words((key,), table.get(key, [])) for key in _LISTS}
         lists["jurisdictions"] = self.each_as(("jurisdictions",), lists["jurisdictions"], jurisdiction)
         lists["owned_domains"] = self.each_as(("owned-domains",), lists["owned_domains"], own_domain)
@@ -235,32 +229,23 @@ class _Reader:
             identities={
                 name: self.identity(("streams", name), one) for name, one in streams.items() if not _IDENTITY.isdisjoint(one)
             },
+            gate=Section(("gate",), table["gate"], self) if "gate" in table else None,
         )
 
     def overrides(self, raw: Any, streams: Mapping[str, Any]) -> tuple[Override, ...]:
-        if not isinstance(raw, list):
-            raise self.fail(("overrides",), "tables [[overrides]] are wanted here")
         made = []
-        for one in raw:
-            given = self.table(("overrides",), one, _OVERRIDE_KEYS)
-            paths, stream = self.words(("overrides", "paths"), given.get("paths", [])), given.get("stream")
+        for index, one in enumerate(self.tables(("overrides",), raw)):
+            keys: Keys = ("overrides", index)
+            given = self.table(keys, one, _OVERRIDE_KEYS)
+            paths, stream = self.words((*keys, "paths"), given.get("paths", [])), given.get("stream")
             if not paths:
-                raise self.fail(("overrides",), "paths: at least one pattern is wanted")
+                raise self.fail(keys, "paths: at least one pattern is wanted")
             if stream is not None and stream not in streams:
-                raise self.fail(("overrides", "stream"), f"no stream {stream!r}{_nearest(str(stream), streams)}")
-            made.append(Override(paths, self.layer(("overrides",), given), stream))
+                raise self.fail((*keys, "stream"), f"no stream {stream!r}{nearest(str(stream), streams)}")
+            made.append(Override(paths, self.layer(keys, given), stream))
         return tuple(made)
 
-    def table(self, keys: tuple[str, ...], raw: Any, known: Iterable[str] | None) -> Mapping[str, Any]:
-        if not isinstance(raw, Mapping):
-            raise self.fail(keys, "a table is wanted here")
-        for key in raw:
-            if known is not None and key not in known:
-                elsewhere = '; it belongs in a policy file, named here by policy = "FILE.toml"' if key in _OF_POLICY else ""
-                raise self.fail((*keys, key), f"no such key{elsewhere or _nearest(key, known)}")
-        return raw
-
-    def layer(self, keys: tuple[str, ...], raw: Mapping[str, Any]) -> Layer:
+    def layer(self, keys: Keys, raw: Mapping[str, Any]) -> Layer:
         named = raw.get("policy")
         if named is not None and not isinstance(named, str):
             raise self.fail((*keys, "policy"), f"a policy's name or file, not {named!r}")
@@ -277,11 +262,11 @@ class _Reader:
             return named
         return str(self.path.parent / named)
 
-    def settings(self, keys: tuple[str, ...], raw: Any) -> tuple[policies.Setting, ...]:
+    def settings(self, keys: Keys, raw: Any) -> tuple[policies.Setting, ...]:
         source = str(self.path)
         settings: list[policies.Setting] = []
         for pattern, value in self.table(keys, raw, None).items():
-            line = self.lines.get((*self.inside, *keys, pattern))
+            line = self.line((*keys, pattern))
             place = f"{source}:{line}" if line else source
             try:
                 settings.extend(policies.fold("", {"rules": {pattern: value}}, place).settings)
@@ -289,31 +274,7 @@ class _Reader:
                 raise ConfigError(str(error)) from None
         return tuple(settings)
 
-    def one_of(self, keys: tuple[str, ...], value: Any, words: Any) -> Any:
-        if value is None:
-            return None
-        try:
-            return words(value)
-        except ValueError:
-            raise self.fail(keys, f"{value!r} is none of {', '.join(words)}{_nearest(str(value), words)}") from None
-
-    def words(self, keys: tuple[str, ...], value: Any) -> tuple[str, ...]:
-        if isinstance(value, list) and all(isinstance(one, str) for one in value):
-            return tuple(value)
-        raise self.fail(keys, f"a list of strings is wanted here, not {value!r}")
-
-    def each_as(self, keys: tuple[str, ...], given: Iterable[str], read: Callable[[str], T]) -> tuple[T, ...]:
-        try:
-            return tuple(dict.fromkeys(map(read, given)))
-        except (BadJurisdiction, BadName, BadIdentity) as error:
-            raise self.fail(keys, str(error)) from None
-
-    def string(self, keys: tuple[str, ...], value: Any) -> str | None:
-        if value is None or (isinstance(value, str) and value.strip()):
-            return value
-        raise self.fail(keys, f"a string is wanted here, not {value!r}")
-
-    def identity(self, keys: tuple[str, ...], raw: Mapping[str, Any]) -> Stream:
+    def identity(self, keys: Keys, raw: Mapping[str, Any]) -> Stream:
         """Who sends a stream: `from`, `ip` and `dkim-domain`, each one string or a list of them."""
 
         def said(key: str) -> tuple[str, ...]:
@@ -321,15 +282,15 @@ class _Reader:
             return self.words((*keys, key), [value] if isinstance(value, str) else value)
 
         return Stream(
-            keys[-1],
+            str(keys[-1]),
             None,
             self.each_as((*keys, "from"), said("from"), author),
             self.each_as((*keys, "ip"), said("ip"), sending_address),
             self.each_as((*keys, "dkim-domain"), said("dkim-domain"), to_ascii),
-            Where(file=str(self.path), line=self.lines.get((*self.inside, *keys))),
+            Where(file=str(self.path), line=self.line(keys)),
         )
 
-    def sender(self, keys: tuple[str, ...], raw: Any) -> Sender:
+    def sender(self, keys: Keys, raw: Any) -> Sender:
         said: dict[str, Any] = {}
         for key, value in self.table(keys, raw, _SENDER).items():
             name, kind = key.replace("-", "_"), _SENDER[key]
@@ -353,7 +314,7 @@ _LISTS = ("nameservers", "owned-domains", "jurisdictions", "selectors", "blockli
 _IDENTITY = frozenset({"from", "ip", "dkim-domain"})  # who sends a stream
 _LAYER_KEYS = ("policy", "class", "volume", "rules")
 _STREAM_KEYS = (*_LAYER_KEYS, *sorted(_IDENTITY))
-_KEYS = (*_LAYER_KEYS, "timeout", *_LISTS, "feed", "unsubscribe-test-url", "sender", "streams", "overrides")
+_KEYS = (*_LAYER_KEYS, "timeout", *_LISTS, "feed", "unsubscribe-test-url", "sender", "streams", "overrides", "gate")
 _OVERRIDE_KEYS = ("paths", "stream", *_LAYER_KEYS)
 _SENDER: Mapping[str, type] = {
     "postal-address": str,
@@ -363,34 +324,3 @@ _SENDER: Mapping[str, type] = {
     "unsolicited": bool,
     "mailbox-domains": tuple,
 }
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-_HEADER = re.compile(r"\s*+\[++(?P<path>[^\]]++)\]")
-_KEY = re.compile(
-    r"""\s*(?P<path>(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+))*)\s*="""
-)
-_PART = re.compile(r""""([^"\n]*)"|'([^'\n]*)'|([A-Za-z0-9_-]+)""")
-
-
-def _lines(text: str) -> dict[tuple[str, ...], int]:
-    """The line on which each key stands first, as far as that can be told: tomllib keeps no lines."""
-    found: dict[tuple[str, ...], int] = {}
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        header = _HEADER.match(line)
-        key = _KEY.match(line)
-        if header and not key:
-            table = _parts(header["path"])
-            found.setdefault(table, number)
-        elif key:
-            found.setdefault((*table, *_parts(key["path"])), number)
-    return found
-
-
-def _parts(path: str) -> tuple[str, ...]:
-    return tuple("".join(part) for part in _PART.findall(path))

@@ -17,6 +17,8 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
+from msgspec import Struct
+
 from .model import Finding, Level, NotApplicable, Outcome, Problem, Unavailable, Undetermined, Where
 
 log = logging.getLogger("delivcheck")
@@ -44,10 +46,6 @@ class Need:
     name: str
     fact: type
     sees: frozenset[type] = frozenset()
-
-    def lets_through(self, value: object) -> bool:
-        """Tell whether the function can be called with this value."""
-        return not isinstance(value, (Unavailable, NotApplicable)) or type(value) in self.sees
 
 
 _ABSENCES = (Unavailable, NotApplicable)
@@ -171,6 +169,22 @@ class Plan:
     steps: tuple[Provider, ...]
     unreachable: Mapping[type, NotApplicable] = field(default_factory=dict)
 
+    @cached_property
+    def waits_for(self) -> Mapping[Provider, int]:
+        """How many of the facts that the plan makes each provider needs."""
+        made = {provider.makes for provider in self.steps}
+        return {provider: len(made.intersection(need.fact for need in provider.needs)) for provider in self.steps}
+
+    @cached_property
+    def readers(self) -> Mapping[type, Sequence[Provider]]:
+        """Of each fact that the plan makes: who needs it, in the order of the plan."""
+        readers: dict[type, list[Provider]] = {provider.makes: [] for provider in self.steps}
+        for provider in self.steps:
+            for key in dict.fromkeys(need.fact for need in provider.needs):
+                if key in readers:
+                    readers[key].append(provider)
+        return readers
+
 
 class Planner:
     """Knows all providers; answers which of them a set of needs takes. Immutable once made."""
@@ -244,7 +258,7 @@ def _call(provider: Provider, facts: Facts) -> Any:
     arguments = []
     for need in provider.needs:
         value = facts[need.fact]
-        if not need.lets_through(value):
+        if isinstance(value, _ABSENCES) and type(value) not in need.sees:
             return value
         arguments.append(value)
     return provider.function(*arguments)
@@ -262,21 +276,14 @@ async def gather(plan: Plan, roots: Roots) -> Facts:
     """Run the plan. Providers that wait run side by side; each starts when the last of its inputs is there."""
     facts = Facts(roots)
     facts.update(plan.unreachable)
-    waiting: dict[Provider, int] = {}
-    readers: dict[type, list[Provider]] = {}
-    ready: deque[Provider] = deque()
-    for provider in plan.steps:
-        missing = {need.fact for need in provider.needs if need.fact not in facts}
-        waiting[provider] = len(missing)
-        for key in missing:
-            readers.setdefault(key, []).append(provider)
-        if not missing:
-            ready.append(provider)
+    waiting = dict(plan.waits_for)
+    readers = plan.readers
+    ready = deque(provider for provider, missing in waiting.items() if not missing)
     running: dict[asyncio.Task[Any], Provider] = {}
 
     def settle(provider: Provider, value: Any) -> None:
         facts[provider.makes] = value
-        for reader in readers.get(provider.makes, ()):
+        for reader in readers[provider.makes]:
             waiting[reader] -= 1
             if not waiting[reader]:
                 ready.append(reader)
@@ -312,8 +319,7 @@ async def gather(plan: Plan, roots: Roots) -> Facts:
 # --- run ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """One check's outcome before any policy: what it found, or why it could not."""
 
     id: str
@@ -340,7 +346,7 @@ def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | No
     arguments = []
     for need in check.needs:
         value = facts[need.fact]
-        if not need.lets_through(value):
+        if isinstance(value, _ABSENCES) and type(value) not in need.sees:
             if isinstance(value, NotApplicable):
                 return Judged(check.id, Outcome.NOT_APPLICABLE, reason=value.reason)
             return Judged(check.id, Outcome.UNKNOWN, reason=value.reason, bug=value.bug, where=value.where)
@@ -348,8 +354,9 @@ def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | No
     problems: list[Problem] = []
     unsure: dict[str, Where | None] = {}  # each reason once, with its first place
     more = 0
+    named = {name.replace("-", "_"): value for name, value in options.items()} if options else {}
     try:
-        for finding in check.function(*arguments, **{name.replace("-", "_"): value for name, value in (options or {}).items()}):
+        for finding in check.function(*arguments, **named):
             if isinstance(finding, Undetermined):
                 unsure[finding.reason] = unsure.get(finding.reason) or finding.where
             elif len(problems) < MAX_PROBLEMS:
@@ -371,7 +378,7 @@ def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | No
         problems.append(Problem(f"and more than {more} more, the rest was not looked at", level=Level.ERROR))
     elif more:
         problems.append(Problem(f"and {more} more", level=max(problems, key=lambda one: _WORTH[one.level]).level))
-    reason, where = _told(unsure)
+    reason, where = _told(unsure) if unsure else (None, None)
     if problems:
         return Judged(check.id, Outcome.FAIL, tuple(problems), reason, where=where)
     return Judged(check.id, Outcome.PASS if reason is None else Outcome.UNKNOWN, reason=reason, where=where)

@@ -6,7 +6,7 @@ answers alone, so it never says "accepted": reputation and content filters are o
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -169,31 +169,94 @@ def outlook(
     A rule that could not be decided makes it unknown, unless something else is known to be refused. `levels` are those the
     rules ran at: a sub-case that is worth less is not refused. `hosted`: the recipients' domains are not the provider's own.
     """
-    by_rule = {result.rule: result for result in results}
-    hits: dict[str, list[tuple[Answer, str]]] = {effect: [] for effect in WORDS}
-    unsure: list[str] = []
-    for answer in one.answer:
-        if not _given(answer, one, declared, hosted=hosted):
-            continue
-        for name in answer.names:
-            result = by_rule.get(name)
-            if result is None:
+    results = tuple(results)
+    return Forecast(one, [result.rule for result in results], declared, levels, hosted=hosted).outlook(sort(results))
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Results as outlooks need them: those that failed and those that stay open by rule, and which rules were judged at all."""
+
+    failed: Mapping[str, Result]
+    unknown: frozenset[str]
+    judged: frozenset[str]  # all but those that do not apply
+
+
+def sort(results: Iterable[Result]) -> Sorted:
+    """Sort results for all providers at once: nearly all of them pass, which no provider answers."""
+    by_outcome: dict[Outcome, dict[str, Result]] = {outcome: {} for outcome in Outcome}
+    for result in results:
+        by_outcome[result.outcome][result.rule] = result
+    failed, unknown = by_outcome[Outcome.FAIL], frozenset(by_outcome[Outcome.UNKNOWN])
+    return Sorted(failed, unknown, frozenset(by_outcome[Outcome.PASS]) | unknown | failed.keys())
+
+
+class Forecast:
+    """One provider made ready for any number of targets under the same circumstances: what it answers there, to which rules.
+
+    `rules` are those that run, in the order of the results; the other parameters are those of `outlook`.
+    """
+
+    def __init__(
+        self,
+        one: MailboxProvider,
+        rules: Sequence[str],
+        declared: Declared,
+        levels: Mapping[str, Level],
+        *,
+        hosted: bool = False,
+    ) -> None:
+        self._levels = levels
+        given = (answer for answer in one.answer if _given(answer, one, declared, hosted=hosted))
+        self._answers = [(answer, answer.names) for answer in given]
+        self._about = frozenset(name for _, names in self._answers for name in names)
+        matching = ((row, [name for name in rules if _matches(name, row.rules)]) for row in one.row)
+        self._rows = [(row, names, frozenset(names)) for row, names in matching]
+
+    def outlook(self, found: Sorted) -> Outlook:
+        """What the provider would likely do with a target, see the function of the same name."""
+        hits: dict[str, list[tuple[Answer, str]]] = {effect: [] for effect in WORDS}
+        unsure: dict[str, None] = {}  # in the order of the answers
+        if not self._about.isdisjoint(found.failed) or not self._about.isdisjoint(found.unknown):
+            for answer, names in self._answers:
+                for name in names:
+                    if name in found.unknown:
+                        unsure[name] = None
+                    elif (result := found.failed.get(name)) and _answered(
+                        answer, result, self._levels.get(name, Level.WARNING)
+                    ):
+                        hits[answer.effect].append((answer, name))
+        rows = tuple(self._judged_rows(found))
+        for effect, word in WORDS.items():
+            if effect != "reject" and unsure:
+                break
+            if hits[effect]:
+                first = min((answer for answer, _ in hits[effect]), key=_telling)
+                return Outlook(word, tuple(dict.fromkeys(name for _, name in hits[effect])), first.code, first.text, rows)
+        if unsure:
+            return Outlook("unknown", tuple(unsure), rows=rows)
+        return Outlook("no-known-blocker", rows=rows)
+
+    def _judged_rows(self, found: Sorted) -> Iterator[PostmasterRow]:
+        """The provider's own compliance rows as far as they can be judged here; a row none of whose rules ran is left out."""
+        for row, names, them in self._rows:
+            if them.isdisjoint(found.judged):
                 continue
-            if result.outcome is Outcome.FAIL:
-                if _answered(answer, result, levels.get(name, Level.WARNING)):
-                    hits[answer.effect].append((answer, name))
-            elif result.outcome is Outcome.UNKNOWN and name not in unsure:
-                unsure.append(name)
-    rows = tuple(_rows(one, by_rule, levels))
-    for effect, word in WORDS.items():
-        if effect != "reject" and unsure:
-            break
-        if hits[effect]:
-            first = min((answer for answer, _ in hits[effect]), key=_telling)
-            return Outlook(word, tuple(dict.fromkeys(name for _, name in hits[effect])), first.code, first.text, rows)
-    if unsure:
-        return Outlook("unknown", tuple(unsure), rows=rows)
-    return Outlook("no-known-blocker", rows=rows)
+            failed = tuple(name for name in names if name in found.failed and self._counts(found.failed[name]))
+            if failed:
+                yield PostmasterRow(row.name, "needs-work", failed)
+            elif them.isdisjoint(found.unknown):
+                yield PostmasterRow(row.name, "compliant")
+            else:
+                yield PostmasterRow(row.name, "unknown")
+
+    def _counts(self, result: Result) -> bool:
+        """Whether a failure is worth what its rule is, and at least a warning."""
+        return result.level.rank >= max(Level.WARNING.rank, self._levels.get(result.rule, Level.WARNING).rank)
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _telling(answer: Answer) -> tuple[bool, bool, bool]:
@@ -219,24 +282,3 @@ def _answered(answer: Answer, result: Result, ran_at: Level) -> bool:
         any(words in problem.message for words in says) and (problem.level or result.level).rank >= least
         for problem in result.problems
     )
-
-
-def _rows(one: MailboxProvider, by_rule: Mapping[str, Result], levels: Mapping[str, Level]) -> Iterator[PostmasterRow]:
-    """The provider's own compliance rows as far as they can be judged here; a row none of whose rules ran is left out."""
-    for row in one.row:
-        found = [result for name, result in by_rule.items() if any(fnmatch.fnmatchcase(name, pattern) for pattern in row.rules)]
-        judged = [result for result in found if result.outcome is not Outcome.NOT_APPLICABLE]
-        if not judged:
-            continue
-        least = Level.WARNING.rank
-        failed = tuple(
-            result.rule
-            for result in judged
-            if result.outcome is Outcome.FAIL and result.level.rank >= max(least, levels.get(result.rule, Level.WARNING).rank)
-        )
-        if failed:
-            yield PostmasterRow(row.name, "needs-work", failed)
-        elif any(result.outcome is Outcome.UNKNOWN for result in judged):
-            yield PostmasterRow(row.name, "unknown")
-        else:
-            yield PostmasterRow(row.name, "compliant")

@@ -295,6 +295,8 @@ def weigh(rule: Rule, level: Level, judged: Judged, declared: Declared) -> Resul
 
     A rule for one class only, with the class undeclared, does not fail: it is unknown, at note level (DESIGN section 2).
     """
+    if judged.outcome is Outcome.PASS:  # nearly all are, of every message
+        return Result(rule.id, Outcome.PASS, level, judged.reason, rule.covers)
     problems = tuple(replace_level(problem, _problem_level(level, problem)) for problem in judged.problems)
     outcome, reason = judged.outcome, judged.reason
     if outcome is Outcome.FAIL:
@@ -320,6 +322,8 @@ def follow(results: Sequence[Result], rules: Mapping[str, Rule]) -> list[Result]
     A cause is worth at least as much as what follows from it, and nothing follows from itself. Outcomes and levels stay.
     """
     failed = {result.rule: result for result in results if result.outcome is Outcome.FAIL}
+    if len(failed) < 2:
+        return list(results)
     because: dict[str, str] = {}
 
     def first(name: str) -> str:
@@ -344,16 +348,16 @@ def verdict(results: Iterable[Result], fail_on: Level | None = Level.ERROR) -> V
     Where rules were to run and none could be judged (a domain without DNS), nothing is known: that is no pass.
     """
     results = tuple(results)
-    nothing = bool(results) and fail_on is not None and all(one.outcome is Outcome.NOT_APPLICABLE for one in results)
-    found = Verdict.UNKNOWN if nothing else Verdict.PASS
-    for result in results:
-        if fail_on is None or result.level.rank < fail_on.rank:
-            continue
-        if result.outcome is Outcome.FAIL:
-            return Verdict.FAIL
-        if result.outcome is Outcome.UNKNOWN:
-            found = Verdict.UNKNOWN
-    return found
+    if fail_on is None:
+        return Verdict.PASS
+    deciding = {result.outcome for result in results if result.outcome in _DECIDING and result.level.rank >= fail_on.rank}
+    if Outcome.FAIL in deciding:
+        return Verdict.FAIL
+    nothing = bool(results) and all(one.outcome is Outcome.NOT_APPLICABLE for one in results)
+    return Verdict.UNKNOWN if nothing or deciding else Verdict.PASS
+
+
+_DECIDING = frozenset({Outcome.FAIL, Outcome.UNKNOWN})
 
 
 def count(results: Iterable[Result], suppressed: int = 0) -> Counts:

@@ -19,6 +19,7 @@ COMMANDS = {  # name: (module, the line in --help); the order is that of --help
     "spf": ("spf", "Show what an SPF record costs, or evaluate it for an address."),
     "explain": ("explain", "Show a rule's page: why, fix, sources, examples."),
     "rules": ("rules", "List the rules."),
+    "key": ("key", "Make a DKIM key, and print the DNS record that publishes it."),
     "demo": ("demo", "Check a bad newsletter and a good one; needs no network and no file."),
     "completion": ("completion", "Print the completion script for a shell."),
 }

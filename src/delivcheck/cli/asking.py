@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +18,16 @@ def asked_for(given: Mapping[str, Any], found: Config) -> dict[str, Any]:
 
     Lists that stand in the configuration are asked in every run; --blocklists alone asks those that `rules/data` names.
     """
-    from .. import config
     from ..records import blocklists
 
     context = click.get_current_context()
     if given["offline"] and given["blocklists"]:
         raise click.UsageError("--offline asks no DNS, so --blocklists cannot hold", context)
     path = given["feed"] or found.feed
-    streams = (
-        replace(one, message_class=config.settled([found.stream(name), found.layer]).message_class)
-        for name, one in found.identities.items()
-    )
     return {
         "blocklists": found.blocklists or (blocklists.default() if given["blocklists"] else ()),
         "feed": None if path is None else feed(Path(path)),
-        "streams": tuple(streams),
+        "streams": found.identified,
         "unsubscribe_test_url": test_url(given.get("unsubscribe_test_url")) or found.unsubscribe_test_url,
     }
 

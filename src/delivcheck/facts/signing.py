@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+    from ._dkimpy import Bodies, HeaderPairs
+
 MIN_RSA_BITS = 1024  # RFC 8301 section 3.2: signers MUST use at least this
 MAX_NAME = 60  # characters of d= or s=: dkimpy folds longer words in the middle, and a domain has no room for white space
 _NAME = re.compile(rf"[!-9<-~]{{1,{MAX_NAME}}}\Z")
@@ -73,17 +75,35 @@ def sign(
     `headers` is h= in order, repeats meaning over-signing; None takes `default_headers`. Relaxed canonicalization survives
     refolding. No l= is ever written. Raises SigningError.
     """
-    from ._dkimpy import Bodies, Signer
+    from ._dkimpy import Bodies
 
-    if canonicalization not in CANONICALIZATIONS:
-        raise SigningError(f"there is no canonicalization {canonicalization}")
-    private, algorithm = _load(key.pem)
-    domain, selector = _checked(key.domain, "domain"), _checked(key.selector, "selector")
     try:
         message = parse(octets)
     except MessageError as error:
         raise SigningError(str(error)) from None
-    present = [one.lower for one in message.fields]
+    fields = [(one.name.encode(), one.raw) for one in message.fields]
+    body = Bodies(octets[message.body.start :])
+    return sign_fields(fields, body, key, now, headers, canonicalization=canonicalization, expires=expires)
+
+
+def sign_fields(
+    fields: "HeaderPairs",
+    body: "Bodies",
+    key: SigningKey,
+    now: datetime,
+    headers: Sequence[str] | None = None,
+    *,
+    canonicalization: str = "relaxed/relaxed",
+    expires: datetime | None = None,
+) -> bytes:
+    """As `sign`, over a message that was parsed already: several keys then share one hash of the body. Raises SigningError."""
+    from ._dkimpy import Signer
+
+    if canonicalization not in CANONICALIZATIONS:
+        raise SigningError(f"there is no canonicalization {canonicalization}")
+    private, algorithm = load_private(key.pem)
+    domain, selector = _checked(key.domain, "domain"), _checked(key.selector, "selector")
+    present = [name.decode("utf-8", "replace").lower() for name, _ in fields]
     if "from" not in present:
         raise SigningError("the message has no From field")  # it MUST be signed (RFC 6376 section 5.4)
     names = default_headers(present) if headers is None else tuple(name.lower() for name in headers)
@@ -91,7 +111,6 @@ def sign(
         raise SigningError("the list of header fields to sign has no From")
     if not all(_NAME.match(name) for name in names):
         raise SigningError("the list of header fields to sign has something that is no field name")
-    body = Bodies(octets[message.body.start :])
     tags = [
         ("v", "1"),
         ("a", algorithm),
@@ -103,13 +122,19 @@ def sign(
         ("h", " : ".join(names)),  # with spaces, where dkimpy can fold
         ("bh", base64.b64encode(body.sha256(canonicalization.partition("/")[2])).decode("ascii")),
     ]
-    fields = [(one.name.encode(), one.raw) for one in message.fields]
     return Signer(fields).field(tags, names, canonicalization, private)
 
 
 def sign_with_all(octets: bytes, keys: Iterable[SigningKey], now: datetime, headers: Sequence[str] | None = None) -> bytes:
     """One field for each key, the first key's on top: RSA beside Ed25519, for those who know only one (RFC 8463 section 3)."""
     return b"".join(sign(octets, key, now, headers) for key in keys)
+
+
+def check(key: SigningKey) -> str:
+    """The algorithm that this key signs with (a=). Raises SigningError where it can sign nothing."""
+    _checked(key.domain, "domain")
+    _checked(key.selector, "selector")
+    return load_private(key.pem)[1]
 
 
 def default_headers(present: Iterable[str]) -> tuple[str, ...]:
@@ -123,7 +148,7 @@ def default_headers(present: Iterable[str]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def _load(pem: bytes) -> tuple["RSAPrivateKey | Ed25519PrivateKey", str]:
+def load_private(pem: bytes) -> tuple["RSAPrivateKey | Ed25519PrivateKey", str]:
     """Read a private key; the signature's algorithm follows from its type."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

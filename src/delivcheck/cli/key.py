@@ -1,0 +1,110 @@
+"""`delivcheck key`: makes a DKIM key, and prints the DNS record that publishes one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..gate.prepare.keys import Key
+
+MODE = 0o600  # the owner's own: OpenDKIM and Postfix ask for the same of private keys
+
+
+@click.group(name="key")
+def command() -> None:
+    """Make a DKIM key, or show the DNS record that belongs to one.
+
+    Exit codes: 0 done, 2 usage, 3 the key file cannot be read.
+    """
+
+
+@command.command(name="new")
+@click.argument("domain", metavar="DOMAIN")
+@click.option("--selector", "-s", metavar="NAME", required=True, help="The selector: the record goes to NAME._domainkey.DOMAIN.")
+@click.option("--type", "kind", type=click.Choice(["rsa", "ed25519"]), default="rsa", show_default=True)
+@click.option("--bits", type=int, metavar="N", help="Size of an RSA key [default: 2048].")
+@click.option("--out", "-o", metavar="FILE", required=True, help="Where the private key goes; a file that is there is not touched.")
+def new(domain: str, selector: str, kind: str, bits: int | None, out: str) -> int:
+    """Make a private key and print the record to publish, ready for a zone file."""
+    from ..facts.signing import SigningError, SigningKey
+    from ..gate.prepare import keys
+
+    context = click.get_current_context()
+    if bits is not None and kind != "rsa":
+        raise click.UsageError("--bits is for RSA keys", context)
+    try:
+        # The names are judged before the key is made, and nothing is written for a key that could not sign.
+        pem = keys.new(kind, bits or keys.USUAL_BITS)
+        key = keys.usable(SigningKey(*_names(domain, selector), pem))
+    except (SigningError, keys.PreparationError) as error:
+        raise click.UsageError(str(error), context) from None
+    _save(Path(out), pem)
+    _print(key)
+    return 0
+
+
+@command.command(name="show")
+@click.argument("file", metavar="FILE")
+@click.option("--domain", "-d", metavar="DOMAIN", help="The domain, to print the whole record.")
+@click.option("--selector", "-s", metavar="NAME", help="The selector, to print the whole record.")
+def show(file: str, domain: str | None, selector: str | None) -> int:
+    """Print the record of a private key; without --domain and --selector only its text."""
+    from ..facts.signing import SigningError, load_private
+    from ..gate.prepare import keys
+    from ..gate.settings import Secret
+    from ..records.dkim import key_name
+    from . import output
+    from .faults import say
+
+    if (domain is None) != (selector is None):
+        raise click.UsageError("--domain and --selector go together", click.get_current_context())
+    try:
+        text = keys.record(load_private(keys.read(Secret(file=Path(file))))[0])
+    except (SigningError, keys.PreparationError) as error:
+        why = str(error)
+        say(why if why.startswith(file) else f"{file}: {why}")
+        return 3
+    if domain is None or selector is None:
+        output.write(text + "\n")
+    else:
+        name, below = _names(domain, selector)
+        output.write(keys.zone_line(key_name(below, name), text) + "\n")
+    return 0
+
+
+def _names(domain: str, selector: str) -> tuple[str, str]:
+    """Domain and selector as DNS has them. Raises UsageError."""
+    from ..records.names import BadName, to_ascii
+
+    named: list[str] = []
+    for what, text in (("domain", domain), ("selector", selector)):
+        try:
+            named.append(to_ascii(text))
+        except BadName as error:
+            raise click.UsageError(f"{text!r} is no {what}: {error}", click.get_current_context()) from None
+    return named[0], named[1]
+
+
+def _save(path: Path, pem: bytes) -> None:
+    """Write a new file that only its owner can read; a key that is in use is never overwritten. Raises UsageError."""
+    context = click.get_current_context()
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise click.UsageError(f"{path} is there already, and a key is never overwritten", context) from None
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be written: {error.strerror or error}", context) from None
+
+
+def _print(key: Key) -> None:
+    from ..gate.prepare.keys import zone_line
+    from . import output
+
+    output.write(zone_line(key.name, key.record) + "\n")

@@ -1,0 +1,205 @@
+"""The journal as the gate uses it: asynchronous, one for each worker process, all on the same file."""
+
+import contextlib
+import functools
+import sqlite3
+import time
+from asyncio import timeout
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from .. import trace as traces
+from ..reply import Reply
+from . import rules
+from .facts import Attempt, Earlier, JournalError, OvertakenError, Record, State
+from .owner import Owner
+from .store import FILE, Store
+from .writer import Writer
+
+PATIENCE = 15.0  # seconds to wait for the disk: below the gate's deadline of 25, and above store.BUSY
+PRUNE_AT_ONCE = 1_000  # rows deleted in one transaction, which others wait for
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The attempts of workers that are no more, by trace: `uncertain` may have been sent, `unanswered` were."""
+
+    uncertain: tuple[str, ...]
+    unanswered: tuple[str, ...]
+
+
+class Journal:
+    """What became of every message whose final dot was, or was about to be, sent. Keeps facts, never mail.
+
+    The order of calls for one message:
+
+    1. `answer_for` when the message is there, and act on what it says.
+    2. `before_dot`; where it raises, the dot must not be sent. `unsent` where the dot was not sent all the same.
+    3. `after` with the next hop's reply, before ours; or `uncertain` where none came.
+    4. `answered` once our reply is written, `gone` where the client is gone, as early as that is known: until then, the same
+       mail from another connection is a second mail that is meant.
+
+    Nothing is opened before it is needed, and a fault is not remembered: the journal works again as soon as its disk does.
+    The methods that are not async return at once and never raise; what they say is tried again until it is written.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._owner: Owner | None = None
+        self._writer = Writer(Store(state / FILE))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        await self.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many entries are not yet on the disk."""
+        return self._writer.waiting
+
+    # --- one message
+
+    async def answer_for(self, key: bytes, rcpt_to: Sequence[str], explicit: bytes | None = None) -> Earlier:
+        """What a new submission is to be told of earlier ones with the same `fingerprint`. Raises JournalError."""
+        claim = traces.new()
+        me = self._me()
+        asked = rules.Submission(key, tuple(rcpt_to), explicit, me.name, claim, _now(), me.alive)
+        try:
+            found: Earlier = await self._ask(_on(rules.earlier if explicit is None else rules.under_key, asked))
+        except BaseException:
+            # Whether it was written is not known, nor is the submission there any more to give the replay to.
+            self._writer.later(_on(rules.unclaimed, key, claim))
+            raise
+        return found
+
+    async def before_dot(self, attempt: Attempt) -> None:
+        """On the disk when it returns: the dot may be sent. Raises JournalError, OvertakenError: it must not."""
+        try:
+            mine = await self._ask(_on(rules.begin, attempt, self._me().name, _now()))
+        except BaseException:
+            self.unsent(attempt.trace)  # it may be on the disk all the same
+            raise
+        if not mine:
+            raise OvertakenError(attempt.trace)
+
+    def unsent(self, trace: str) -> None:
+        """The dot was not sent, though it was announced."""
+        self._writer.later(_on(rules.unsent, trace))
+
+    async def after(self, attempt: Attempt, replies: Sequence[Reply]) -> None:
+        """What the next hop said: one reply, or behind LMTP one for each of `rcpt_to`. On the disk when it returns.
+
+        Raises JournalError. The client is told what the next hop said all the same, since it is true; it is written later.
+        """
+        finish = _on(rules.finish, attempt, self._me().name, state=_state(replies), replies=tuple(replies), now=_now())
+        await self._ask(finish, owed=True)
+
+    def uncertain(self, trace: str) -> None:
+        """The dot was sent and no reply came (`model.Uncertain`)."""
+        self._writer.later(_on(rules.uncertain, trace))
+
+    def answered(self, trace: str) -> None:
+        """Our reply was written to the client. Also of a replay, with its trace."""
+        self._writer.later(_on(rules.answered, trace, _now()), lazy=True)
+
+    def gone(self, trace: str) -> None:
+        """The client is gone, and was not answered. Also of a replay, with its trace."""
+        self._writer.later(_on(rules.gone, trace))
+
+    # --- all of them
+
+    async def recover(self, alive: Callable[[str], bool] | None = None) -> Recovered:
+        """Conclude for workers that are no more; at the start, and when a worker died. Raises JournalError.
+
+        `alive` says of an owner's name whether it runs; by default its lock does.
+        """
+        lives = alive or self._me().alive
+
+        def work(db: sqlite3.Connection) -> Recovered:
+            buried = [rules.bury(db, owner) for owner in rules.owners(db) if not lives(owner)]
+            return Recovered(tuple(one for lost, _ in buried for one in lost), tuple(one for _, left in buried for one in left))
+
+        found: Recovered = await self._ask(work)
+        with contextlib.suppress(OSError):  # files left over harm nobody
+            self._me().sweep()
+        return found
+
+    async def prune(self, older_than: timedelta) -> int:
+        """Forget attempts that are older, but those that are being sent; how many there were. Raises JournalError."""
+        before = traces.floor(datetime.now(UTC) - older_than)
+        total = 0
+        while deleted := await self._ask(_on(rules.prune, before, PRUNE_AT_ONCE)):
+            total += deleted
+        return total
+
+    async def settle(self, trace: str, *, sent: bool) -> bool:
+        """What a person found out about an uncertain attempt; False where there is none. Raises JournalError."""
+        found: bool = await self._ask(_on(rules.settle, trace, State.ACCEPTED if sent else State.DEFERRED))
+        return found
+
+    async def find(self, trace: str) -> Record | None:
+        """One attempt. Raises JournalError."""
+        found = await self._ask(_on(rules.select, "trace = ?", (trace,)))
+        return found[0] if found else None
+
+    async def records(self, state: State | None = None, most: int = -1) -> list[Record]:
+        """Attempts, oldest first, at most so many. Raises JournalError."""
+        where, values = ("1", ()) if state is None else ("state = ?", (str(state),))
+        found: list[Record] = await self._ask(_on(rules.select, where, values, most))
+        return found
+
+    async def close(self) -> None:
+        """Write what is to be written, and let go of the file."""
+        await self._writer.close()
+        if self._owner is not None:
+            self._owner.close()
+            self._owner = None
+
+    # --- within
+
+    def _me(self) -> Owner:
+        """This worker's name and lock, had when first needed. Raises JournalError."""
+        if self._owner is None:
+            try:
+                self._owner = Owner(self._state)
+            except OSError as error:
+                raise JournalError(str(error)) from error
+        return self._owner
+
+    async def _ask(self, work: Callable[[sqlite3.Connection], Any], *, owed: bool = False) -> Any:
+        try:
+            async with timeout(PATIENCE):
+                return await self._writer.do(work, owed=owed)
+        except TimeoutError:
+            raise JournalError(f"the disk has not answered within {PATIENCE:g} s") from None
+
+
+def _state(replies: Sequence[Reply]) -> State:
+    """What the replies come to. Behind LMTP one recipient that has the message decides: it must not go there again."""
+    if any(reply.positive for reply in replies):
+        return State.ACCEPTED
+    return State.REFUSED if replies and all(reply.permanent for reply in replies) else State.DEFERRED
+
+
+def _on(
+    rule: Callable[Concatenate[sqlite3.Connection, P], T], *values: P.args, **named: P.kwargs
+) -> Callable[[sqlite3.Connection], T]:
+    """A rule with its values, waiting for a transaction."""
+    return functools.partial(_call, rule, values, named)
+
+
+def _call(rule: Callable[..., T], values: tuple[Any, ...], named: dict[str, Any], db: sqlite3.Connection) -> T:
+    return rule(db, *values, **named)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

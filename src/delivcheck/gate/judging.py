@@ -1,0 +1,147 @@
+"""Judging for the gate: one checker for each stream, over DNS answers that last; egress addresses instead of the client's."""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+from .. import config as configuration
+from ..checker import Checker, InputError, Options
+from ..config import Config, Layer
+from ..facts.earlier import Renderings
+from ..facts.roots import Envelope, Session
+from ..model import Dns, IPAddress, MessageClass, Stage, TargetReport, Verdict
+from ..net.lasting import Lasting
+from ..net.shared import Noted
+from ..policy import Policy
+from .missing import Missing
+from .model import Incoming
+
+WEAKEST_KEPT = 300.0  # seconds it is remembered which egress address fares worst for a domain; the usual TTL of an SPF record
+WEAKEST_DOMAINS = 1_000
+TIMEOUT = 10.0  # seconds for all DNS of one message: below the gate's deadline of 25, so that an outage still ends in "unknown"
+
+_WORST = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.PASS)
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """How mail leaves, for SPF and for what depends on the session; without addresses such rules do not apply.
+
+    `elsewhere` names next hops that send from addresses of their own, as their profile says.
+    """
+
+    ips: tuple[IPAddress, ...] = ()
+    ehlo: str | None = None
+    elsewhere: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The report, and the policy that says what follows from it."""
+
+    report: TargetReport
+    policy: Policy
+
+
+@dataclass
+class Judge:
+    """Judges messages by the configuration's policy, or that of their stream. Raises ConfigError, PolicyError when made.
+
+    `dns` is None for a gate that asks no DNS at all; `missing` is asked before a message is condemned for what is not there.
+    """
+
+    config: Config
+    dns: Lasting | None
+    egress: Egress = field(default_factory=Egress)
+    missing: Missing | None = None
+
+    def __post_init__(self) -> None:
+        """Make the checker of every stream now, so that a faulty one is told at the start."""
+        self._earlier = Renderings()
+        self._weakest: OrderedDict[str, tuple[float, IPAddress]] = OrderedDict()
+        self._checkers: dict[tuple[str | None, MessageClass | None], Checker] = {}
+        for stream in (None, *self.config.streams):
+            self.checker(stream)
+
+    def checker(self, stream: str | None, message_class: MessageClass | None = None) -> Checker:
+        """The checker for a stream, and for a class that the message itself was allowed to declare."""
+        key = (stream, message_class)
+        if key not in self._checkers:
+            options = options_for(self.config, stream, "offline" if self.dns is None else self.dns)
+            if message_class is not None:
+                options = replace(options, message_class=message_class)
+            self._checkers[key] = Checker(options, shown={}, earlier=self._earlier)
+        return self._checkers[key]
+
+    async def judge(
+        self, octets: bytes, incoming: Incoming, stream: str | None = None, message_class: MessageClass | None = None
+    ) -> Judgement:
+        """Judge the octets that are to leave. Raises InputError for what is no message, ConfigError for no such stream."""
+        checker = self.checker(stream, message_class)
+        noted = None if self.dns is None else Noted(self.dns)
+        report = await self._report(checker, octets, incoming, noted)
+        if (
+            report.verdict is Verdict.FAIL
+            and self.missing is not None
+            and noted is not None
+            and await self.missing.appeared(noted.answers)
+        ):
+            report = await self._report(checker, octets, incoming, noted)
+        return Judgement(report, checker.options.policy)
+
+    async def _report(self, checker: Checker, octets: bytes, incoming: Incoming, dns: Dns | None) -> TargetReport:
+        return await checker.message(
+            octets,
+            name=incoming.trace,
+            envelope=Envelope(incoming.mail_from, incoming.rcpt_to, incoming.smtputf8),
+            session=await self._session(checker, incoming),
+            stage=Stage.PRE_SIGN if incoming.signed_later else Stage.POST_SIGN,
+            origin=incoming.origin,
+            dns=dns,
+        )
+
+    async def _session(self, checker: Checker, incoming: Incoming) -> Session | None:
+        """The session that the mail will leave by: from the address that fares worst, where there are several."""
+        ips, ehlo = self.egress.ips, self.egress.ehlo
+        if not ips or incoming.next_hop in self.egress.elsewhere:
+            return None
+        domain = incoming.mail_from.rpartition("@")[2] or ehlo or ""
+        if len(ips) == 1 or not domain:
+            return Session(ips[0], ehlo)
+        now, known = time.monotonic(), self._weakest.get(domain)
+        if known is None or known[0] <= now:
+            known = self._weakest[domain] = (now + WEAKEST_KEPT, await self._find_weakest(checker, domain, incoming.mail_from))
+            if len(self._weakest) > WEAKEST_DOMAINS:
+                self._weakest.popitem(last=False)
+        return Session(known[1], ehlo)
+
+    async def _find_weakest(self, checker: Checker, domain: str, mail_from: str) -> IPAddress:
+        """The egress address that is judged worst for a domain: fail before unknown before pass."""
+        reports = []
+        for ip in self.egress.ips:
+            try:
+                reports.append(await checker.sending_ip(Session(ip, self.egress.ehlo), domain, envelope=Envelope(mail_from)))
+            except InputError:  # a MAIL FROM that has no domain name is for the message's own rules
+                return self.egress.ips[0]
+        worst = min(range(len(reports)), key=lambda at: _WORST.index(reports[at].verdict))
+        return self.egress.ips[worst]
+
+
+def options_for(config: Config, stream: str | None, dns: Dns | str) -> Options:
+    """What the configuration says for a stream. Raises ConfigError, PolicyError."""
+    named: list[Layer] = [config.stream(stream)] if stream is not None else []
+    settled = configuration.settled([*named, config.layer])
+    return Options(
+        settled.policy,
+        dns,  # type: ignore[arg-type] # "offline" is one of the two words
+        message_class=settled.message_class,
+        volume=settled.volume,
+        stream=stream,
+        timeout=min(config.timeout or TIMEOUT, TIMEOUT),
+        owned_domains=config.owned_domains,
+        jurisdictions=config.jurisdictions,
+        sender=config.sender,
+        blocklists=config.blocklists,
+        streams=config.identified,
+        unsubscribe_test_url=None,
+    )

@@ -1,0 +1,1 @@
+"""Milter packets: octets in, values out, and back."""

@@ -1,0 +1,1 @@
+"""One milter connection, without I/O."""

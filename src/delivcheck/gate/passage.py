@@ -1,0 +1,248 @@
+"""One message on its way: known already? prepared, judged, decided; then handed to the next hop, held, or refused.
+
+250 means that the next hop has the message, or that a durable copy is held; nothing is queued here (DESIGN section 8). What
+goes wrong with us is a 4xx.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ..mime.message import MessageError, parse
+from .held import HeldError, HeldStore
+from .journal import Attempt, Conflict, InProgress, Journal, JournalError, OvertakenError, Replay, Unsure, fingerprint
+from .model import Action, Client, Incoming, MailFrom, Outcome, Outgoing, Pipeline, Relay, Uncertain, Unready, Watch, unwatched
+from .ownership import foreign_author
+from .reply import Reply
+from .settings import Gate, Listener, Mode
+
+NO_SPACE = Reply(452, "4.3.1", "the gate cannot keep its records just now, please try again")
+
+
+@dataclass
+class Shared:
+    """What the messages of a worker share."""
+
+    gate: Gate
+    pipeline: Pipeline
+    relay: Relay
+    journal: Journal
+    held: HeldStore | None = None
+    watch: Watch = unwatched
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A message with its envelope, as it came."""
+
+    octets: bytes
+    trace: str
+    sender: MailFrom
+    recipients: tuple[str, ...]
+    next_hop: str
+
+
+class Passage:
+    """The way of one message. `sent`: the final dot was sent, so that there is nothing left to abort.
+
+    `answers` is told the trace of the attempt that the reply will be about, as soon as that is settled.
+    """
+
+    def __init__(
+        self,
+        shared: Shared,
+        listener: Listener,
+        client: Client,
+        parcel: Parcel,
+        *,
+        outgoing: Outgoing,
+        answers: Callable[[str], None],
+    ) -> None:
+        self._shared, self._listener, self._client = shared, listener, client
+        self._parcel, self._outgoing, self._answers = parcel, outgoing, answers
+        self._begun = time.monotonic()
+        self._mode = listener.mode or shared.gate.mode
+        self._follows: str | None = None
+        self._key = b""
+        self._journalled = False
+        self.sent = False
+
+    async def replies(self) -> Sequence[Reply]:
+        """Every step in its order; one reply, or behind an LMTP next hop one for each recipient. Raises JournalError."""
+        if refusal := self._not_theirs():
+            return [refusal]
+        if known := await self._known():
+            return known
+        outcome = await self._shared.pipeline.process(self._incoming())
+        match outcome.decision.action:
+            case Action.SEND:
+                return await self._send(outcome)
+            case Action.HOLD:
+                return [await self._hold(outcome)]
+            case _:
+                return [outcome.decision.reply]
+
+    def _incoming(self) -> Incoming:
+        return Incoming(
+            self._parcel.octets,
+            self._parcel.sender.address,
+            self._parcel.recipients,
+            self._client,
+            self._parcel.trace,
+            datetime.now(UTC),
+            smtputf8=self._parcel.sender.smtputf8,
+            next_hop=self._parcel.next_hop,
+            stream=self._listener.stream,
+            signed_later=self._listener.pre_sign,
+        )
+
+    def _not_theirs(self) -> Reply | None:
+        """A From that is not the credential's, before anything is spent on it."""
+        credential = self._client.credential
+        if credential is None or not credential.domains:
+            return None
+        try:
+            foreign = foreign_author(credential, parse(self._parcel.octets))
+        except MessageError as error:
+            return Reply(550, "5.6.0", f"{error} ({self._parcel.trace})")
+        return (
+            None
+            if foreign is None
+            else Reply(550, "5.7.1", f"{credential.name} may not send as {foreign} ({self._parcel.trace})")
+        )
+
+    # --- sent before? ---
+
+    async def _known(self) -> Sequence[Reply] | None:
+        """What is answered without sending, because an earlier attempt's end is not known to the client."""
+        parcel = self._parcel
+        self._key = fingerprint(parcel.octets, parcel.sender.address, parcel.recipients, self._user)
+        try:
+            earlier = await self._shared.journal.answer_for(self._key, parcel.recipients)
+        except JournalError:
+            if self._mode is Mode.OBSERVE:
+                return None
+            raise
+        match earlier:
+            case Replay(trace, replies):
+                self._answers(trace)
+                self._told("replayed", replies[0])
+                return replies
+            case InProgress(trace):
+                return [Reply(451, "4.4.5", f"the same message is on its way just now, please try again ({trace})")]
+            case Conflict(trace):
+                return [Reply(550, "5.7.1", f"the key of this message was used for another one ({trace})")]
+            case Unsure(trace) if self._shared.gate.at_most_once:
+                return [Reply(451, "4.4.5", f"it is not known whether this message was sent before ({trace})")]
+            case Unsure(trace):
+                self._follows = trace
+        return None
+
+    # --- sending ---
+
+    async def _send(self, outcome: Outcome) -> Sequence[Reply]:
+        deadline = self._begun + self._shared.gate.deadline
+
+        attempt = self._attempt(outcome.octets)
+
+        async def before_dot() -> None:
+            await self._intend(attempt)
+
+        try:
+            replies = await self._outgoing.send(outcome.octets, before_dot, deadline)
+        except Unready as unready:
+            self._told("deferred" if unready.reply.temporary else "refused", unready.reply)
+            if self._journalled:  # the dot was not sent after all
+                self._shared.journal.unsent(self._parcel.trace)
+            return [unready.reply]
+        except Uncertain as uncertain:
+            self.sent = True
+            if self._journalled:
+                self._shared.journal.uncertain(self._parcel.trace)
+            self._shared.watch("uncertain", trace=self._parcel.trace, next_hop=self._parcel.next_hop, reason=str(uncertain))
+            reply = Reply(451, "4.4.2", f"the next hop did not say whether it has the message ({self._parcel.trace})")
+            self._told("uncertain", reply)
+            return [reply]
+        self.sent = True
+        ours = [self._mirrored(reply) for reply in replies]
+        accepted = any(reply.positive for reply in replies)
+        refused = all(reply.permanent for reply in replies)
+        await self._note(attempt, ours)
+        if accepted:
+            self._answers(self._parcel.trace)
+        self._told("accepted" if accepted else "refused" if refused else "deferred", replies[0])
+        return ours
+
+    async def _intend(self, attempt: Attempt) -> None:
+        """The intent, durable before the next hop may take the message; without it nothing is sent, but in observe mode."""
+        try:
+            await self._shared.journal.before_dot(attempt)
+            self._journalled = True
+        except OvertakenError:
+            raise Unready(
+                Reply(451, "4.4.5", f"the same message is on its way just now, please try again ({self._parcel.trace})")
+            ) from None
+        except JournalError as error:
+            self._shared.watch("fault", where="journal", trace=self._parcel.trace, reason=str(error))
+            if self._mode is Mode.ENFORCE:
+                raise Unready(NO_SPACE) from None
+
+    @property
+    def _user(self) -> str | None:
+        return None if self._client.credential is None else self._client.credential.name
+
+    def _attempt(self, octets: bytes) -> Attempt:
+        parcel = self._parcel
+        return Attempt(
+            parcel.trace,
+            self._key,
+            hashlib.sha256(octets).digest(),
+            parcel.next_hop,
+            parcel.sender.address,
+            parcel.recipients,
+            len(octets),
+            self._user,
+            follows=self._follows,
+        )
+
+    async def _note(self, attempt: Attempt, replies: Sequence[Reply]) -> None:
+        """Durable where it can be; the client is told what the next hop said whatever becomes of our records."""
+        if not self._journalled:
+            return
+        try:
+            await self._shared.journal.after(attempt, replies)
+        except JournalError as error:
+            self._shared.watch("fault", where="journal", trace=self._parcel.trace, reason=str(error))
+
+    def _mirrored(self, reply: Reply) -> Reply:
+        """The next hop's reply with our trace id; its codes stay."""
+        if reply.positive:
+            return Reply(250, "2.0.0", f"{self._parcel.trace} {reply.text}")
+        return Reply(reply.code, reply.enhanced, f"{reply.text} ({self._parcel.trace})")
+
+    async def _hold(self, outcome: Outcome) -> Reply:
+        """250 only when a durable copy exists."""
+        held = self._shared.held
+        if held is None:
+            return Reply(451, "4.3.0", "the gate failed here, please try again")
+        try:
+            await held.keep(self._incoming(), outcome)
+        except HeldError as error:
+            self._shared.watch("fault", where="held", trace=self._parcel.trace, reason=str(error))
+            return NO_SPACE
+        reply = outcome.decision.reply if outcome.decision.reply.positive else Reply(250, "2.0.0", f"held {self._parcel.trace}")
+        self._told("held", reply)
+        return reply
+
+    def _told(self, what: str, reply: Reply) -> None:
+        self._shared.watch(
+            "sent",
+            trace=self._parcel.trace,
+            next_hop=self._parcel.next_hop,
+            what=what,
+            code=reply.code,
+            reply=str(reply),
+            ms=round((time.monotonic() - self._begun) * 1000, 1),
+        )

@@ -1,0 +1,6 @@
+"""What is done to a message before it is judged: fields removed, fields added, signatures."""
+
+from .errors import LoopError, NotPreparedError, PreparationError
+from .preparer import Prepared, Preparer, load
+
+__all__ = ["LoopError", "NotPreparedError", "PreparationError", "Prepared", "Preparer", "load"]

@@ -1,0 +1,270 @@
+"""What no single key can say: listeners, next hops, credentials, streams and policies held against one another."""
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+
+from ... import catalog, policy
+from ...api import DEFAULT_TIMEOUT
+from ...config import Config, Layer, settled
+from ...facts.roots import Declared
+from ...model import Level, Volume
+from ...tables import Keys, Reader, Section, nearest
+from .. import settings
+from ..settings import Kind, Listener, NextHop, OnFault, Security
+from .values import NARROWEST_TRUST, is_ip
+
+LMTP_FORBIDDEN = 25  # RFC 2033 section 5: LMTP MUST NOT be used there
+IMPLICIT_TLS = 465  # RFC 8314 section 7.3
+SMTP_KINDS = frozenset({Kind.SMTP, Kind.SUBMISSION, Kind.SUBMISSIONS, Kind.LMTP})
+SUBMISSION_KINDS = frozenset({Kind.SUBMISSION, Kind.SUBMISSIONS})
+NOT_FOR: Mapping[str, frozenset[Kind]] = {  # fields of a listener, and the kinds that know no such thing
+    "trusted": frozenset({Kind.MILTER, *SUBMISSION_KINDS}),
+    "credential": frozenset({Kind.MILTER, *SUBMISSION_KINDS}),
+    "certificate": frozenset({Kind.MILTER}),
+    "xclient": frozenset({Kind.MILTER}),
+    "xforward": frozenset({Kind.MILTER}),
+    "proxy": frozenset({Kind.MILTER}),
+    "banner": frozenset({Kind.MILTER}),
+}
+ONLY_TCP = ("networks", "trusted", "xclient", "xforward", "proxy")
+BELIEVED = ("trusted", "xclient", "proxy")
+ONLY_UNIX = ("group", "socket-mode")
+
+
+def hold_against(section: Section, gate: settings.Gate, found: Config) -> None:
+    """Raise ConfigError for what contradicts itself. `gate` was read from the section, `found` is the whole configuration."""
+    held = _Held(section.reader, section.keys, section.raw, gate, found)
+    held.listeners()
+    held.addresses()
+    held.next_hops()
+    held.routes()
+    held.keys()
+    held.streams()
+    held.holding()
+    held.limits()
+
+
+def warnings(section: Section, gate: settings.Gate, found: Config) -> Iterator[str]:
+    """Lines about what is allowed and hardly meant."""
+    reader, at = section.reader, section.keys
+    timeout = found.timeout or DEFAULT_TIMEOUT
+    if timeout >= gate.deadline:
+        key: Keys = ("timeout",) if found.timeout else (*at, "deadline")
+        yield str(
+            reader.fail(
+                key, f"DNS may take {timeout:g} s, the deadline is {gate.deadline:g} s: slow answers end as faults of ours"
+            )
+        )
+    if not gate.egress:
+        names = sorted({rule for chosen in _policies(found).values() for rule in _spf_errors(chosen)})
+        if names:
+            what = "no address that mail leaves from is named, so SPF is not judged, and"
+            yield str(reader.fail((*at, "egress"), f"{what} {len(names)} rules at level error say nothing ({names[0]}, …)"))
+
+
+class _Held:
+    """One gate's settings with the tables they came from, for the lines of what is wrong."""
+
+    def __init__(self, reader: Reader, at: Keys, raw: Mapping[str, object], gate: settings.Gate, found: Config) -> None:
+        self.reader, self.at, self.raw, self.gate, self.found = reader, at, raw, gate, found
+
+    def given(self, array: str, index: int) -> Mapping[str, object]:
+        """A table as it was written: which keys are there."""
+        tables = self.raw[array]
+        assert isinstance(tables, Sequence)
+        return tables[index]  # type: ignore[no-any-return]  # parsed TOML, read once already
+
+    def listeners(self) -> None:
+        """Each listener by itself: keys that its kind does not have, and who may send through it."""
+        for index, one in enumerate(self.gate.listeners):
+            at, given = (*self.at, "listen", index), self.given("listen", index)
+            unix = one.address.path is not None
+            for key in given:
+                if one.kind in NOT_FOR.get(key, ()):
+                    raise self.reader.fail((*at, key), f"a {one.kind} listener has no such key")
+                if (key in ONLY_TCP and unix) or (key in ONLY_UNIX and not unix):
+                    raise self.reader.fail((*at, key), f"only for a {'TCP' if unix else 'UNIX'} socket")
+            self._may_relay(one, at, unix=unix)
+            self._believed(one, at)
+            if one.kind is Kind.LMTP and one.address.port == LMTP_FORBIDDEN:
+                raise self.reader.fail((*at, "address"), "LMTP is not spoken on port 25 (RFC 2033 section 5)")
+            if one.credential is not None and one.credential not in self.gate.credentials:
+                hint = nearest(one.credential, self.gate.credentials)
+                raise self.reader.fail((*at, "credential"), f"there is no [gate.credentials.{one.credential}]{hint}")
+
+    def _may_relay(self, one: Listener, at: Keys, *, unix: bool) -> None:
+        if one.kind not in SMTP_KINDS:
+            return
+        if not self.gate.next_hops:
+            raise self.reader.fail(at, f"a {one.kind} listener hands mail on: a [[gate.next-hop]] is wanted")
+        for missing, what in ((one.certificate, "certificate"), (self.gate.users, "gate.users")):
+            if one.kind in SUBMISSION_KINDS and missing is None:
+                raise self.reader.fail(at, f"{one.kind} means TLS and AUTH: {what} is wanted")
+        if one.kind not in SUBMISSION_KINDS and not unix and not one.trusted and not (one.certificate and self.gate.users):
+            raise self.reader.fail(
+                at, "nobody may send through it: name trusted networks, or certificate and gate.users for AUTH"
+            )
+
+    def _believed(self, one: Listener, at: Keys) -> None:
+        """Small networks that come to the whole Internet together are caught, too."""
+        for key in BELIEVED:
+            for version in (4, 6):
+                networks = [network for network in getattr(one, key) if network.version == version]
+                for whole in ipaddress.collapse_addresses(networks):
+                    if whole.prefixlen < NARROWEST_TRUST[version]:
+                        raise self.reader.fail((*at, key), f"together these are {whole}: this would be an open relay")
+
+    def addresses(self) -> None:
+        """No two on one port, no two of one name."""
+        taken: list[tuple[settings.Address, str]] = []
+        names: set[str] = set()
+        for index, one in enumerate(self.gate.listeners):
+            at = (*self.at, "listen", index)
+            self._take(one.address, f"listener {one.name}", (*at, "address"), taken)
+            if one.name in names:
+                raise self.reader.fail((*at, "name"), f"two listeners are called {one.name}")
+            names.add(one.name)
+        if self.gate.admin is not None:
+            self._take(self.gate.admin, "admin", (*self.at, "admin"), taken)
+
+    def _take(self, address: settings.Address, who: str, at: Keys, taken: list[tuple[settings.Address, str]]) -> None:
+        for other, whose in taken:
+            if _same_place(address, other):
+                raise self.reader.fail(at, f"{address} is taken by {whose} ({other}) already")
+        taken.append((address, who))
+
+    def next_hops(self) -> None:
+        """Each next hop by itself: credentials only where nobody listens in, and no way back to us."""
+        names: set[str] = set()
+        for index, hop in enumerate(self.gate.next_hops):
+            at = (*self.at, "next-hop", index)
+            unix = hop.address.path is not None
+            if hop.name in names:
+                raise self.reader.fail((*at, "name"), f"two next hops are called {hop.name}")
+            names.add(hop.name)
+            if not hop.domains:
+                raise self.reader.fail((*at, "domains"), "at least one domain, *.domain or * is wanted")
+            if (hop.user is None) != (hop.secret is None):
+                raise self.reader.fail(
+                    at, "user and password belong together: name both (password-file, -env, -command), or none"
+                )
+            if hop.mechanism is not None and hop.user is None:
+                raise self.reader.fail((*at, "mechanism"), "a mechanism without user and password")
+            if unix and hop.security is not Security.NONE:
+                raise self.reader.fail((*at, "security"), "there is no TLS on a UNIX socket")
+            if hop.user is not None and hop.security in {Security.NONE, Security.OPPORTUNISTIC} and not _is_near(hop):
+                raise self.reader.fail(
+                    at, f'a password needs verified TLS: security = "required" or "implicit", not "{hop.security}"'
+                )
+            if hop.address.port == IMPLICIT_TLS and "security" not in self.given("next-hop", index):
+                raise self.reader.fail(at, 'port 465 speaks TLS from the first octet (RFC 8314): security = "implicit"')
+            if hop.lmtp and hop.address.port == LMTP_FORBIDDEN:
+                raise self.reader.fail((*at, "address"), "LMTP is not spoken on port 25 (RFC 2033 section 5)")
+            for listener in self.gate.listeners:
+                if _leads_to(hop.address, listener.address):
+                    raise self.reader.fail(
+                        (*at, "address"), f"this is our own listener {listener.name}: mail would go in a circle"
+                    )
+
+    def routes(self) -> None:
+        """One next hop for each recipient domain."""
+        whose: dict[str, str] = {}
+        for index, hop in enumerate(self.gate.next_hops):
+            for domain in hop.domains:
+                if domain in whose:
+                    what = f"two next hops for {domain}, {whose[domain]} and {hop.name}: which is meant?"
+                    raise self.reader.fail((*self.at, "next-hop", index, "domains"), what)
+                whose[domain] = hop.name
+
+    def keys(self) -> None:
+        """A selector names one key."""
+        seen: set[tuple[str, str]] = set()
+        for index, key in enumerate(self.gate.keys):
+            if (key.domain, key.selector) in seen:
+                raise self.reader.fail((*self.at, "sign", index), f"two keys for {key.selector}._domainkey.{key.domain}")
+            seen.add((key.domain, key.selector))
+
+    def streams(self) -> None:
+        """Streams that are named exist."""
+        for index, one in enumerate(self.gate.listeners):
+            if one.stream is not None:
+                self._stream((*self.at, "listen", index, "stream"), one.stream)
+        for name, credential in self.gate.credentials.items():
+            for stream in credential.streams:
+                self._stream((*self.at, "credentials", name, "streams"), stream)
+
+    def _stream(self, at: Keys, name: str) -> None:
+        if name not in self.found.streams:
+            raise self.reader.fail(
+                at, f"there is no stream {name!r}{nearest(name, self.found.streams) or ': no [streams.…] of it'}"
+            )
+
+    def holding(self) -> None:
+        """Who says hold needs a place to hold mail in; a milter has its MTA's."""
+        if self.gate.hold is not None:
+            return
+        kept = [one for one in self.gate.listeners if one.kind is not Kind.MILTER]
+        for index, one in enumerate(self.gate.listeners):
+            if one in kept and one.on_fault is OnFault.HOLD:
+                raise self.reader.fail((*self.at, "listen", index, "on-fault"), _NO_HOLD)
+        if any(one.on_fault is None for one in kept) and self.gate.on_fault is OnFault.HOLD:
+            raise self.reader.fail((*self.at, "on-fault"), _NO_HOLD)
+        try:
+            policies = _policies(self.found)
+        except policy.PolicyError as error:
+            raise self.reader.fail(self.at, f"policy: {error}") from None
+        for stream, chosen in policies.items():
+            for key, action in (("on-fail", chosen.on_fail), ("on-unknown", chosen.on_unknown)):
+                if kept and action == "hold":
+                    of = f"of stream {stream} " if stream else ""
+                    raise self.reader.fail(self.at, f"the policy {chosen.name} {of}says {key} = hold, but {_NO_HOLD}")
+
+    def limits(self) -> None:
+        """Limits that leave room for one another."""
+        limits = self.gate.limits
+        if limits.in_flight < limits.message_size:
+            what = f"{limits.in_flight} octets hold no message of message-size ({limits.message_size})"
+            raise self.reader.fail((*self.at, "limits", "in-flight"), what)
+
+
+_NO_HOLD = "holding is off: a [gate.hold] table turns it on"
+
+
+def _policies(found: Config) -> dict[str, policy.Policy]:
+    """The policy of every stream, and of mail of none under "". Raises PolicyError."""
+    layers: dict[str, list[Layer]] = {"": [found.layer], **{name: [one, found.layer] for name, one in found.streams.items()}}
+    return {name: settled(each).policy for name, each in layers.items()}
+
+
+def _spf_errors(chosen: policy.Policy) -> Iterator[str]:
+    """The SPF rules on messages that can refuse mail under a policy."""
+    declared = Declared(chosen.message_class, chosen.volume or Volume.BULK)
+    for name, rule in catalog.pages().items():
+        if rule.family == "spf" and "message" in rule.targets and chosen.level(rule, declared) is Level.ERROR:
+            yield name
+
+
+def _same_place(one: settings.Address, other: settings.Address) -> bool:
+    """Whether two cannot both be bound: the same, or the same port with every address of the family on one side."""
+    if one.path is not None or other.path is not None:
+        return one.path == other.path
+    if one.port != other.port:
+        return False
+    mine, theirs = ipaddress.ip_address(one.host), ipaddress.ip_address(other.host)
+    return mine == theirs or (mine.version == theirs.version and (mine.is_unspecified or theirs.is_unspecified))
+
+
+def _leads_to(hop: settings.Address, listener: settings.Address) -> bool:
+    """Whether a next hop is one of our own listeners, as far as its address tells."""
+    if hop.path is not None or listener.path is not None:
+        return hop.path == listener.path
+    near = hop.host == "localhost" or (is_ip(hop.host) and ipaddress.ip_address(hop.host).is_loopback)
+    return hop.port == listener.port and (
+        hop.host == listener.host or (near and (hop.host == "localhost" or ipaddress.ip_address(listener.host).is_unspecified))
+    )
+
+
+def _is_near(hop: NextHop) -> bool:
+    """Whether the way to a next hop stays on this machine."""
+    host = hop.address.host
+    return hop.address.path is not None or host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)

@@ -1,0 +1,323 @@
+"""One connection to a next hop: the sockets and the clock around `protocol`, from the banner to QUIT."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import cast
+
+from ..reply import Reply
+from ..settings import Address
+from . import commands
+from .protocol import Dialogue, Offers, ProtocolError, offered
+
+# Seconds. RFC 5321 section 4.5.3.2 says how long a client has to wait at least, by command; connecting is Postfix's
+# smtp_connect_timeout, the handshake our own server's limit as well (gate.md attack 28).
+CONNECT = 30.0
+HANDSHAKE = 30.0
+BANNER = 300.0  # 4.5.3.2.1
+COMMAND = 300.0  # 4.5.3.2.2 and .3: MAIL and RCPT; for EHLO, AUTH, XFORWARD and RSET, which it does not name, the same
+DATA = 120.0  # 4.5.3.2.4
+BLOCK = 180.0  # 4.5.3.2.5
+TERMINATION = 600.0  # 4.5.3.2.6
+QUIT = 5.0  # ours: nobody waits for a goodbye
+PIECE = 262_144  # octets handed to the transport before we look whether it went out
+
+
+class Lost(Exception):  # noqa: N818 -- reads well in an except clause
+    """The connection is of no use any more, before the message was handed over. `reply` is the 421 where it was one."""
+
+    def __init__(self, reason: str, reply: Reply | None = None) -> None:
+        super().__init__(reason)
+        self.reply = reply
+
+
+class Insecure(Lost):
+    """TLS did not come about as it must; nothing that matters was sent."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection, in use by one transaction at a time. After any Lost it only can be closed."""
+
+    def __init__(self) -> None:
+        self.offers = Offers()
+        self.lmtp = False
+        self.messages = 0  # that were begun on it
+        self.opened = time.monotonic()
+        self.clean = True  # no MAIL since the greeting or the last RSET
+        self.verified = False  # TLS with a certificate that was checked
+        self._dialogue = Dialogue()
+        self._answers: deque[asyncio.Future[Reply]] = deque()
+        self._banner = self._expect(1)[0]  # it may come before anybody asks for it
+        self._transport: asyncio.Transport | None = None
+        self._why: Lost | None = None  # set once: why it is of no use
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._gone = asyncio.Event()
+
+    # --- asyncio's side ----------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected; the banner is awaited."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(0)  # writable is: all that was written is with the kernel
+
+    def data_received(self, data: bytes) -> None:
+        """Give each reply to the one who waits for it."""
+        if self._why is not None:
+            return
+        try:
+            for reply in self._dialogue.receive(data):
+                answer = self._answers.popleft()
+                if not answer.done():  # its command timed out or was given up; the connection will not be used again
+                    answer.set_result(reply)
+                if reply.code == 421:  # RFC 5321 section 3.8: it closes the connection now
+                    self._fail(Lost(f"the next hop closes: {reply}", reply))
+        except ProtocolError as error:
+            self._fail(Lost(str(error)))
+
+    def eof_received(self) -> None:
+        """The other side closed; so do we."""
+        self._fail(Lost("the next hop closed the connection"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self._fail(Lost(f"the connection was lost ({type(exc).__name__})" if exc else "the connection was closed"))
+        self._gone.set()
+
+    def pause_writing(self) -> None:
+        """The other side takes nothing more just now."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._writable.set()
+
+    def _fail(self, why: Lost) -> None:
+        """From now on of no use; whoever waits is told. The socket is reset, so that no half message can count as whole."""
+        if self._why is None:
+            self._why = why
+        for answer in self._answers:
+            if not answer.done():
+                answer.set_exception(type(self._why)(str(self._why), self._why.reply))
+                answer.exception()  # it may have nobody who waits any more, which is no fault
+        self._answers.clear()
+        self._writable.set()
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- before mail -------------------------------------------------------------------------------------------------
+
+    @property
+    def local(self) -> bool:
+        """The other end is on this machine: a UNIX socket, or loopback."""
+        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
+        if not isinstance(peer, tuple):
+            return True  # a UNIX socket's
+        return ipaddress.ip_address(str(peer[0]).partition("%")[0]).is_loopback
+
+    @property
+    def tls(self) -> str | None:
+        """The version of TLS."""
+        made = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        return made.version() if made is not None else None
+
+    async def greet(self, name: str, *, lmtp: bool) -> None:
+        """Read the banner and say hello. Raises Lost."""
+        self.lmtp = lmtp
+        reply = await self._within(BANNER, self._banner, "the banner")
+        if reply.code != 220:
+            raise self._give_up(f"the banner says {reply}", reply)
+        await self.hello(name)
+
+    async def hello(self, name: str) -> None:
+        """EHLO (LHLO in LMTP); what was offered before is forgotten (RFC 3207 section 4.2). Raises Lost."""
+        self.offers = Offers()
+        reply = await self.ask(commands.line(f"{'LHLO' if self.lmtp else 'EHLO'} {name}"))
+        if reply.permanent and not self.lmtp:  # RFC 5321 section 3.2: then it may know HELO
+            reply = await self.ask(commands.line(f"HELO {name}"))
+        elif reply.code == 250:
+            self.offers = offered(reply)
+        if reply.code != 250:
+            raise self._give_up(f"the greeting was answered {reply}", reply)
+
+    async def starttls(self, context: ssl.SSLContext, name: str | None) -> bool:
+        """STARTTLS and the handshake; false where it is refused, and the connection goes on as it was. Raises Lost."""
+        reply = await self.ask(b"STARTTLS\r\n")
+        if reply.code != 220:
+            return False
+        # Whatever came with the 220, in the same read or since, came in plain text: somebody in between wants to speak as the
+        # server inside of TLS (CVE-2011-0411, gate.md attack 25). `receive` has failed the connection for it.
+        self._check()
+        assert self._transport is not None
+        try:
+            made = await asyncio.get_running_loop().start_tls(
+                self._transport,
+                self,
+                context,
+                server_hostname=name,
+                ssl_handshake_timeout=HANDSHAKE,
+                ssl_shutdown_timeout=QUIT,
+            )
+        except (OSError, ssl.SSLError) as error:
+            why = Insecure(f"TLS: {told(error)}")
+            self._fail(why)
+            raise why from None
+        self._check()
+        assert made is not None  # it is where the connection is not lost
+        self._transport = made
+        made.set_write_buffer_limits(0)
+        self.verified = context.verify_mode == ssl.CERT_REQUIRED
+        return True
+
+    # --- commands ----------------------------------------------------------------------------------------------------
+
+    async def ask(self, command: bytes, seconds: float = COMMAND) -> Reply:
+        """Write a command and wait for its reply. Raises Lost, for a 421, too."""
+        return (await self.group([command], seconds))[0]
+
+    async def group(self, group: Sequence[bytes], seconds: float = COMMAND) -> list[Reply]:
+        """Write commands and wait for their replies: at once where PIPELINING is offered (RFC 2920), else one after the other.
+
+        Without PIPELINING nothing more is written after a refused MAIL, so that there can be fewer replies. Raises Lost.
+        """
+        replies: list[Reply] = []
+        for batch in [group] if "PIPELINING" in self.offers else [[command] for command in group]:
+            answers = self._write(b"".join(batch), len(batch))
+            for answer in answers:
+                replies.append(await self._within(seconds, answer, "a reply"))
+            if any(reply.code == 421 for reply in replies):
+                self._check()
+            if batch[-1].startswith(b"MAIL ") and not replies[-1].positive:
+                break
+        return replies
+
+    def _write(self, octets: bytes, replies: int) -> list["asyncio.Future[Reply]"]:
+        """Write now, for so many replies. Raises Lost."""
+        self._check()
+        assert self._transport is not None
+        answers = self._expect(replies)
+        self._transport.write(octets)
+        return answers
+
+    def _expect(self, replies: int) -> list["asyncio.Future[Reply]"]:
+        loop = asyncio.get_running_loop()
+        answers = [loop.create_future() for _ in range(replies)]
+        self._answers.extend(answers)
+        self._dialogue.expect(replies)
+        return answers
+
+    def _check(self) -> None:
+        """Raises Lost where the connection is of no use any more; each time a new one, as a traceback grows with each raise."""
+        if self._why is not None:
+            raise type(self._why)(str(self._why), self._why.reply)
+
+    async def _within(self, seconds: float, answer: "asyncio.Future[Reply]", what: str) -> Reply:
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer
+        except TimeoutError:
+            raise self._give_up(f"{what} did not come within {seconds:g} s") from None
+        except asyncio.CancelledError:
+            self.abort()  # its reply may still come, and would be taken for another's
+            raise
+
+    def _give_up(self, reason: str, reply: Reply | None = None) -> Lost:
+        why = Lost(reason, reply)
+        self._fail(why)
+        return why
+
+    # --- the message -------------------------------------------------------------------------------------------------
+
+    async def stream(self, octets: bytes) -> None:
+        """Write the message but for its end. Raises Lost, at the first octet that comes back, too."""
+        view = memoryview(octets)
+        for start in range(0, len(view), PIECE):
+            self._check()
+            assert self._transport is not None
+            self._transport.write(view[start : start + PIECE])
+            try:
+                async with asyncio.timeout(BLOCK):
+                    await self._writable.wait()
+            except TimeoutError:
+                raise self._give_up(f"no data was taken for {BLOCK:g} s") from None
+        await self.look()
+
+    def end(self, replies: int) -> list["asyncio.Future[Reply]"]:
+        """Write the final dot, now: one reply will come, or in LMTP one for each recipient. Raises Lost."""
+        return self._write(commands.DOT, replies)
+
+    async def look(self) -> None:
+        """Let the event loop read what has come by now. Raises Lost where that ends the connection."""
+        await asyncio.sleep(0)  # the sockets are asked …
+        await asyncio.sleep(0)  # … and what they had is handed to us
+        self._check()
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        """It can take another command."""
+        return self._why is None and self._dialogue.quiet
+
+    def abort(self) -> None:
+        """Close at once, with a reset: what was written of a message must not look like a whole one."""
+        self._fail(Lost("given up by us"))
+
+    async def quit(self) -> None:
+        """Say goodbye and close."""
+        with contextlib.suppress(Lost):
+            await self.ask(b"QUIT\r\n", QUIT)
+        self.abort()
+
+    async def gone(self) -> None:
+        """Wait until the socket is closed."""
+        await self._gone.wait()
+
+
+async def connect(address: Address, *, tls: ssl.SSLContext | None = None, name: str | None = None) -> Connection:
+    """Connect, with TLS from the first octet where a context is given. Raises Lost."""
+    loop = asyncio.get_running_loop()
+    made: asyncio.BaseProtocol | None = None
+    extra = {"ssl": tls, "server_hostname": name, "ssl_handshake_timeout": HANDSHAKE, "ssl_shutdown_timeout": QUIT} if tls else {}
+    try:
+        if address.path is not None:
+            async with asyncio.timeout(CONNECT):
+                _, made = await loop.create_unix_connection(Connection, str(address.path), **extra)  # type: ignore[arg-type] # mixed
+        else:
+            async with asyncio.timeout(CONNECT):
+                found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+            # One after the other, each with its share of the time: uvloop knows no happy eyeballs.
+            for index, (family, _, _, _, where) in enumerate(found):
+                try:
+                    async with asyncio.timeout(CONNECT / len(found)):
+                        _, made = await loop.create_connection(Connection, str(where[0]), address.port, family=family, **extra)  # type: ignore[arg-type] # mixed
+                        break
+                except ssl.SSLError:
+                    raise
+                except (TimeoutError, OSError):
+                    if index == len(found) - 1:
+                        raise
+    except TimeoutError:
+        raise Lost(f"no connection within {CONNECT:g} s") from None
+    except ssl.SSLError as error:
+        raise Insecure(f"TLS: {told(error)}") from None
+    except (OSError, UnicodeError) as error:  # UnicodeError: a host name with a label of more than 63 octets
+        raise Lost(f"no connection: {told(error)}") from None
+    assert isinstance(made, Connection)
+    made.verified = tls is not None and tls.verify_mode == ssl.CERT_REQUIRED
+    return made
+
+
+def told(error: BaseException) -> str:
+    """An error in a line, for the log."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError):
+        return error.reason or type(error).__name__
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text.partition("\n")[0] or type(error).__name__

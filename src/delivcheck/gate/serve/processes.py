@@ -1,0 +1,177 @@
+"""Forks what the supervisor needs: workers, and a reader of the configuration."""
+
+import os
+import pickle
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from ...config import ConfigError
+from . import channel
+from .channel import Channel
+from .worker import Loaded, Start, work
+
+HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)  # by the supervisor
+
+BUG = 70  # EX_SOFTWARE of sysexits.h
+
+
+@dataclass(eq=False, slots=True)
+class Worker:
+    """A worker as the supervisor sees it. Times are of the monotonic clock."""
+
+    pid: int
+    slot: int
+    channel: Channel
+    started: float
+    heard: float
+    ready: bool = False  # it is built
+    serving: float | None = None  # since when
+    ending: bool = False  # it was told to retire or stop
+    asked: float | None = None  # when it was asked where it hangs
+    trace: list[str] = field(default_factory=list)  # what it answered
+    error: str | None = None  # why it cannot be built
+
+
+def start_worker(start: Start, now: float, foreign: Iterable[Any], forget: Callable[[], None]) -> Worker:
+    """Fork a worker. `foreign` are sockets it must not keep; `forget` lets go of the supervisor's own. Raises OSError."""
+    ours, theirs = channel.pair()
+    try:
+        pid = _fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
+    if pid == 0:
+
+        def child() -> int:
+            ours.close()
+            forget()
+            for one in foreign:
+                one.close()
+            return work(start, Channel(theirs))
+
+        _run_and_exit(child)
+    theirs.close()
+    return Worker(pid, start.slot, Channel(ours), now, now)
+
+
+@dataclass(eq=False, slots=True)
+class Reader:
+    """A child that reads the configuration: `octets` collects what it says."""
+
+    pid: int
+    pipe: socket.socket
+    started: float
+    octets: bytearray = field(default_factory=bytearray)
+
+    def fileno(self) -> int:
+        """For the selector."""
+        return self.pipe.fileno()
+
+    def read(self) -> bool:
+        """Read on; whether all is there."""
+        try:
+            data = self.pipe.recv(1 << 20)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        self.octets += data
+        return not data
+
+    def result(self) -> Loaded | str:
+        """What was read, or the one line that says why not."""
+        self.pipe.close()
+        try:
+            found = pickle.loads(self.octets)  # noqa: S301 -- our own child wrote it, and nobody else has the socket
+        except Exception:  # noqa: BLE001 -- whatever is wrong with it: the child was killed while it wrote
+            return "the configuration's reader ended without an answer"
+        return found if isinstance(found, (Loaded, str)) else "the configuration's reader answered nonsense"
+
+
+def start_reader(load: Callable[[], Loaded], now: float, forget: Callable[[], None]) -> Reader:
+    """Read the configuration in a child: nothing that is kept of the old one can slip into the new, and a hanging disk hangs
+
+    the child alone. Raises OSError.
+    """
+    ours, theirs = socket.socketpair()
+    try:
+        pid = _fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
+    if pid == 0:
+
+        def child() -> int:
+            ours.close()
+            forget()
+            theirs.sendall(_read(load))
+            return 0
+
+        _run_and_exit(child)
+    theirs.close()
+    ours.setblocking(False)
+    return Reader(pid, ours, now)
+
+
+def _read(load: Callable[[], Loaded]) -> bytes:
+    try:
+        return pickle.dumps(load())
+    except ConfigError as error:
+        return pickle.dumps(str(error))
+    except Exception as error:  # noqa: BLE001 -- it must be told, not raised: nobody would see it here
+        lines = traceback.format_exception(error)
+        return pickle.dumps(f"a fault of delivcheck itself: {type(error).__name__}: {error} ({lines[-2].split(chr(10))[0].strip()})")
+
+
+def _fork() -> int:
+    """Fork with the supervisor's signals held back, so that none is taken by a child that still has its handlers."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            for one in HANDLED:
+                signal.signal(one, signal.SIG_DFL)
+        return pid
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _run_and_exit(child: Callable[[], int]) -> NoReturn:
+    """The child's whole life: it never returns into what the supervisor was doing."""
+    code = BUG
+    try:
+        code = child()
+    except BaseException:  # noqa: BLE001 -- SystemExit and KeyboardInterrupt, too, must not unwind the supervisor's frames
+        sys.stderr.write(traceback.format_exc())
+    finally:
+        os._exit(code)
+
+
+def ended(pid: int) -> str | None:
+    """How a child ended, in words; None while it runs. "" where it ended well."""
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return "it is gone"
+    if found == 0:
+        return None
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name if -code in set(signal.Signals) else f'signal {-code}'}"
+    return f"exit code {code}" if code else ""
+
+
+def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Send a signal to a child that was not waited for yet."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return

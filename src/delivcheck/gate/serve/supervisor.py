@@ -1,0 +1,452 @@
+"""Opens the sockets, starts the workers and watches over them: replaces those that die or hang, reloads, drains.
+
+It does little, so that little can go wrong with it: no event loop, no thread, nothing of a message. All that can fail (reading the
+configuration, building, judging) happens in children. A generation is the workers of one configuration; a new one serves when
+all its workers are built, and only then are the old ones told to retire, with the rules they have.
+"""
+
+import gc
+import os
+import resource
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from ..model import Watch, unwatched
+from . import channel, log
+from .listeners import CannotListen, Opened, Wanted, close_all, open_all
+from .metrics import Metrics, MetricsError, forget_worker, open_folder, remove_folder
+from .notify import Notify, handed_over
+from .processes import HANDLED, Reader, Worker, ended, kill, start_reader, start_worker
+from .worker import ADMIN, TRACE_SIGNAL, Build, Loaded, Start
+
+TURN = 1.0  # seconds between two looks at the clock
+START_LIMIT = 60.0  # seconds a worker may take to be built; systemd's TimeoutStartSec is 90
+LOAD_LIMIT = 30.0  # seconds for reading the configuration
+GRACE = 10.0  # seconds beyond the drain time, for a worker to end by itself
+TRACE_WAIT = 0.5  # seconds a hanging worker has to say where it hangs
+TRACE_LINES = 60
+
+# A worker that dies is replaced at once, a second one soon; what cannot even be built waits as long as OpenSSH's and systemd's
+# users are used to. One that serves is back within a second however often it dies: whoever can make it die must not keep us down.
+SOON = 0.1
+LONGEST_BUILT, LONGEST_UNBUILT = 1.0, 30.0
+STEADY = 5.0  # seconds of service after which a death is no longer part of a series
+
+
+class CannotStart(Exception):  # noqa: N818 -- reads well in an except clause
+    """The gate cannot start; one line that says why. Nothing is left behind."""
+
+
+@dataclass(eq=False, slots=True)
+class Generation:
+    """The workers of one configuration."""
+
+    loaded: Loaded
+    opened: dict[str, Opened]
+    workers: list[Worker] = field(default_factory=list)
+    failures: int = 0  # deaths in a row
+    due: list[float] = field(default_factory=list)  # when replacements are to be started
+
+
+class Supervisor:
+    """Runs the gate until it is told to stop. `load` reads the configuration, `build` makes what a worker serves with."""
+
+    def __init__(self, load: Callable[[], Loaded], build: Build, environment: MutableMapping[str, str] = os.environ) -> None:
+        self._load, self._build = load, build
+        self._journal = environment.get("JOURNAL_STREAM")
+        self._notify = Notify(environment)
+        self._handed = handed_over(environment)
+        self._environment = environment
+        self._watch: Watch = unwatched
+        self._folder: Path | None = None  # of metrics
+        self._metrics: Metrics | None = None
+        self._selector = selectors.DefaultSelector()
+        self._woken, self._wake = socket.socketpair()
+        self._reader: Reader | None = None
+        self._again = False  # a reload was asked for while one is under way
+        self._coming: Generation | None = None
+        self._current: Generation | None = None
+        self._retiring: list[Generation] = []
+        self._slots: set[int] = set()
+        self._stopping: float | None = None  # when patience ends
+        self._error: str | None = None
+        self._fed = 0.0
+
+    # --- the whole life
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises CannotStart."""
+        before = {one: signal.getsignal(one) for one in HANDLED}
+        for end in (self._woken, self._wake):
+            end.setblocking(False)
+        old = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        for one in HANDLED:
+            signal.signal(one, lambda *_: None)  # the wake-up socket has it
+        self._selector.register(self._woken, selectors.EVENT_READ, self._signals)
+        _raise_descriptor_limit()
+        gc.collect()
+        gc.freeze()  # what is imported is shared with the workers for good, unless the collector writes to it
+        try:
+            self._begin_loading()
+            while not self._over():
+                self._turn()
+        finally:
+            self._clean_up()
+            signal.set_wakeup_fd(old)
+            for one, handler in before.items():
+                signal.signal(one, handler)
+        if self._error is not None:
+            raise CannotStart(self._error)
+
+    def _over(self) -> bool:
+        if self._error is not None:
+            return True
+        return self._stopping is not None and not any(True for _ in self._all())
+
+    def _all(self) -> list[Worker]:
+        return [worker for generation in self._generations() for worker in generation.workers]
+
+    def _generations(self) -> list[Generation]:
+        return [one for one in (self._coming, self._current, *self._retiring) if one is not None]
+
+    def _turn(self) -> None:
+        """Hear everybody first, then look at the clock: after a pause of our own nobody is taken for silent."""
+        for key, _ in self._selector.select(self._patience()):
+            key.data()
+        now = time.monotonic()
+        self._reap(now)
+        self._check(now)
+        if self._notify.watchdog is not None and now - self._fed >= self._notify.watchdog:
+            self._notify.alive()
+            self._fed = now
+
+    def _patience(self) -> float:
+        soon = [at - time.monotonic() for one in self._generations() for at in one.due]
+        asked = [TRACE_WAIT for worker in self._all() if worker.asked is not None]
+        return max(0.0, min([TURN, self._notify.watchdog or TURN, *soon, *asked]))
+
+    def _signals(self) -> None:
+        with suppress(BlockingIOError):
+            for number in self._woken.recv(4096):
+                if number in {signal.SIGTERM, signal.SIGINT}:
+                    self._stop(signal.Signals(number).name)
+                elif number == signal.SIGHUP:
+                    self._reload()
+
+    def _clean_up(self) -> None:
+        for worker in self._all():
+            kill(worker.pid)
+            with suppress(ChildProcessError):
+                os.waitpid(worker.pid, 0)
+            worker.channel.close()
+        if self._reader is not None:
+            kill(self._reader.pid)
+            with suppress(ChildProcessError):
+                os.waitpid(self._reader.pid, 0)
+            self._reader.pipe.close()
+        for generation in self._generations():
+            close_all(generation.opened, but={})
+        for _, one in self._handed:
+            one.close()
+        if self._folder is not None:
+            remove_folder(self._folder)
+        self._notify.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of what only a supervisor needs; in children, too, which share nothing of it by that."""
+        self._selector.close()
+        self._woken.close()
+        self._wake.close()
+
+    # --- reading the configuration
+
+    def _begin_loading(self) -> None:
+        try:
+            self._reader = start_reader(self._load, time.monotonic(), self._forget)
+        except OSError as error:
+            self._refuse(f"no process for reading the configuration: {error.strerror}")
+            return
+        self._selector.register(self._reader, selectors.EVENT_READ, self._read)
+
+    def _read(self) -> None:
+        if self._reader is not None and self._reader.read():
+            self._end_loading()
+
+    def _end_loading(self) -> None:
+        reader = self._reader
+        if reader is None:
+            return
+        self._reader = None
+        self._selector.unregister(reader)
+        result = reader.result()
+        kill(reader.pid)  # it has said all it had to say, or has hung
+        with suppress(ChildProcessError):
+            os.waitpid(reader.pid, 0)
+        if isinstance(result, str):
+            self._refuse(result)
+        else:
+            self._prepare(result)
+
+    def _refuse(self, why: str) -> None:
+        """The new configuration cannot be used: at the start that is the end, later all stays as it was."""
+        if self._current is None:
+            self._error = why
+            return
+        self._watch("configuration", what="refused", reason=f"{why}; the old one stays")
+        self._notify.ready(self._status())
+        self._next_reload()
+
+    def _reload(self) -> None:
+        if self._stopping is not None:
+            return
+        if self._reader is not None or self._coming is not None or self._current is None:
+            self._again = True
+            return
+        self._notify.reloading()
+        self._begin_loading()
+
+    def _next_reload(self) -> None:
+        if self._again:
+            self._again = False
+            self._reload()
+
+    # --- a new generation
+
+    def _prepare(self, loaded: Loaded) -> None:
+        """Open what it listens on and start its workers; they serve when all of them are built."""
+        gate = loaded.gate
+        if self._current is None:
+            self._log_as(loaded)
+        have = self._current.opened if self._current is not None else {}
+        try:
+            if gate.admin is not None and self._folder is None:
+                self._folder = open_folder(self._environment)
+                self._metrics = Metrics(self._folder, "supervisor")
+                self._log_as(self._current.loaded if self._current is not None else loaded)
+            opened = open_all(_wanted(loaded), have, self._handed)
+        except (CannotListen, MetricsError) as error:
+            self._refuse(str(error))
+            return
+        self._coming = Generation(loaded, opened)
+        for _ in range(gate.workers or _cores()):
+            if not self._start_one(self._coming):
+                self._abandon("no process for a worker: too many processes, or no memory")
+                return
+
+    def _log_as(self, loaded: Loaded) -> None:
+        """Write as this configuration says."""
+        written = log.Log(loaded.gate.log_format, loaded.gate.log_level, journal=self._journal)
+        self._watch = log.both(written, self._metrics) if self._metrics is not None else written
+        log.take_over(self._watch)
+
+    def _start_one(self, generation: Generation) -> bool:
+        slot = next(number for number in range(len(self._slots) + 1) if number not in self._slots)
+        start = Start(slot, generation.loaded, generation.opened, self._build, self._folder, self._journal)
+        mine = {id(opened) for opened in generation.opened.values()}
+        foreign = [one for other in self._generations() for opened in other.opened.values() if id(opened) not in mine for one in opened.sockets]
+        unused = [one for _, one in self._handed if not any(one in opened.sockets for opened in generation.opened.values())]
+        siblings = [worker.channel for worker in self._all()]
+        try:
+            worker = start_worker(start, time.monotonic(), [*foreign, *unused, *siblings], self._forget)
+        except OSError as error:
+            self._watch("worker", what="failed", reason=f"no process: {error.strerror}")
+            return False
+        self._slots.add(slot)
+        generation.workers.append(worker)
+        self._selector.register(worker.channel, selectors.EVENT_READ, partial(self._hear, generation, worker))
+        return True
+
+    def _abandon(self, why: str) -> None:
+        """Give up the generation that was coming."""
+        generation, self._coming = self._coming, None
+        if generation is None:
+            return
+        for worker in list(generation.workers):
+            kill(worker.pid)
+            with suppress(ChildProcessError):
+                os.waitpid(worker.pid, 0)
+            self._remove(generation, worker)
+        close_all(generation.opened, but=self._current.opened if self._current is not None else {})
+        self._refuse(why)
+
+    def _take_over(self, generation: Generation) -> None:
+        """All its workers are built: they serve, and those before them retire."""
+        before, self._current, self._coming = self._current, generation, None
+        for worker in generation.workers:
+            self._go(worker)
+        if before is not None:
+            self._log_as(generation.loaded)
+            self._watch("worker", what="reload", pid=os.getpid(), reason=f"{len(generation.workers)} new workers")
+            self._retiring.append(before)
+            before.due.clear()
+            for worker in before.workers:
+                self._end(worker, channel.RETIRE)
+            close_all(before.opened, but=generation.opened)
+        old = before.opened if before is not None else {}
+        for name, opened in generation.opened.items():
+            if opened not in old.values():
+                self._watch("listener", what="open", listener=name, address=opened.names())
+        self._notify.ready(self._status())
+        self._next_reload()
+
+    @staticmethod
+    def _go(worker: Worker) -> None:
+        worker.serving = time.monotonic()
+        worker.channel.say(channel.GO)
+
+    @staticmethod
+    def _end(worker: Worker, word: str) -> None:
+        worker.ending = True
+        worker.channel.say(word)
+
+    def _status(self) -> str:
+        current = self._current
+        return "" if current is None else f"{len(current.workers)} workers, listeners: {', '.join(current.opened)}"
+
+    # --- workers
+
+    def _hear(self, generation: Generation, worker: Worker) -> None:
+        for word, text in worker.channel.heard():
+            if word == channel.BEAT:
+                worker.heard, worker.asked = time.monotonic(), None
+                worker.trace.clear()
+            elif word == channel.READY:
+                worker.ready = True
+                worker.heard = time.monotonic()
+            elif word == channel.ERROR:
+                worker.error = text
+            elif len(worker.trace) < TRACE_LINES:  # faulthandler's answer to TRACE_SIGNAL
+                worker.trace.append(f"{word} {text}".strip())
+        if worker.channel.closed:
+            self._selector.unregister(worker.channel)  # its end is told by SIGCHLD
+        if generation is self._coming:
+            if worker.error is not None:
+                self._abandon(worker.error)
+            elif all(one.ready for one in generation.workers):
+                self._take_over(generation)
+        elif generation is self._current and worker.ready and worker.serving is None and not worker.ending:
+            self._go(worker)
+
+    def _reap(self, now: float) -> None:
+        for generation in self._generations():
+            for worker in list(generation.workers):
+                how = ended(worker.pid)
+                if how is None:
+                    continue
+                if not worker.channel.closed:
+                    self._hear(generation, worker)  # its last words may say why
+                if worker not in generation.workers:  # they did, and the generation was given up
+                    continue
+                self._remove(generation, worker)
+                self._ended(generation, worker, how, now)
+        self._retiring = [one for one in self._retiring if one.workers]
+
+    def _ended(self, generation: Generation, worker: Worker, how: str, now: float) -> None:
+        why = worker.error or how or "ended without being told"
+        if generation is self._coming:
+            self._abandon(f"a worker cannot be built: {why}")
+            return
+        if worker.ending and not how:
+            return
+        self._watch("worker", what="ended", pid=worker.pid, reason=why)
+        if generation is self._current and self._stopping is None:
+            served = worker.serving is not None
+            generation.failures = 1 if served and now - (worker.serving or now) > STEADY else generation.failures + 1
+            longest = LONGEST_BUILT if served else LONGEST_UNBUILT
+            wait = 0.0 if generation.failures == 1 else min(longest, SOON * 2.0 ** min(generation.failures, 20))
+            generation.due.append(now + wait)
+
+    def _remove(self, generation: Generation, worker: Worker) -> None:
+        generation.workers.remove(worker)
+        self._slots.discard(worker.slot)
+        if not worker.channel.closed:
+            self._selector.unregister(worker.channel)
+        worker.channel.close()
+        if self._folder is not None:
+            forget_worker(self._folder, f"w{worker.slot}")
+
+    def _check(self, now: float) -> None:
+        """Everything that is due: silent workers, replacements, and the end of patience."""
+        if self._reader is not None and now - self._reader.started > LOAD_LIMIT:
+            self._end_loading()
+        for generation in self._generations():
+            for worker in generation.workers:
+                limit = generation.loaded.gate.watchdog if worker.ready else START_LIMIT
+                if now - worker.heard > limit:
+                    self._silent(worker, now)
+        current = self._current
+        if current is not None and self._stopping is None:
+            late = [at for at in current.due if at <= now]
+            for at in late:
+                current.due.remove(at)
+                if not self._start_one(current):
+                    current.due.append(now + LONGEST_BUILT)
+        if self._stopping is not None and now > self._stopping:
+            for worker in self._all():
+                kill(worker.pid)
+
+    def _silent(self, worker: Worker, now: float) -> None:
+        """Ask where it hangs, then end it: its messages were not acknowledged, and come again."""
+        if worker.asked is None:
+            worker.asked = now
+            kill(worker.pid, TRACE_SIGNAL)
+        elif now - worker.asked >= TRACE_WAIT:
+            reason = f"silent for {now - worker.heard:.0f} seconds"
+            self._watch("worker", what="killed", pid=worker.pid, reason=reason, traceback=worker.trace[:TRACE_LINES])
+            worker.asked = now
+            kill(worker.pid)
+
+    # --- the end
+
+    def _stop(self, why: str) -> None:
+        now = time.monotonic()
+        if self._stopping is not None:  # asked twice: no patience any more
+            self._stopping = now
+            return
+        longest = max((one.loaded.gate.drain for one in self._generations()), default=0.0)
+        self._stopping = now + longest + GRACE
+        self._notify.stopping()
+        self._watch("worker", what="drain", pid=os.getpid(), reason=why)
+        if self._coming is not None:
+            coming, self._coming = self._coming, None
+            for worker in coming.workers:
+                kill(worker.pid)
+            self._retiring.append(coming)
+        for generation in self._generations():
+            generation.due.clear()
+            for worker in generation.workers:
+                self._end(worker, channel.STOP)
+            close_all(generation.opened, but={})
+
+
+def _wanted(loaded: Loaded) -> list[Wanted]:
+    """What is listened on: every listener, and the address for metrics and health. Raises CannotListen."""
+    gate = loaded.gate
+    wanted = [Wanted(one.name, one.address, one.group, one.socket_mode) for one in gate.listeners]
+    if gate.admin is not None:
+        if any(one.name == ADMIN for one in wanted):
+            raise CannotListen(f"listener {ADMIN}: the name belongs to the address for metrics and health; choose another")
+        wanted.append(Wanted(ADMIN, gate.admin))
+    return wanted
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    with suppress(AttributeError):  # macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _raise_descriptor_limit() -> None:
+    """As many descriptors as the hard limit allows: the soft one of 1,024 is for programs with select(2) (as Go does since 1.19)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

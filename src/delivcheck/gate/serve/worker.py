@@ -1,0 +1,206 @@
+"""One worker process: builds all it serves with after the fork, serves, and finishes what it has when it is told to."""
+
+import asyncio
+import contextlib
+import faulthandler
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..model import Watch
+from ..settings import Gate
+from . import channel, log
+from .admin import Admin
+from .channel import Channel
+from .doors import Connect, Door
+from .listeners import Opened
+from .metrics import Metrics, MetricsError
+
+BEAT = 1.0  # seconds between two signs of life
+LOOK = 0.05  # seconds between two looks at whether a draining worker is done
+ADMIN = "admin"  # the name under which the admin address is opened; no listener's, since those are words of the operator's
+
+TRACE_SIGNAL = signal.SIGUSR2  # the supervisor's question where a silent worker hangs
+
+_log = logging.getLogger("delivcheck.gate")
+
+
+class CannotServe(Exception):  # noqa: N818 -- reads well in an except clause
+    """What was configured cannot be built (a key, a certificate, a policy); one line for the operator."""
+
+
+class Counting(Protocol):
+    """What counts the messages that are being worked on."""
+
+    def began(self) -> None:
+        """One more."""
+        ...
+
+    def ended(self) -> None:
+        """One less."""
+        ...
+
+
+class Running(Protocol):
+    """What a worker serves with."""
+
+    def connect(self, listener: str) -> Connect:
+        """What takes the connections of a listener."""
+        ...
+
+    def unready(self) -> list[str]:
+        """What keeps us from serving just now (the journal, a next hop), in words; empty: nothing."""
+        ...
+
+    def drain(self) -> None:
+        """Take no new message: idle connections end now (421 4.3.2), the others when their message is answered."""
+        ...
+
+    def connections(self) -> int:
+        """How many connections are open."""
+        ...
+
+    async def close(self) -> None:
+        """End everything, at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration as it was read: the whole file for the checks, its `[gate]` table for the gate."""
+
+    config: Any  # config.Config
+    gate: Gate
+
+
+Build = Callable[[Loaded, Watch, Counting | None], Awaitable[Running]]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a worker is given: its number among the workers alive, what it serves, and how it is built."""
+
+    slot: int
+    loaded: Loaded
+    opened: Mapping[str, Opened]
+    build: Build
+    metrics: Path | None = None
+    journal: str | None = None  # $JOURNAL_STREAM
+
+
+def work(start: Start, own: Channel) -> int:
+    """Serve until told to end; the exit code. Runs in the forked child, which does nothing else."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor says what follows from it
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload is the supervisor's, too
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    faulthandler.register(TRACE_SIGNAL, file=own.fileno(), all_threads=True, chain=False)
+    gate = start.loaded.gate
+    watch: Watch = log.Log(gate.log_format, gate.log_level, journal=start.journal)
+    metrics: Metrics | None = None
+    if start.metrics is not None:
+        try:
+            metrics = Metrics(start.metrics, f"w{start.slot}")
+            watch = log.both(watch, metrics)
+        except MetricsError as error:  # mail matters more
+            watch("fault", where="metrics", reason=str(error))
+    log.take_over(watch)
+    loop = _new_loop()
+    asyncio.set_event_loop(loop)
+    # No asyncio.Runner: it waits at its end for threads, and one that hangs in a look-up must not keep a drained worker alive.
+    return loop.run_until_complete(_Worker(start, own, watch, metrics).run())
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop where it is installed ([speed]), else asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+class _Worker:
+    def __init__(self, start: Start, own: Channel, watch: Watch, metrics: Metrics | None) -> None:
+        self._start, self._channel, self._watch, self._metrics = start, own, watch, metrics
+        self._told: asyncio.Queue[str] = asyncio.Queue()
+        self._draining = False
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._channel.fileno(), self._listen)
+        loop.add_signal_handler(signal.SIGTERM, self._told.put_nowait, channel.STOP)  # systemd tells every process of the unit
+        beating = loop.create_task(self._beat())
+        try:
+            running = await self._built()
+            if running is None:
+                return 2
+            return await self._serve(running)
+        finally:
+            beating.cancel()
+            loop.remove_reader(self._channel.fileno())
+
+    async def _built(self) -> Running | None:
+        try:
+            return await self._start.build(self._start.loaded, self._watch, self._metrics)
+        except CannotServe as error:
+            self._channel.say(channel.ERROR, str(error))
+        except Exception as error:
+            _log.exception("a worker cannot be built")
+            self._channel.say(channel.ERROR, f"a fault of delivcheck itself: {type(error).__name__}: {error}")
+        return None
+
+    async def _serve(self, running: Running) -> int:
+        """From ready to the end."""
+        self._channel.say(channel.READY)
+        if (word := await self._told.get()) != channel.GO:
+            await running.close()
+            return 0
+        doors, admin = self._open(running)
+        self._watch("worker", what="start", pid=os.getpid())
+        while (word := await self._told.get()) not in {channel.RETIRE, channel.STOP}:
+            pass
+        self._draining = True
+        self._watch("worker", what="drain", pid=os.getpid(), reason=word)
+        for door in doors:
+            door.close()
+        if word == channel.RETIRE:  # our successors answer for the gate; at a stop we say "draining" to the end
+            for door in admin:
+                door.close()
+        running.drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._start.loaded.gate.drain):
+                while running.connections():
+                    await asyncio.sleep(LOOK)
+        left = running.connections()
+        await running.close()
+        self._watch("worker", what="stop", pid=os.getpid(), reason=f"{left} connections cut" if left else "drained")
+        return 0
+
+    def _open(self, running: Running) -> tuple[list[Door], list[Door]]:
+        """The doors for mail, and those for the admin address."""
+        admin = Admin(self._start.metrics if self._metrics else None, lambda: self._unready(running))
+        doors: list[Door] = []
+        own: list[Door] = []
+        for name, opened in self._start.opened.items():
+            connect = admin.connect if name == ADMIN else running.connect(name)
+            (own if name == ADMIN else doors).extend(Door(name, one, connect, self._watch) for one in opened.sockets)
+        return doors, own
+
+    def _unready(self, running: Running) -> list[str]:
+        return ["draining"] if self._draining else running.unready()
+
+    def _listen(self) -> None:
+        for word, _ in self._channel.heard():
+            self._told.put_nowait(word)
+        if self._channel.closed:  # the supervisor is gone, and with it who would watch and replace us
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            self._told.put_nowait(channel.STOP)
+
+    async def _beat(self) -> None:
+        while True:
+            self._channel.say(channel.BEAT)
+            await asyncio.sleep(BEAT)

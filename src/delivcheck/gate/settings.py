@@ -1,0 +1,215 @@
+"""What the operator chose: the `[gate]` table of the configuration, as values. `reading` makes them of the file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+from ..model import IPAddress
+
+Network = IPv4Network | IPv6Network
+
+
+class Mode(StrEnum):
+    """Whether the verdict has consequences."""
+
+    OBSERVE = "observe"  # judge, log and count; every message is accepted, whatever breaks
+    ENFORCE = "enforce"
+
+
+class OnFault(StrEnum):
+    """What becomes of a message that could not be judged because something of ours failed (time-out, disk, a bug)."""
+
+    DEFER = "defer"  # 451, tempfail: the client, which has a queue, comes again
+    SEND = "send"  # unjudged, and counted as a bypass
+    HOLD = "hold"
+
+
+class Kind(StrEnum):
+    """What a listener speaks."""
+
+    MILTER = "milter"
+    SMTP = "smtp"  # for trusted networks, `smtpd_proxy_filter` included; STARTTLS and AUTH where they are set up
+    SUBMISSION = "submission"  # 587: AUTH is required, STARTTLS before it (RFC 6409)
+    SUBMISSIONS = "submissions"  # 465: TLS from the first octet (RFC 8314)
+    LMTP = "lmtp"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen or connect: a UNIX socket's path, or host and port."""
+
+    path: Path | None = None
+    host: str = ""
+    port: int = 0
+
+    def __str__(self) -> str:
+        """As the configuration writes it."""
+        if self.path is not None:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A TLS server's certificate chain and key, PEM files; read again when they change."""
+
+    chain: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One address that the gate listens on."""
+
+    name: str
+    kind: Kind
+    address: Address
+    networks: tuple[Network, ...] = ()  # who may connect at all; empty: everyone who can reach it
+    trusted: tuple[Network, ...] = ()  # who may relay without AUTH; never for submission
+    credential: str | None = None  # the credential that `trusted` clients have (`[gate.credentials.NAME]`)
+    certificate: Certificate | None = None
+    xclient: tuple[Network, ...] = ()  # who may say XCLIENT
+    xforward: tuple[Network, ...] = ()  # who may say XFORWARD
+    proxy: tuple[Network, ...] = ()  # who must begin with a PROXY header (versions 1 and 2)
+    stream: str | None = None
+    mode: Mode | None = None  # None: the gate's
+    on_fault: OnFault | None = None  # None: the gate's
+    pre_sign: bool = False  # a signer comes after us, so DKIM is not judged
+    received: bool = True  # put our own Received field on top; a milter never does, and `smtpd_proxy_filter` need not
+    banner: str | None = None
+    group: str | None = None  # of a UNIX socket
+    socket_mode: int = 0o660  # of a UNIX socket
+
+
+class Security(StrEnum):
+    """TLS to a next hop."""
+
+    NONE = "none"
+    OPPORTUNISTIC = "opportunistic"  # STARTTLS where offered, the certificate not verified
+    REQUIRED = "required"  # STARTTLS, certificate verified, or nothing is sent
+    IMPLICIT = "implicit"  # TLS from the first octet, certificate verified
+
+
+class SaslMechanism(StrEnum):
+    """How we log in at a next hop."""
+
+    PLAIN = "PLAIN"
+    LOGIN = "LOGIN"
+    XOAUTH2 = "XOAUTH2"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Where a secret is: a file, an environment variable, or a command that prints it. Never its value."""
+
+    file: Path | None = None
+    environment: str | None = None
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NextHop:
+    """A server that mail is handed on to, and the profile that says what it does with it (`gate/relay/profiles.py`)."""
+
+    name: str
+    address: Address
+    lmtp: bool = False
+    security: Security = Security.OPPORTUNISTIC
+    ca_file: Path | None = None
+    server_name: str | None = None  # for certificate and SNI where it is not the host
+    user: str | None = None
+    secret: Secret | None = None
+    mechanism: SaslMechanism | None = None  # None: the best that is offered
+    domains: tuple[str, ...] = (
+        "*",
+    )  # recipient domains, lower-case A-labels, "*.example.com" for all below, "*" for all others
+    profile: str = "relay"
+    connections: int = 20  # at most, for each worker
+    xforward: bool = False  # tell it who the client was (`smtpd_proxy_filter`)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A DKIM key: rsa or ed25519, PEM. `domain` signs for itself and what is below it where no key is nearer."""
+
+    domain: str
+    selector: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """Header fields that are put in before judging, where they are missing. Values may name {trace}, {stream}, {recipient}."""
+
+    date: bool = True
+    message_id: bool = True
+    list_unsubscribe: str | None = None  # an https URL; bulk mail only, single-recipient transactions where {recipient} is used
+    feedback_id: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def personal(self) -> bool:
+        """Whether a copy holds something of its recipient, and so cannot be another's."""
+        return any(
+            "{recipient}" in text for text in (self.list_unsubscribe or "", self.feedback_id or "", *self.fields.values())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client, and the gate, may take. Each default's precedent stands beside it in `smtp/limits.py`."""
+
+    message_size: int = 36_700_160  # octets
+    recipients: int = 1_000
+    connections: int = 1_000  # per worker
+    connections_per_client: int = 50  # per worker and address
+    in_flight: int = 268_435_456  # octets of messages in memory, per worker
+    repair_line_ends: bool = False  # bare CR and LF become CRLF before judging, instead of a refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Holding, off unless the table is there."""
+
+    keep_days: int = 30
+    max_octets: int = 1_073_741_824
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The whole `[gate]` table."""
+
+    name: str  # our host name: banner, EHLO, authserv-id, Message-ID's right side
+    listeners: tuple[Listener, ...]
+    next_hops: tuple[NextHop, ...] = ()
+    mode: Mode = Mode.ENFORCE
+    on_fault: OnFault = OnFault.DEFER
+    state: Path = Path("/var/lib/delivcheck")  # journal, held mail
+    egress: tuple[IPAddress, ...] = ()  # the addresses that mail leaves from: SPF is judged for them
+    egress_ehlo: str | None = None
+    workers: int | None = None  # None: one per core
+    deadline: float = 25.0  # seconds from the end of a message to our answer, KumoMTA's and below every client's
+    drain: float = 60.0  # seconds that messages in flight have at a stop
+    watchdog: float = 30.0  # seconds a worker may be silent before it is killed
+    at_most_once: bool = False  # an ambiguous end is not sent again
+    users: Path | None = None  # the users' file (`delivcheck user`)
+    credentials: Mapping[str, "CredentialSettings"] = field(default_factory=dict)
+    keys: tuple[SigningKey, ...] = ()
+    additions: Additions | None = None
+    limits: Limits = field(default_factory=Limits)
+    hold: Hold | None = None
+    admin: Address | None = None  # metrics and health, HTTP
+    log_format: str = "text"  # or "json"
+    log_level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialSettings:
+    """`[gate.credentials.NAME]`: what clients of trusted networks may send; `model.Credential` says what each means."""
+
+    domains: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    may_declare: bool = False

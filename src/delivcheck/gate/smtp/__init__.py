@@ -1,0 +1,1 @@
+"""The SMTP and LMTP server: syntax, the state machine, and a thin driver."""

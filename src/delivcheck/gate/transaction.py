@@ -1,0 +1,179 @@
+"""What stands behind an SMTP or LMTP connection: one transaction after another.
+
+The next hop's transaction is open while ours is, so that it answers for each recipient itself; the message takes its way in
+`passage`. What goes wrong with us is a 4xx.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..model import MessageClass
+from . import trace as traces
+from .journal import JournalError
+from .model import Client, Credential, Extensions, MailFrom, Outgoing, RcptTo, Unready
+from .ownership import owns
+from .passage import NO_SPACE, Parcel, Passage, Shared
+from .reply import Reply
+from .settings import CredentialSettings, Kind, Listener
+from .users import Users
+
+_ONE_AT_A_TIME = Reply(452, "4.5.3", "this recipient's copy goes by itself, please send it in a transaction of its own")
+
+
+@dataclass
+class Reception(Shared):
+    """What all connections of a worker share. `draining` refuses new connections."""
+
+    users: Users | None = None
+    draining: bool = False
+
+    def handler(self, listener: Listener) -> "Transactions":
+        """What stands behind a new connection."""
+        return Transactions(self, listener)
+
+    def credential(self, name: str) -> Credential:
+        """The credential of `[gate.credentials.NAME]`; a name that is not there has no limits."""
+        said = self.gate.credentials.get(name, CredentialSettings())
+        return Credential(name, said.domains, said.streams, tuple(map(MessageClass, said.classes)), said.may_declare)
+
+
+@dataclass
+class _Open:
+    """A transaction between MAIL and its end."""
+
+    sender: MailFrom
+    trace: str
+    next_hop: str = ""
+    outgoing: Outgoing | None = None
+    recipients: list[RcptTo] = field(default_factory=list)
+
+
+class Transactions:
+    """The `model.Handler` of one connection."""
+
+    def __init__(self, shared: Reception, listener: Listener) -> None:
+        self._shared, self._listener = shared, listener
+        self._open: _Open | None = None
+        self._answering: str | None = None  # the trace whose reply is about to be written
+        self._gone = False
+
+    # --- before a transaction ---
+
+    async def connected(self, client: Client) -> Reply | None:
+        """Refuse while draining and who may not connect; a trusted client has the listener's credential from the start."""
+        if self._shared.draining:
+            return Reply(421, "4.3.2", f"{self._shared.gate.name} is going down, please try again")
+        listener = self._listener
+        if client.ip is not None and listener.networks and not any(client.ip in network for network in listener.networks):
+            return Reply(554, "5.7.1", "connections from your address are not accepted")
+        if client.ip is None or any(client.ip in network for network in listener.trusted):
+            client.credential = self._shared.credential(listener.credential or listener.name)
+        return None
+
+    async def extensions(self, client: Client) -> Extensions:  # noqa: ARG002 -- the handler's shape
+        """What the next hops can."""
+        return await self._shared.relay.extensions()
+
+    async def authenticate(self, client: Client, user: str, password: str) -> Credential | None:
+        """Ask the users' file."""
+        users = self._shared.users
+        found = None if users is None else await users.authenticate(user, password)
+        self._shared.watch(
+            "auth", listener=self._listener.name, client=str(client.ip or ""), user=user[:100], ok=found is not None
+        )
+        return found
+
+    # --- the envelope ---
+
+    async def mail(self, client: Client, sender: MailFrom) -> Reply:
+        """Open a transaction for a sender that the client may use."""
+        if client.credential is None:
+            if self._listener.kind is Kind.SMTP and not self._listener.certificate:
+                return Reply(550, "5.7.1", "relaying is not allowed from your address")
+            return Reply(530, "5.7.0", "authentication required")  # RFC 4954 section 6
+        if not owns(client.credential, sender.address):
+            return Reply(550, "5.7.1", f"{client.credential.name} may not send as {sender.address}")
+        self._open = _Open(sender, traces.new())
+        return Reply(250, "2.1.0", f"go on ({self._open.trace})")
+
+    async def rcpt(self, client: Client, recipient: RcptTo) -> Reply:
+        """Hand the recipient to its next hop, whose reply is ours; those of another come again (RFC 5321, 4.5.3.1.10)."""
+        transaction = self._open
+        assert transaction is not None
+        next_hop = self._shared.relay.route(recipient.address)
+        if transaction.outgoing is None:
+            try:
+                transaction.outgoing = await self._shared.relay.open(next_hop, transaction.sender, client)
+            except Unready as unready:
+                return unready.reply
+            transaction.next_hop = next_hop
+        elif next_hop != transaction.next_hop:
+            return Reply(452, "4.5.3", "this recipient has another next hop, please send it in a transaction of its own")
+        elif transaction.recipients and self._alone(transaction):
+            return _ONE_AT_A_TIME
+        reply = await transaction.outgoing.rcpt(recipient)
+        if reply.positive:
+            transaction.recipients.append(recipient)
+        return reply
+
+    def _alone(self, transaction: _Open) -> bool:
+        """Whether a second recipient cannot share the copy: it holds the first's token, or the next hop answers for each."""
+        additions = self._shared.gate.additions
+        if additions is not None and additions.personal:
+            return True
+        answers_each = any(one.lmtp for one in self._shared.gate.next_hops if one.name == transaction.next_hop)
+        return answers_each and self._listener.kind is not Kind.LMTP
+
+    # --- the message ---
+
+    async def message(self, client: Client, octets: bytes) -> Sequence[Reply]:
+        """Judge it, and hand on what passes."""
+        transaction, self._open = self._open, None
+        assert transaction is not None
+        assert transaction.outgoing is not None
+        self._answering, self._gone = None, False
+        parcel = Parcel(
+            octets,
+            transaction.trace,
+            transaction.sender,
+            tuple(one.address for one in transaction.recipients),
+            transaction.next_hop,
+        )
+        passage = Passage(self._shared, self._listener, client, parcel, outgoing=transaction.outgoing, answers=self._answers)
+        try:
+            replies = await passage.replies()
+        except JournalError as error:
+            self._shared.watch("fault", where="journal", trace=transaction.trace, reason=str(error))
+            replies = [NO_SPACE]
+        finally:
+            if not passage.sent:
+                await transaction.outgoing.abort()
+        if self._listener.kind is Kind.LMTP and len(replies) == 1:
+            return list(replies) * len(transaction.recipients)
+        return replies
+
+    def gone(self, client: Client) -> None:  # noqa: ARG002 -- the handler's shape
+        """The client went away while its message was handled: should it come again, it is not told of this one's end."""
+        self._gone = True
+        if self._answering is not None:
+            self._shared.journal.gone(self._answering)
+
+    async def replied(self, client: Client, *, written: bool) -> None:  # noqa: ARG002 -- the handler's shape
+        """Whether the client knows what became of its message."""
+        if self._answering is not None:
+            (self._shared.journal.answered if written else self._shared.journal.gone)(self._answering)
+            self._answering = None
+
+    async def reset(self, client: Client) -> None:  # noqa: ARG002 -- the handler's shape
+        """Let go of the transaction."""
+        transaction, self._open = self._open, None
+        if transaction is not None and transaction.outgoing is not None:
+            await transaction.outgoing.abort()
+
+    # --- for the passage ---
+
+    def _answers(self, trace: str) -> None:
+        """From now on the reply is about this attempt."""
+        self._answering = trace
+        if self._gone:
+            self._shared.journal.gone(trace)

@@ -1,0 +1,135 @@
+"""A client for a service that runs on: answers stay fresh without anybody waiting, and outlive an outage of DNS (RFC 8767).
+
+`dns.Live` forgets an answer when its TTL is over, as an audit wants it. A gate asks the same few questions for every message;
+it must not stop mail because a resolver is restarted, and no message should wait for what the last one asked as well.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from ..model import Answer, Failed, Found, NoData, NoSuchName, Question
+from .client import Client, Over, normal
+
+MAX_STALE = 86_400.0  # seconds an answer is served past its TTL; RFC 8767 section 5 suggests one to three days
+PATIENCE = 1.8  # seconds a question with a stale answer at hand is waited for: the client response timer of RFC 8767 section 5
+RECHECK = 30.0  # seconds until a question that failed is asked again: the failure recheck timer of the same section
+STALE_TTL = 30  # seconds, the TTL of a stale answer: RFC 8767 section 4
+SHORTEST = 5.0  # seconds an answer is kept at least, as in `dns`: one message is one transaction
+LONGEST_NEGATIVE = (
+    300.0  # seconds that "there is none" is kept at most: unbound's cache-max-negative-ttl is 3600, a key comes sooner
+)
+KEPT = 20_000  # answers; a sending domain takes about 40, recipients' domains one or two each
+OFTEN = (
+    3  # uses between two refreshes that make a question worth asking before somebody waits for it; unbound prefetches at one
+)
+AT_ONCE = 20  # questions refreshed side by side
+TICK = 1.0  # seconds between looks at what has run out
+
+
+@dataclass(slots=True)
+class _Kept:
+    """An answer, until when it is fresh, until when a failed question rests, and how often it was used since it was asked."""
+
+    answer: Answer
+    until: float
+    rest: float = 0.0
+    uses: int = 0
+
+
+class Lasting(Over):
+    """Keeps what the client beneath answers. `stale_served` counts the answers given past their time.
+
+    Only what was found is served stale: an old "there is none" must not outlive the record's publication.
+    """
+
+    def __init__(self, beneath: Client, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(beneath)
+        self.stale_served = 0
+        self._clock = clock
+        self._kept: OrderedDict[Question, _Kept] = OrderedDict()
+        self._flights: dict[Question, asyncio.Task[Answer]] = {}
+
+    async def ask(self, name: str, type: str) -> Answer:  # noqa: A002 -- the DNS word
+        """Answer from what is kept, or from beneath; what is stale where beneath says nothing in time."""
+        question = normal(name, type)
+        kept, now = self._kept.get(question), self._clock()
+        if kept is not None:
+            kept.uses += 1
+            self._kept.move_to_end(question)
+            if kept.until > now:
+                return kept.answer
+            if self._may_be_stale(kept, now) and kept.rest > now:
+                return self._stale(kept)
+        flight = self._fly(question)
+        if kept is None or not self._may_be_stale(kept, now):
+            return await asyncio.shield(flight)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                answer = await asyncio.shield(flight)
+        except TimeoutError:
+            return self._stale(kept)
+        return self._stale(kept) if isinstance(answer, Failed) else answer
+
+    def learn(self, question: Question, answer: Answer) -> None:
+        """Keep an answer that was had elsewhere, from the zone's own servers."""
+        self._keep(question, answer)
+
+    async def keep_fresh(self) -> None:
+        """Ask again, as soon as they have run out, the questions that every message asks. Runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            now = self._clock()
+            due = [
+                question for question, kept in self._kept.items() if kept.uses >= OFTEN and max(kept.until, kept.rest) <= now
+            ]
+            for start in range(0, len(due), AT_ONCE):
+                await asyncio.wait([self._fly(question) for question in due[start : start + AT_ONCE]])
+
+    async def close(self) -> None:
+        """Let go of the questions on their way."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*flights, return_exceptions=True)
+
+    def _fly(self, question: Question) -> asyncio.Task[Answer]:
+        """The one flight of a question; it outlives whoever waits for it."""
+        flight = self._flights.get(question)
+        if flight is None:
+            flight = self._flights[question] = asyncio.create_task(self._ask_beneath(question))
+        return flight
+
+    async def _ask_beneath(self, question: Question) -> Answer:
+        try:
+            answer = await self.beneath.ask(question.name, question.type)
+            self._keep(question, answer)
+            return answer
+        finally:
+            del self._flights[question]
+
+    def _keep(self, question: Question, answer: Answer) -> None:
+        now, before = self._clock(), self._kept.get(question)
+        if isinstance(answer, Failed):
+            if before is not None:
+                before.rest, before.uses = now + RECHECK, 0
+            return
+        ttl = float(answer.ttl)
+        if isinstance(answer, (NoData, NoSuchName)):
+            ttl = min(ttl, LONGEST_NEGATIVE)
+        self._kept[question] = _Kept(answer, now + max(ttl, SHORTEST))
+        self._kept.move_to_end(question)
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+
+    def _may_be_stale(self, kept: _Kept, now: float) -> bool:
+        return isinstance(kept.answer, Found) and kept.until + MAX_STALE > now
+
+    def _stale(self, kept: _Kept) -> Answer:
+        self.stale_served += 1
+        assert isinstance(kept.answer, Found)
+        return replace(kept.answer, ttl=STALE_TTL)

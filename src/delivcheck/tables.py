@@ -1,0 +1,171 @@
+"""Typed values from a TOML file that a user wrote, and errors that name the file, the line and the key."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Keys = tuple[str | int, ...]  # a key's path; a number is the place in an array of tables, from 0
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; one line that names the file, the line where it is known, and the key."""
+
+
+class Reader:
+    """Reads values of a parsed file; every method raises ConfigError where the value is not what is wanted."""
+
+    def __init__(self, path: Path, text: str, inside: tuple[str, ...] = ()) -> None:
+        """`inside` is the table of the file that is ours, `("tool", "delivcheck")` of a pyproject.toml."""
+        self.path, self.text, self.inside = path, text, inside
+
+    @cached_property
+    def lines(self) -> dict[Keys, int]:
+        """Where every key stands, found once: a file may have thousands of rules."""
+        return _lines(self.text)
+
+    def line(self, keys: Keys) -> int | None:
+        """The line of a key; None where it cannot be told."""
+        return self.lines.get((*self.inside, *keys))
+
+    def place(self, keys: Keys) -> str:
+        """File and line of a key, or of the innermost table around it that is known."""
+        for end in range(len(keys), 0, -1):
+            if line := self.line(keys[:end]):
+                return f"{self.path}:{line}"
+        return str(self.path)
+
+    def fail(self, keys: Keys, what: str) -> ConfigError:
+        """The error to raise about a key."""
+        name = ".".join(_shown(key) for key in keys if isinstance(key, str))
+        return ConfigError(f"{self.place(keys)}: {name}: {what}")
+
+    def unknown(self, key: str, known: Iterable[str]) -> str:
+        """What to say of a key that does not exist, after "no such key"."""
+        return nearest(key, known)
+
+    def table(self, keys: Keys, raw: Any, known: Iterable[str] | None) -> Mapping[str, Any]:
+        """A table with no other keys than the known ones; None: its keys are the user's own names."""
+        if not isinstance(raw, Mapping):
+            raise self.fail(keys, "a table is wanted here")
+        for key in raw:
+            if known is not None and key not in known:
+                raise self.fail((*keys, key), f"no such key{self.unknown(key, known)}")
+        return raw
+
+    def tables(self, keys: Keys, raw: Any) -> Sequence[Any]:
+        """An array of tables, which are not looked into yet."""
+        if not isinstance(raw, list):
+            raise self.fail(keys, f"tables [[{'.'.join(map(str, keys))}]] are wanted here")
+        return raw
+
+    def one_of(self, keys: Keys, value: Any, words: Any) -> Any:
+        """A member of an enumeration of words; None stays None."""
+        if value is None:
+            return None
+        try:
+            return words(value)
+        except ValueError:
+            raise self.fail(keys, f"{value!r} is none of {', '.join(words)}{nearest(str(value), words)}") from None
+
+    def words(self, keys: Keys, value: Any) -> tuple[str, ...]:
+        """A list of strings."""
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            return tuple(value)
+        raise self.fail(keys, f"a list of strings is wanted here, not {value!r}")
+
+    def each_as(self, keys: Keys, given: Iterable[str], read: Callable[[str], T]) -> tuple[T, ...]:
+        """What a parser makes of each string, without repeats; the parser's declared error is a ValueError."""
+        try:
+            return tuple(dict.fromkeys(map(read, given)))
+        except ValueError as error:
+            raise self.fail(keys, str(error)) from None
+
+    def string(self, keys: Keys, value: Any) -> str | None:
+        """A string that is not blank; None stays None."""
+        if value is None or (isinstance(value, str) and value.strip()):
+            return value
+        raise self.fail(keys, f"a string is wanted here, not {value!r}")
+
+    def flag(self, keys: Keys, value: Any) -> bool:
+        """True or false."""
+        if isinstance(value, bool):
+            return value
+        raise self.fail(keys, f"true or false is wanted here, not {value!r}")
+
+    def number(self, keys: Keys, value: Any, most: float, what: str = "a number") -> float:
+        """A number above 0 and below `most`, which also keeps infinity and not-a-number out."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < most:
+            raise self.fail(keys, f"{what} above 0, not {value!r}")
+        return value
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table of the configuration that a package above reads, as it was parsed; `keys` lead to it."""
+
+    keys: tuple[str, ...]
+    raw: Any
+    reader: Reader = field(compare=False, repr=False)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The hint at the name that was meant, with the semicolon before it; "" where none is near."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {_shown(near[0])}?" if near else ""
+
+
+def _shown(key: str) -> str:
+    """A key in one line, whatever it holds."""
+    return key if key.isprintable() else repr(key)
+
+
+# --- lines ---------------------------------------------------------------------------------------------------------
+
+_HEADER = re.compile(r"\s*+(?P<open>\[++)(?P<path>[^\]]++)\]")
+_KEY = re.compile(
+    r"""\s*(?P<path>(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+))*)\s*="""
+)
+_PART = re.compile(r""""([^"\n]*)"|'([^'\n]*)'|([A-Za-z0-9_-]+)""")
+
+
+def _lines(text: str) -> dict[Keys, int]:
+    """The line on which each key stands first, as far as that can be told: tomllib keeps no lines.
+
+    A table of an array stands under its number and, the first one, under the array's own name, too.
+    """
+    found: dict[Keys, int] = {}
+    arrays: dict[Keys, int] = {}  # how many tables each array has so far
+    table: Keys = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        header = _HEADER.match(line)
+        key = _KEY.match(line)
+        if header and not key:
+            *above, last = _parts(header["path"]) or ("",)
+            table = (*_numbered(above, arrays), last)
+            if len(header["open"]) > 1:
+                found.setdefault(table, number)
+                arrays[table] = arrays.get(table, 0) + 1
+                table = (*table, arrays[table] - 1)
+            found.setdefault(table, number)
+        elif key:
+            found.setdefault((*table, *_parts(key["path"])), number)
+    return found
+
+
+def _numbered(parts: Iterable[str], arrays: Mapping[Keys, int]) -> Keys:
+    """The path of a table, in arrays through their last table, as TOML has it."""
+    path: Keys = ()
+    for part in parts:
+        path = (*path, part)
+        if path in arrays:
+            path = (*path, arrays[path] - 1)
+    return path
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple("".join(part) for part in _PART.findall(path))

@@ -1,0 +1,133 @@
+"""From a verdict to what is done: every combination of what was found, what the policy says and how the gate is set."""
+
+from dataclasses import replace
+
+import pytest
+
+from delivcheck import policy
+from delivcheck.gate.decide import ENHANCED, decide, on_fault
+from delivcheck.gate.model import Action
+from delivcheck.gate.settings import Mode, OnFault
+from delivcheck.model import Counts, DeclaredClass, Level, Outcome, Problem, Result, TargetKind, TargetReport, Verdict
+
+TRACE = "01KXTRACE"
+BULK = policy.load("bulk")
+
+
+def result(rule, outcome=Outcome.FAIL, level=Level.ERROR, *problems, reason=None, because=None):
+    made = Result(rule, outcome, level, reason, (), tuple(Problem(text) for text in problems))
+    return made if because is None else replace_because(made, because)
+
+
+def replace_because(made, because):
+    import msgspec
+
+    return msgspec.structs.replace(made, because=because)
+
+
+def report(verdict, *results):
+    return TargetReport("x", TargetKind.MESSAGE, verdict, DeclaredClass(), Counts(), results, {}, {})
+
+
+FAILED = report(Verdict.FAIL, result("dkim/no-signature", Outcome.FAIL, Level.ERROR, "no DKIM-Signature"))
+OPEN = report(Verdict.UNKNOWN, result("spf/undetermined", Outcome.UNKNOWN, Level.ERROR, reason="example.org TXT: timeout"))
+PASSED = report(Verdict.PASS)
+
+
+@pytest.mark.parametrize(
+    ("judged", "on_fail", "on_unknown", "action", "code"),
+    [
+        (PASSED, "refuse", "defer", Action.SEND, 250),
+        (FAILED, "refuse", "defer", Action.REFUSE, 550),
+        (FAILED, "hold", "defer", Action.HOLD, 250),
+        (FAILED, "send", "defer", Action.SEND, 250),
+        (OPEN, "refuse", "defer", Action.DEFER, 451),
+        (OPEN, "refuse", "send", Action.SEND, 250),
+        (OPEN, "refuse", "refuse", Action.REFUSE, 550),
+        (OPEN, "refuse", "hold", Action.HOLD, 250),
+    ],
+)
+def test_the_policy_says_what_follows(judged, on_fail, on_unknown, action, code):
+    made = decide(judged, replace(BULK, on_fail=on_fail, on_unknown=on_unknown), Mode.ENFORCE, TRACE, can_hold=True)
+    assert (made.action, made.reply.code) == (action, code)
+    assert TRACE in made.reply.text
+
+
+def test_a_refusal_names_the_rule_what_was_found_and_the_trace():
+    made = decide(FAILED, BULK, Mode.ENFORCE, TRACE)
+    assert str(made.reply) == f"550 5.7.20 dkim/no-signature no DKIM-Signature ({TRACE})"
+    assert made.rules == ("dkim/no-signature",)
+
+
+@pytest.mark.parametrize("judged", [FAILED, OPEN])
+@pytest.mark.parametrize("on", ["refuse", "hold", "defer"])
+def test_observe_sends_everything_and_says_what_it_would_have_done(judged, on):
+    made = decide(judged, replace(BULK, on_fail="hold" if on == "hold" else "refuse", on_unknown=on), Mode.OBSERVE, TRACE)
+    assert made.action is Action.SEND
+    assert made.bypass.startswith("observe: ")
+
+
+def test_mail_that_passed_is_no_bypass():
+    assert decide(PASSED, BULK, Mode.OBSERVE, TRACE).bypass is None
+
+
+def test_where_nothing_can_be_held_the_mail_waits_with_its_sender():
+    made = decide(FAILED, replace(BULK, on_fail="hold"), Mode.ENFORCE, TRACE, can_hold=False)
+    assert (made.action, made.reply.code, made.reply.enhanced) == (Action.DEFER, 451, "4.7.1")
+
+
+def test_sending_what_failed_is_counted_as_a_bypass():
+    assert decide(FAILED, replace(BULK, on_fail="send"), Mode.ENFORCE, TRACE).bypass == "policy: fail"
+
+
+def test_several_methods_that_failed_are_5_7_26_and_a_cause_goes_before_its_consequence():
+    both = report(
+        Verdict.FAIL,
+        result("dmarc/not-aligned", Outcome.FAIL, Level.ERROR, "nothing aligned", because="dkim/no-key"),
+        result("dkim/no-key", Outcome.FAIL, Level.ERROR, "no key"),
+    )
+    made = decide(both, BULK, Mode.ENFORCE, TRACE)
+    assert str(made.reply).startswith("550 5.7.26 dkim/no-key no key and 1 more (")
+
+
+def test_warnings_do_not_decide_and_are_not_named():
+    judged = report(
+        Verdict.FAIL,
+        result("html/malformed", Outcome.FAIL, Level.WARNING, "odd"),
+        result("mime/bare-lf", Outcome.FAIL, Level.ERROR, "LF"),
+    )
+    made = decide(judged, BULK, Mode.ENFORCE, TRACE)
+    assert made.rules == ("mime/bare-lf",)
+    assert made.reply.enhanced == "5.6.0"
+
+
+@pytest.mark.attack(39)
+def test_what_was_found_cannot_write_a_reply_of_its_own():
+    judged = report(Verdict.FAIL, result("headers/x", Outcome.FAIL, Level.ERROR, "bad\r\n250 ok\x1b[31m %s" + "y" * 5000))
+    octets = decide(judged, BULK, Mode.ENFORCE, TRACE).reply.octets()
+    assert octets.count(b"\r\n") == octets.count(b"550")
+    assert all(len(line) <= 510 for line in octets.split(b"\r\n"))
+    assert b"\x1b" not in octets
+
+
+@pytest.mark.parametrize(
+    ("chosen", "mode", "can_hold", "action", "bypass"),
+    [
+        (OnFault.DEFER, Mode.ENFORCE, False, Action.DEFER, None),
+        (OnFault.SEND, Mode.ENFORCE, False, Action.SEND, "fault: disk"),
+        (OnFault.HOLD, Mode.ENFORCE, True, Action.HOLD, None),
+        (OnFault.HOLD, Mode.ENFORCE, False, Action.DEFER, None),
+        (OnFault.DEFER, Mode.OBSERVE, False, Action.SEND, "fault: disk"),
+    ],
+)
+def test_a_fault_of_ours_is_never_the_senders(chosen, mode, can_hold, action, bypass):
+    made = on_fault("disk", chosen, mode, TRACE, can_hold=can_hold)
+    assert (made.action, made.bypass) == (action, bypass)
+    assert made.reply.code < 500
+    assert "disk" not in made.reply.text
+
+
+def test_every_rule_with_a_code_of_its_own_exists():
+    from delivcheck import catalog
+
+    assert set(ENHANCED) <= set(catalog.standard().rules)
