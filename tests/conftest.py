@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import ipaddress
+import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -128,6 +129,14 @@ def nsd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Nsd]:
     require("nsd")
     with servers.nsd(tmp_path_factory.mktemp("nsd")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def _postfix_there() -> None:
+    """For `needs_postfix` of mta.py."""
+    require("postfix")
+    if os.geteuid() != 0:
+        pytest.skip("only root can start Postfix")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@
 
 `postfix` takes settings of main.cf and lines of master.cf; the rest is Debian's unmodified master.cf, whose smtpd runs chrooted, but
 for the address that smtpd listens on. Configuration, queue and data are in a folder of the instance's own, that goes away with it;
-/etc/postfix is neither read nor written. It starts in about a fifth of a second, so that each test can have its own. More smtpd
+/etc/postfix is neither read nor written. It starts in 0.1 s, so that each test can have its own. More smtpd
 services, with options of their own: `postfix(services=[service(host, port, "-o smtpd_proxy_filter=...")])`. Settings can be changed
 while it runs: `mta.change(smtpd_milters="...")`.
 """
@@ -37,9 +37,7 @@ from typing import Any
 
 import pytest
 
-from tests import servers
-from tests.conftest import MISSING
-from tests.servers import free_port, loopback, running
+from tests.servers import free_port, loopback, program, running
 
 MASTER = Path("/usr/share/postfix/master.cf.dist")  # Debian's; the package has it whatever /etc/postfix was made to be
 DAEMONS = Path("/usr/lib/postfix/sbin")
@@ -70,16 +68,8 @@ BASE = {
 }
 
 
-def _why_not() -> str | None:
-    """Why no Postfix can be run here."""
-    if servers.program("postfix") is None or not MASTER.exists():
-        return f"{MISSING}postfix"
-    return None if os.geteuid() == 0 else "only root can start Postfix"
-
-
-def needs_postfix(test: Any) -> Any:
-    """Skip a test, or a module's tests (`pytestmark`), where Postfix cannot be run; in CI its absence is a failure."""
-    return pytest.mark.usefixtures("_postfix_there")(test)
+# Over a test, or as a module's `pytestmark`: skipped where Postfix cannot be run; in CI its absence is a failure.
+needs_postfix = pytest.mark.usefixtures("_postfix_there")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +100,7 @@ class Postfix:
 
     def submit(self, octets: bytes, *recipients: str, sender: str = "a@sender.example") -> subprocess.CompletedProcess[str]:
         """Submit with sendmail(1), without smtpd; line ends are the platform's there."""
-        command = [str(servers.program("sendmail")), "-C", str(self.config), "-i", "-f", sender, "--", *recipients]
+        command = [str(program("sendmail")), "-C", str(self.config), "-i", "-f", sender, "--", *recipients]
         done = subprocess.run(command, input=octets.replace(b"\r\n", b"\n"), capture_output=True, check=False)
         return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -148,8 +138,8 @@ class Postfix:
         _write_main(self.config, self.settings)
         self._run("postfix", "reload")
 
-    def _run(self, program: str, *arguments: str, encoding: str = "utf-8") -> str:
-        command = [str(servers.program(program)), "-c", str(self.config), *arguments]
+    def _run(self, name: str, *arguments: str, encoding: str = "utf-8") -> str:
+        command = [str(program(name)), "-c", str(self.config), *arguments]
         return subprocess.run(command, check=True, capture_output=True).stdout.decode(encoding)
 
 
@@ -182,12 +172,18 @@ def postfix(
     folder = Path(tempfile.mkdtemp(prefix="delivcheck-postfix-"))
     try:
         _lay_out(folder)
-        own = {"inet_interfaces": "loopback-only", "queue_directory": str(folder / "queue"), "data_directory": str(folder / "data")}
+        own = {
+            "inet_interfaces": "loopback-only",
+            "queue_directory": str(folder / "queue"),
+            "data_directory": str(folder / "data"),
+        }
         own |= {"maillog_file": str(folder / "mail.log"), "maillog_file_prefixes": str(folder)}
         instance = Postfix(host, port, folder, {**BASE, **own, **(settings or {})})
         _write_main(instance.config, instance.settings)
         lines = [service(host, port, *options, chroot=chroot), *services]
-        (instance.config / "master.cf").write_text(_SMTPD.sub("", MASTER.read_text(), 1) + "".join(f"{line}\n" for line in lines))
+        (instance.config / "master.cf").write_text(
+            _SMTPD.sub("", MASTER.read_text(), 1) + "".join(f"{line}\n" for line in lines)
+        )
         command = [str(DAEMONS / "master"), "-c", str(instance.config)]
         # Its ports are open by then; a connection to see it for ourselves would be in the way of what tests count.
         with running(command, folder / "master.log", lambda: "daemon started" in instance.log()):
@@ -216,7 +212,9 @@ def _lay_out(folder: Path) -> None:
 
 
 def _write_main(config: Path, settings: Mapping[str, str]) -> None:
-    (config / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
+    path = config / "main.cf"
+    path.write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
+    os.utime(path, (0, 0))  # each daemon reads a young file again and again, for it may still be being written: 1.5 s
 
 
 # --- the sink ----------------------------------------------------------------------------------------------------

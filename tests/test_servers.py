@@ -55,16 +55,26 @@ sys.exit(code)
 @pytest.mark.parametrize(
     ("arguments", "environment", "code", "says"),
     [
-        ((), {}, 0, "servers missing: nsd (apt-get install nsd); their tests will be skipped\n"),
-        (("--install-if-asked",), {}, 0, "servers missing: nsd (apt-get install nsd); their tests will be skipped\n"),
-        ((), {"DELIVCHECK_INSTALL": "1"}, 0, "servers missing: nsd (apt-get install nsd); their tests will be skipped\n"),
+        ((), {}, 0, "servers missing: nsd, postfix (apt-get install nsd postfix); their tests will be skipped\n"),
+        (
+            ("--install-if-asked",),
+            {},
+            0,
+            "servers missing: nsd, postfix (apt-get install nsd postfix); their tests will be skipped\n",
+        ),
+        (
+            (),
+            {"DELIVCHECK_INSTALL": "1"},
+            0,
+            "servers missing: nsd, postfix (apt-get install nsd postfix); their tests will be skipped\n",
+        ),
         (
             ("--install-if-asked",),
             {"DELIVCHECK_INSTALL": "1"},
             1,
-            "installing nsd\nservers missing, and they could not be installed: nsd",
+            "installing nsd postfix\nservers missing, and they could not be installed: nsd, postfix",
         ),
-        ((), {"CI": "true"}, 1, "installing nsd\nservers missing, and they could not be installed: nsd"),
+        ((), {"CI": "true"}, 1, "installing nsd postfix\nservers missing, and they could not be installed: nsd, postfix"),
     ],
 )
 def test_servers_are_installed_only_when_asked_for(arguments, environment, code, says):

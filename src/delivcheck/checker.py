@@ -120,7 +120,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class _Selected:
-    """A rule that inspects this kind of target, what the policy says of it, and its result where it cannot apply (else None)."""
+    """A rule that inspects this kind of target, what the policy says of it, and its result where it cannot apply, else None."""
 
     rule: Rule
     check: Check

@@ -17,9 +17,11 @@ COMMANDS = {  # name: (module, the line in --help); the order is that of --help
     "message": ("message", "Check messages: .eml files, mbox, Maildir, directories, or - for stdin."),
     "diff": ("diff", "Show what a DNS change that is not published yet would alter."),
     "spf": ("spf", "Show what an SPF record costs, or evaluate it for an address."),
+    "gate": ("gate", "Run the gate: an SMTP server or milter that sends only what passes."),
     "explain": ("explain", "Show a rule's page: why, fix, sources, examples."),
     "rules": ("rules", "List the rules."),
     "key": ("key", "Make a DKIM key, and print the DNS record that publishes it."),
+    "user": ("user", "Add, list and revoke the users of the gate."),
     "demo": ("demo", "Check a bad newsletter and a good one; needs no network and no file."),
     "completion": ("completion", "Print the completion script for a shell."),
 }

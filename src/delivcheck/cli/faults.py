@@ -21,6 +21,7 @@ _USERS_OWN = {  # errors that say in one line what the user gave wrongly; looked
     "delivcheck.net.zone": ("ZoneError",),
     "delivcheck.net.snapshot": ("SnapshotError",),
     "delivcheck.net.dns": ("NoNameservers",),
+    "delivcheck.gate.users": ("UsersError",),
     "delivcheck.gate.prepare.errors": ("PreparationError",),
 }
 

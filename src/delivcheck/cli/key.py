@@ -24,14 +24,18 @@ def command() -> None:
 
 @command.command(name="new")
 @click.argument("domain", metavar="DOMAIN")
-@click.option("--selector", "-s", metavar="NAME", required=True, help="The selector: the record goes to NAME._domainkey.DOMAIN.")
+@click.option(
+    "--selector", "-s", metavar="NAME", required=True, help="The selector: the record goes to NAME._domainkey.DOMAIN."
+)
 @click.option("--type", "kind", type=click.Choice(["rsa", "ed25519"]), default="rsa", show_default=True)
 @click.option("--bits", type=int, metavar="N", help="Size of an RSA key [default: 2048].")
-@click.option("--out", "-o", metavar="FILE", required=True, help="Where the private key goes; a file that is there is not touched.")
+@click.option(
+    "--out", "-o", metavar="FILE", required=True, help="Where the private key goes; a file that is there is not touched."
+)
 def new(domain: str, selector: str, kind: str, bits: int | None, out: str) -> int:
     """Make a private key and print the record to publish, ready for a zone file."""
     from ..facts.signing import SigningError, SigningKey
-    from ..gate.prepare import keys
+    from ..gate.prepare import PreparationError, keys
 
     context = click.get_current_context()
     if bits is not None and kind != "rsa":
@@ -40,7 +44,7 @@ def new(domain: str, selector: str, kind: str, bits: int | None, out: str) -> in
         # The names are judged before the key is made, and nothing is written for a key that could not sign.
         pem = keys.new(kind, bits or keys.USUAL_BITS)
         key = keys.usable(SigningKey(*_names(domain, selector), pem))
-    except (SigningError, keys.PreparationError) as error:
+    except (SigningError, PreparationError) as error:
         raise click.UsageError(str(error), context) from None
     _save(Path(out), pem)
     _print(key)
@@ -54,7 +58,7 @@ def new(domain: str, selector: str, kind: str, bits: int | None, out: str) -> in
 def show(file: str, domain: str | None, selector: str | None) -> int:
     """Print the record of a private key; without --domain and --selector only its text."""
     from ..facts.signing import SigningError, load_private
-    from ..gate.prepare import keys
+    from ..gate.prepare import PreparationError, keys
     from ..gate.settings import Secret
     from ..records.dkim import key_name
     from . import output
@@ -64,7 +68,7 @@ def show(file: str, domain: str | None, selector: str | None) -> int:
         raise click.UsageError("--domain and --selector go together", click.get_current_context())
     try:
         text = keys.record(load_private(keys.read(Secret(file=Path(file))))[0])
-    except (SigningError, keys.PreparationError) as error:
+    except (SigningError, PreparationError) as error:
         why = str(error)
         say(why if why.startswith(file) else f"{file}: {why}")
         return 3
@@ -93,13 +97,18 @@ def _save(path: Path, pem: bytes) -> None:
     """Write a new file that only its owner can read; a key that is in use is never overwritten. Raises UsageError."""
     context = click.get_current_context()
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
     except FileExistsError:
         raise click.UsageError(f"{path} is there already, and a key is never overwritten", context) from None
     except OSError as error:
+        raise click.UsageError(f"{path} cannot be written: {error.strerror or error}", context) from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())  # its record is published next: the key must outlive a power cut
+    except OSError as error:
+        path.unlink(missing_ok=True)
         raise click.UsageError(f"{path} cannot be written: {error.strerror or error}", context) from None
 
 

@@ -41,19 +41,29 @@ class _Patterns(NamedTuple):
     code: tuple[_Pattern, ...]
     code_in_urls: tuple[_Pattern, ...]  # for a URL whose percent codes were decoded
     raw_urls: tuple[_Pattern, ...]  # for a URL as it is written
+    url_mark: re.Pattern[str]  # what is in every URL with code: a marker, or a percent code that may hide one
     nothing: tuple[str, ...]
     object: str
     greeted_nothing: re.Pattern[str]
     greeted_nobody: re.Pattern[str]
     subject_nothing: re.Pattern[str]
     marked_nothing: re.Pattern[str]
-    drafts: tuple[tuple[str, str, str | None, re.Pattern[str]], ...]
+    drafts: tuple["_Draft", ...]
+
+
+class _Draft(NamedTuple):
+    what: str
+    place: str
+    level: str | None
+    pattern: re.Pattern[str]
+    markers: tuple[str, ...]  # one of them is in all that the pattern matches; in lower case it is looked for in any case
 
 
 _SAMPLE = re.compile(r"```[\s\S]*?```|`[^`\r\n]{1,200}`")  # Markdown's code, which plain-text mail uses too
 _HOLE = re.compile(r"\A\s*[,;]|,\s*[,!?](?=\s|\Z)")  # what is left of "{{ name }}, your order" and "Welcome back, {{ name }}!"
 _URL_WORDS = frozenset({"undefined", "NaN", "[object Object]"})  # "null" and "None" also mean something in query strings
 _FIRST_SEGMENTS = frozenset({"undefined", "null", "None", "NaN"})
+_IN_URL = re.compile("|".join(sorted(_FIRST_SEGMENTS | {"object"})))  # one of them is in each of the above
 
 
 def _alternatives(words: Collection[str]) -> str:
@@ -74,6 +84,9 @@ def _patterns() -> _Patterns:
             _Pattern(_named(one["name"]), one["marker"], re.compile(one["pattern"]), one.get("level")) for one in entries
         )
 
+    code_in_urls = compiled([one for one in book["syntax"] if one.get("urls", True)])
+    raw_urls = compiled(book["url"])
+    url_markers = {"%", *(one.marker for one in (*code_in_urls, *raw_urls))}
     nothing = _alternatives(book["nothing"]["words"])
     greeting = _alternatives(book["greetings"]["words"])
     labels = _alternatives(book["nothing"]["labels"])
@@ -81,8 +94,9 @@ def _patterns() -> _Patterns:
     ends = r"(?=(?:[ \t\xa0]+[A-ZÀ-Þ][^\s,.!?;:]{0,40}){0,2}[ \t\xa0]*(?:[,.!?;:)\r\n]|\Z))"
     return _Patterns(
         code=compiled(book["syntax"]),
-        code_in_urls=compiled([one for one in book["syntax"] if one.get("urls", True)]),
-        raw_urls=compiled(book["url"]),
+        code_in_urls=code_in_urls,
+        raw_urls=raw_urls,
+        url_mark=re.compile("|".join(map(re.escape, sorted(url_markers)))),
         nothing=tuple(book["nothing"]["words"]),
         object=book["nothing"]["object"],
         greeted_nothing=re.compile(rf"(?m:^)[ \t\xa0>]{{0,8}}((?i:{greeting})[ \t\xa0]+(?:{nothing})){ends}"),
@@ -95,7 +109,10 @@ def _patterns() -> _Patterns:
             rf"|(?<!\w)({nothing})['’]s(?!\w)"
         ),
         marked_nothing=re.compile(rf"[#№$€£¥₹][ \xa0]?({nothing})(?![\w-])"),
-        drafts=tuple((one["what"], one["in"], one.get("level"), re.compile(one["pattern"])) for one in book["draft"]),
+        drafts=tuple(
+            _Draft(one["what"], one["in"], one.get("level"), re.compile(one["pattern"]), tuple(one.get("markers", ())))
+            for one in book["draft"]
+        ),
     )
 
 
@@ -119,8 +136,15 @@ def code_in(text: str, fields: Collection[str] = (), *, markdown: bool = False) 
 def code_in_url(url: str) -> Iterator[Found]:
     """Template code in a URL, as written or percent-encoded. The spans are those of the decoded URL, good for nothing else."""
     patterns = _patterns()
-    yield from _code(url[:MAX_TEXT], patterns.raw_urls)
-    yield from _code(unquote(url[:MAX_TEXT]), patterns.code_in_urls)
+    url = url[:MAX_TEXT]
+    if patterns.url_mark.search(url):
+        yield from _code(url, patterns.raw_urls)
+        yield from _code(unquote(url), patterns.code_in_urls)
+
+
+def has_code(url: str) -> bool:
+    """Whether template code is left in a URL."""
+    return next(code_in_url(url), None) is not None
 
 
 def _code(text: str, patterns: tuple[_Pattern, ...]) -> Iterator[Found]:
@@ -168,6 +192,8 @@ def missing_words() -> frozenset[str]:
 
 def nothing_in_url(url: str) -> str | None:
     """The part of a URL that a missing value was printed into, None if there is none."""
+    if url.isprintable() and not _IN_URL.search(url):  # from others `urlsplit` takes something out
+        return None
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -184,8 +210,9 @@ def nobody_in(text: str, *, subject: bool = False) -> Iterator[Found]:
     """A greeting whose name was empty: "Hi ,"; and in a subject the comma that is left."""
     if "," not in text and ";" not in text:
         return
-    for match in _patterns().greeted_nobody.finditer(text[:MAX_TEXT]):
-        yield Found(*match.span(1), match[1], "a greeting without a name")
+    if " ," in text or "\t," in text or "\xa0," in text:  # what such a greeting ends with
+        for match in _patterns().greeted_nobody.finditer(text[:MAX_TEXT]):
+            yield Found(*match.span(1), match[1], "a greeting without a name")
     if subject:
         match_ = _HOLE.search(text)
         if match_:
@@ -203,8 +230,20 @@ def nobody_in(text: str, *, subject: bool = False) -> Iterator[Found]:
 def drafts_in(text: str, *, subject: bool = False) -> Iterator[tuple[Found, str | None]]:
     """What only a draft says, each kind once, with the level that the book gives it (None: the rule's own)."""
     place = "subject" if subject else "text"
-    for what, where, level, pattern in _patterns().drafts:
-        if where in {"both", place}:
-            match = pattern.search(text, 0, MAX_TEXT)
-            if match:
-                yield Found(*match.span(), match[0], what), level
+    text = text[:MAX_TEXT]
+    lowered = _lowered(text)
+    for one in _patterns().drafts:
+        if one.place not in {"both", place}:
+            continue
+        if one.markers and not any(marker in (lowered if marker.islower() else text) for marker in one.markers):
+            continue
+        match = one.pattern.search(text)
+        if match:
+            yield Found(*match.span(), match[0], one.what), one.level
+
+
+def _lowered(text: str) -> str:
+    """A text in which an ASCII word stands wherever a pattern that ignores case finds it: to `re`, ı is an i and ſ an s."""
+    if not text.isascii():
+        text = text.replace("\u0130", "i").replace("\u0131", "i").replace("\u017f", "s")
+    return text.lower()

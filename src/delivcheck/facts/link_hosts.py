@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..engine import fact
+from ..memo import remembered
 from ..mime.links import Link, Url
 from ..model import Dns, Failed, NoSuchName, Unavailable
 from ..records.names import BadName, to_ascii
@@ -38,7 +39,13 @@ def never_public(url: Url) -> str | None:
     """Why nobody outside reaches the host of a URL, whatever DNS says; None where that is not so."""
     if url.ip is not None:
         return "is a private address" if is_private_address(url.ip) else None
-    name = (url.host_ascii or "").rstrip(".")
+    return _never_a_name(url.host_ascii or "")
+
+
+@remembered(4096)
+def _never_a_name(host: str) -> str | None:
+    """The same of a host that is no address."""
+    name = host.rstrip(".")
     if not name or name.startswith("["):
         return None
     if "." not in name and name != "localhost":
@@ -52,8 +59,12 @@ def never_public(url: Url) -> str | None:
 def askable(links: Iterable[Link]) -> dict[str, Link]:
     """The hosts that DNS can be asked about, each with the first link to it."""
     found: dict[str, Link] = {}
+    seen: set[str | None] = set()
     for link in links:
-        if link.scheme not in {"http", "https"} or link.url.ip is not None or never_public(link.url) is not None:
+        if link.url.host in seen or link.url.scheme not in {"http", "https"}:
+            continue
+        seen.add(link.url.host)
+        if link.url.ip is not None or never_public(link.url) is not None:
             continue
         try:
             found.setdefault(to_ascii(link.host_ascii or ""), link)

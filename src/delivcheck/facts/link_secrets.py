@@ -31,11 +31,11 @@ _KINDS = (
 _NO_SECRET = frozenset({"0", "1", "true", "false", "yes", "no", "reset", "forgot", "forgotten", "new", "change", "set", "lost"})
 _MIN_SECRET = 4  # characters; ours
 _PUBLIC = re.compile(r"pk[._]")  # Mapbox and Stripe call a key so that may be seen by everybody
-_KNOWN = (  # keys that say by their form what they are, wherever in a URL they stand
-    (re.compile(r"(?<![A-Za-z0-9])[sr]k_live_[0-9A-Za-z]{16,}"), "a secret key of Stripe"),
-    (re.compile(r"(?<![A-Za-z0-9])gh[pousr]_[0-9A-Za-z]{36}"), "a token of GitHub"),
-    (re.compile(r"(?<![A-Za-z0-9])xox[abprs]-[0-9A-Za-z-]{20,}"), "a token of Slack"),
-    (re.compile(r"(?<![A-Za-z0-9])SG\.[0-9A-Za-z_-]{22}\.[0-9A-Za-z_-]{43}"), "an API key of SendGrid"),
+_KNOWN = (  # keys that say by their form what they are, wherever in a URL they stand; what is in each, and the form
+    ("k_live_", re.compile(r"(?<![A-Za-z0-9])[sr]k_live_[0-9A-Za-z]{16,}"), "a secret key of Stripe"),
+    ("gh", re.compile(r"(?<![A-Za-z0-9])gh[pousr]_[0-9A-Za-z]{36}"), "a token of GitHub"),
+    ("xox", re.compile(r"(?<![A-Za-z0-9])xox[abprs]-[0-9A-Za-z-]{20,}"), "a token of Slack"),
+    ("SG.", re.compile(r"(?<![A-Za-z0-9])SG\.[0-9A-Za-z_-]{22}\.[0-9A-Za-z_-]{43}"), "an API key of SendGrid"),
 )
 _JWT = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}")  # RFC 7519 section 3
 _PIECE = re.compile(r"[&;]")
@@ -58,6 +58,8 @@ class Secret(NamedTuple):
 
 def parameters_of(url: Url) -> Iterator[Parameter]:
     """The parameters of a URL, each decoded once. Takes time in proportion to the URL."""
+    if "=" not in url.text:
+        return
     pieces = [url.query or "", url.fragment or "", url.path.partition(";")[2]]
     for piece in islice((one for text in pieces if text for one in _PIECE.split(text)), MAX_PARAMETERS):
         name, equals, value = piece.partition("=")
@@ -74,8 +76,8 @@ def secrets_in(url: Url) -> Iterator[Secret]:
         )
         if kind is not None and len(value) >= _MIN_SECRET and value.lower() not in _NO_SECRET and not _PUBLIC.match(value):
             yield Secret(kind, name, is_token=plain in _BEARERS)
-    for pattern, what in _KNOWN:
-        if pattern.search(url.text):
+    for mark, pattern, what in _KNOWN:
+        if mark in url.text and pattern.search(url.text):
             yield Secret(what, "")
-    if _JWT.search(url.text):
+    if "eyJ" in url.text and _JWT.search(url.text):
         yield Secret("a signed token (JWT)", "", is_token=True)

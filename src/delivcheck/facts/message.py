@@ -5,7 +5,9 @@
 Collections are per item: an HTML part that is too large is `Unavailable` in its place and hides no other.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..engine import fact
 from ..mime.addresses import AddressList, Mailbox, parse_addresses
@@ -18,6 +20,7 @@ from ..mime.part import Part
 from ..model import NotApplicable, Unavailable, Where
 from ..records.names import BadName, to_ascii
 from .identity import FromDomain
+from .leftovers import has_code
 from .roots import Octets
 
 
@@ -79,12 +82,43 @@ class HtmlParts:
         return tuple(each.document for each in self.each if isinstance(each.document, Unavailable))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Links:
     """All links of the texts a reader is shown, part by part; `unavailable` tells of parts whose links are not known."""
 
     each: tuple[Link, ...]
     unavailable: tuple[Unavailable, ...] = ()
+
+    @cached_property
+    def rendered(self) -> tuple[Link, ...]:
+        """Those without template code: whatever else is wrong with one that has some comes from that."""
+        return tuple(link for link in self.each if not has_code(link.raw))
+
+    @cached_property
+    def web(self) -> tuple[Link, ...]:
+        """The rendered ones over http and https."""
+        return tuple(link for link in self.rendered if link.url.scheme in {"http", "https"})
+
+    @cached_property
+    def distinct(self) -> tuple[tuple[Link, int], ...]:
+        """Of all links the first to each address, and how many there are to it."""
+        return distinct(self.each)
+
+    @cached_property
+    def distinct_web(self) -> tuple[tuple[Link, int], ...]:
+        """The same of those over http and https."""
+        return distinct(self.web)
+
+
+def distinct(links: Iterable[Link]) -> tuple[tuple[Link, int], ...]:
+    """The first link to each address, and how many there are to it."""
+    first: dict[str, Link] = {}
+    count: dict[str, int] = {}
+    for link in links:
+        address = link.raw.strip()
+        first.setdefault(address, link)
+        count[address] = count.get(address, 0) + 1
+    return tuple((link, count[address]) for address, link in first.items())
 
 
 @dataclass(frozen=True, slots=True)

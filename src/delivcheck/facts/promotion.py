@@ -7,10 +7,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ..engine import fact
+from ..memo import remembered
 from ..mime.links import Link, LinkKind
 from ..mime.message import Message
 from ..model import NotApplicable, Unavailable, Where
 from ..rulefiles import data
+from .any_of import AnyOf
 from .headers import Subject
 from .message import Links
 from .wording import Passage, Wording, folded
@@ -65,6 +67,11 @@ def _phrases(table: str) -> Mapping[str, None]:
     return dict.fromkeys(map(folded, data("promotion-words")[table]))
 
 
+@lru_cache(maxsize=1)
+def _product_paths() -> AnyOf:
+    return AnyOf(data("promotion-words")["product-paths"])
+
+
 @fact
 def promotion(message: Message, words: Wording, links: Links, subject: Subject | NotApplicable | Unavailable) -> Promotion:
     """Look for all of them."""
@@ -112,15 +119,21 @@ def _followed(links: Links) -> Iterator[Link]:
 def _button(links: Links) -> Sign | None:
     for link in _followed(links):
         for named in (link.text, link.alt):
-            if named and _SIGNS.sub(" ", folded(named[:MAX_BUTTON])).strip() in _phrases("buttons"):
+            if named and _sells(named[:MAX_BUTTON]):
                 return Sign(f"a link “{' '.join(named.split())[:40]}”", link.at)
     return None
 
 
+@remembered(1024)
+def _sells(button: str) -> bool:
+    return _SIGNS.sub(" ", folded(button)).strip() in _phrases("buttons")
+
+
 def _suggestion(words: Wording) -> Sign | None:
     for passage in words.each:
+        is_ascii = passage.folded.isascii()  # then no phrase of other letters can stand in it
         for phrase in _phrases("suggestions"):
-            if phrase in passage.folded:
+            if (not is_ascii or phrase.isascii()) and phrase in passage.folded:
                 start = passage.text.casefold().find(phrase)
                 return Sign(f"“{phrase}”", passage.place(max(start, 0), max(start, 0)))
     return None
@@ -130,8 +143,8 @@ def _suggestion(words: Wording) -> Sign | None:
 
 
 def _products(links: Links) -> Sign | None:
-    paths = data("promotion-words")["product-paths"]
-    found = {link.url.path: link for link in _followed(links) if any(path in link.url.path.lower() for path in paths)}
+    paths = _product_paths()
+    found = {link.url.path: link for link in _followed(links) if paths.stands_in(link.url.path.lower())}
     return Sign(f"links to {len(found)} products", next(iter(found.values())).at) if len(found) >= MIN_PRODUCTS else None
 
 

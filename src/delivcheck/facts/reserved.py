@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from ..memo import remembered
 from ..records.names import is_within
 from ..rulefiles import data
 
@@ -11,6 +12,7 @@ def _unreachable() -> tuple[str, ...]:
     return tuple(data("reserved-names")["unreachable"]["names"])
 
 
+@remembered(4096)
 def reserved_top(name: str) -> str | None:
     """The reserved name that a lower-case name is, or lies under; None for a name that public DNS may have."""
     return next((top for top in _unreachable() if is_within(name, top)), None)

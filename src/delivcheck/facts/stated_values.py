@@ -82,7 +82,9 @@ def _number(digits: str) -> Decimal:
 # --- dates -------------------------------------------------------------------------------------------------------
 
 
-_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+_YEAR = re.compile(
+    r"(?:19|20)(?<!\d..)\d\d(?!\d)"
+)  # what stands before is looked at last: the search goes from 1 or 2 to the next
 
 
 @lru_cache(maxsize=1)
@@ -174,11 +176,32 @@ def _named_in(text: str, kind: str, value: re.Pattern[str], between: str) -> Ite
     folded = text.lower()
     if not any(word in folded for word in _words(kind)):
         return
-    for found in islice(value.finditer(text), MAX_VALUES):
+    for found in islice(_with_digit(value, text), MAX_VALUES):
         before = text[max(0, found.start() - NEAR - WINDOW) : found.start()]
         folded = before.lower()
         if any(word in folded for word in _words(kind)) and _led_to(kind, between).search(before):
             yield Stated(found[0], *found.span(), frozenset({bare(found[0])}))
+
+
+_DIGIT_FIRST = 12  # characters of a code or a number in which its first digit stands; both patterns have at most ten
+
+
+def _with_digit(value: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """What `finditer` gives for a pattern of the two above: tried where a word begins that has a digit soon, since few have."""
+    end = 0
+    for digits in _DIGITS_AND_MORE.finditer(text):
+        start = digits.start()
+        if start < end:
+            continue
+        lead = _WORD_BEFORE.search(text, max(0, start - _DIGIT_FIRST), start)
+        assert lead is not None  # it matches nothing, too
+        if found := value.match(text, lead.start()):
+            end = found.end()
+            yield found
+
+
+_DIGITS_AND_MORE = re.compile(r"\d[\w-]*")
+_WORD_BEFORE = re.compile(r"[\w-]*\Z")
 
 
 def bare(text: str) -> str:

@@ -15,6 +15,7 @@ from ..mime.links import Link, LinkKind
 from ..mime.message import Message, Part
 from ..model import NotApplicable, Unavailable
 from ..rulefiles import data
+from .any_of import AnyOf
 from .message import HtmlParts, Links, TextParts
 from .unsubscribe import ListUnsubscribe
 
@@ -97,7 +98,12 @@ def leaving_words(text: str) -> Iterator[re.Match[str]]:
 @lru_cache(maxsize=1024)
 def _leaves(text: str) -> bool:
     # Newsletters say "Read more" beside every picture: most texts come again, in a message and in the next one.
-    return _any_word().search(_plain(text)) is not None
+    return _words_for_leaving().stands_in(_plain(text))
+
+
+@lru_cache(maxsize=1)
+def _words_for_leaving() -> AnyOf:
+    return AnyOf(_all_words())
 
 
 @lru_cache(maxsize=1)
@@ -160,8 +166,7 @@ class _Addresses:
 
 def _says_so(link: Link) -> bool:
     """Whether the link itself says what it is for: its address, its text, its image, its title."""
-    lower = link.url.text[:MAX_TEXT].lower()
-    if any(word in lower for word in data("unsubscribe-words")["in-urls"]):
+    if _words_in_urls().stands_in(link.url.text[:MAX_TEXT].lower()):
         return True
     named = [link.text, link.alt]
     if link.element is not None:  # its text, hidden or not: whether it can be seen is another question
@@ -169,7 +174,12 @@ def _says_so(link: Link) -> bool:
         named += [link.element.get("title") or "", link.element.get("aria-label") or ""]
     if link.scheme == "mailto":
         named.append(unquote((link.url.query or "")[:MAX_TEXT]).replace("+", " "))
-    return any(says_leave(text) for text in named)
+    return any(says_leave(text) for text in dict.fromkeys(named) if text)
+
+
+@lru_cache(maxsize=1)
+def _words_in_urls() -> AnyOf:
+    return AnyOf(data("unsubscribe-words")["in-urls"])
 
 
 def words_around(link: Link) -> str:
@@ -236,5 +246,15 @@ def _declared(message: Message, part: Part, document: HtmlDocument | None) -> st
 
 
 def _scripts(text: str) -> Counter[str]:
-    """How many letters of each script; the first word of a letter's name is its script."""
-    return Counter(unicodedata.name(one, "").partition(" ")[0] for one in text if one.isalpha())
+    """How many letters of each script, in the order in which they come first."""
+    scripts: Counter[str] = Counter()
+    for one, times in Counter(text).items():
+        if one.isalpha():
+            scripts[_script(one)] += times
+    return scripts
+
+
+@lru_cache(maxsize=4096)
+def _script(letter: str) -> str:
+    """The first word of a letter's name."""
+    return unicodedata.name(letter, "").partition(" ")[0]

@@ -104,8 +104,14 @@ def _doubt(html: HtmlParts) -> str | None:
 
 
 def _in_images(document: HtmlDocument) -> bool:
-    seen = len(" ".join(document.visible_text.split()))
-    return seen < FEW and any(image.hidden is None and _holds_words(image) for image in document.all("img"))
+    return _is_short(document.visible_text) and any(
+        image.hidden is None and _holds_words(image) for image in document.all("img")
+    )
+
+
+def _is_short(text: str) -> bool:
+    # The beginning is enough for most, which are long.
+    return all(len(" ".join(some.split())) < FEW for some in (text[: 10 * FEW], text))
 
 
 def _holds_words(image: Element) -> bool:

@@ -47,6 +47,7 @@ class Client:
     protocol: str = "SMTP"
     credential: Credential | None = None
     forwarded: dict[str, str] = field(default_factory=dict)  # XFORWARD attributes, names upper case, of a listed peer
+    queue_id: str | None = None  # the MTA's, behind a milter
 
 
 # --- the envelope ----------------------------------------------------------------------------------------------------
@@ -245,14 +246,29 @@ class Unready(Exception):  # noqa: N818 -- no error of a program: it says what i
 
 
 class Uncertain(Exception):  # noqa: N818 -- not known is not an error
-    """The final dot was sent and no reply came: the next hop may have the message (RFC 1047). The text says what happened."""
+    """The final dot was sent and no reply came: the next hop may have the message (RFC 1047). The text says what happened.
+
+    `replies` are those that did come before it went wrong: LMTP has one for each recipient, in their order.
+    """
+
+    def __init__(self, text: str, replies: Sequence[Reply] = ()) -> None:
+        super().__init__(text)
+        self.replies = tuple(replies)
+
+
+class NoRoute(LookupError):  # noqa: N818 -- reads well in an except clause
+    """No next hop is configured for a recipient's domain."""
 
 
 class Outgoing(Protocol):
     """One transaction with a next hop, opened when the first recipient comes."""
 
     async def rcpt(self, recipient: RcptTo) -> Reply:
-        """Hand the recipient on; the reply is the next hop's own, 4xx of ours where it cannot be reached."""
+        """Hand the recipient on; the reply is the next hop's own, 4xx of ours where it cannot be reached.
+
+        MAIL goes with the first one (PIPELINING). Where that is refused, its reply, 5xx too, is the reply to every recipient.
+        421 is told as 451, since our own connection stays.
+        """
         ...
 
     async def send(self, octets: bytes, before_dot: Callable[[], Awaitable[None]], deadline: float) -> Sequence[Reply]:
@@ -276,11 +292,14 @@ class Relay(Protocol):
         ...
 
     def route(self, recipient: str) -> str:
-        """The name of the next hop for this recipient."""
+        """The name of the next hop for this recipient (the address without brackets). Raises NoRoute."""
         ...
 
     async def open(self, next_hop: str, sender: MailFrom, client: Client) -> Outgoing:
-        """Begin a transaction. Raises Unready where the next hop cannot be reached or refuses the sender (with its reply)."""
+        """Begin a transaction: have a connection. Raises Unready where the next hop cannot be reached.
+
+        A sender that it refuses is told by `rcpt`. Whoever opens ends with `send` or `abort`, or the connection is never free.
+        """
         ...
 
 
@@ -299,7 +318,7 @@ class Watch(Protocol):
       "held"), code, reply, written (whether the client was told), ms
     * `connection`: listener, client, what ("open", "close", "refused", "fault"), reason
     * `auth`: listener, client, user, ok
-    * `relay`: next_hop, what ("connected", "failed", "reused", "tls"), reason, ms
+    * `relay`: next_hop, what ("connected", "failed", "reused", "tls", "late": a reply after its caller had gone), reason, ms
     * `uncertain`: trace, next_hop, reason
     * `fault`: where, reason (never a traceback in a reply; the log has it)
     * `worker`: what ("start", "stop", "killed", "drain", "reload"), pid, reason

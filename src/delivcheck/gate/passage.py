@@ -12,9 +12,35 @@ from datetime import UTC, datetime
 
 from ..mime.message import MessageError, parse
 from .held import HeldError, HeldStore
-from .journal import Attempt, Conflict, InProgress, Journal, JournalError, OvertakenError, Replay, Unsure, fingerprint
-from .model import Action, Client, Incoming, MailFrom, Outcome, Outgoing, Pipeline, Relay, Uncertain, Unready, Watch, unwatched
+from .journal import (
+    Attempt,
+    Conflict,
+    InProgress,
+    Journal,
+    JournalError,
+    OvertakenError,
+    Replay,
+    Unsure,
+    explicit_key,
+    fingerprint,
+)
+from .model import (
+    Action,
+    Client,
+    Incoming,
+    MailFrom,
+    Outcome,
+    Outgoing,
+    Pipeline,
+    RcptTo,
+    Relay,
+    Uncertain,
+    Unready,
+    Watch,
+    unwatched,
+)
 from .ownership import foreign_author
+from .prepare import idempotency_key
 from .reply import Reply
 from .settings import Gate, Listener, Mode
 
@@ -40,14 +66,19 @@ class Parcel:
     octets: bytes
     trace: str
     sender: MailFrom
-    recipients: tuple[str, ...]
+    recipients: tuple[RcptTo, ...]
     next_hop: str
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The recipients' addresses, in their order."""
+        return tuple(one.address for one in self.recipients)
 
 
 class Passage:
     """The way of one message. `sent`: the final dot was sent, so that there is nothing left to abort.
 
-    `answers` is told the trace of the attempt that the reply will be about, as soon as that is settled.
+    `answers` is told the trace of the attempt that the reply will be about, from the moment when a retry could come too early.
     """
 
     def __init__(
@@ -58,7 +89,7 @@ class Passage:
         parcel: Parcel,
         *,
         outgoing: Outgoing,
-        answers: Callable[[str], None],
+        answers: Callable[[str | None], None],
     ) -> None:
         self._shared, self._listener, self._client = shared, listener, client
         self._parcel, self._outgoing, self._answers = parcel, outgoing, answers
@@ -66,6 +97,7 @@ class Passage:
         self._mode = listener.mode or shared.gate.mode
         self._follows: str | None = None
         self._key = b""
+        self._explicit: bytes | None = None
         self._journalled = False
         self.sent = False
 
@@ -88,7 +120,7 @@ class Passage:
         return Incoming(
             self._parcel.octets,
             self._parcel.sender.address,
-            self._parcel.recipients,
+            self._parcel.addresses,
             self._client,
             self._parcel.trace,
             datetime.now(UTC),
@@ -118,9 +150,11 @@ class Passage:
     async def _known(self) -> Sequence[Reply] | None:
         """What is answered without sending, because an earlier attempt's end is not known to the client."""
         parcel = self._parcel
-        self._key = fingerprint(parcel.octets, parcel.sender.address, parcel.recipients, self._user)
+        self._key = fingerprint(parcel.octets, parcel.sender.address, parcel.addresses, self._user)
+        if (own := idempotency_key(parcel.octets, self._client.credential)) is not None:
+            self._explicit = explicit_key(own, self._user)
         try:
-            earlier = await self._shared.journal.answer_for(self._key, parcel.recipients)
+            earlier = await self._shared.journal.answer_for(self._key, parcel.addresses, self._explicit)
         except JournalError:
             if self._mode is Mode.OBSERVE:
                 return None
@@ -159,6 +193,7 @@ class Passage:
             return [unready.reply]
         except Uncertain as uncertain:
             self.sent = True
+            self._answers(None)  # whether the client hears of it or not, nobody knows what became of the message
             if self._journalled:
                 self._shared.journal.uncertain(self._parcel.trace)
             self._shared.watch("uncertain", trace=self._parcel.trace, next_hop=self._parcel.next_hop, reason=str(uncertain))
@@ -170,8 +205,6 @@ class Passage:
         accepted = any(reply.positive for reply in replies)
         refused = all(reply.permanent for reply in replies)
         await self._note(attempt, ours)
-        if accepted:
-            self._answers(self._parcel.trace)
         self._told("accepted" if accepted else "refused" if refused else "deferred", replies[0])
         return ours
 
@@ -180,6 +213,7 @@ class Passage:
         try:
             await self._shared.journal.before_dot(attempt)
             self._journalled = True
+            self._answers(self._parcel.trace)
         except OvertakenError:
             raise Unready(
                 Reply(451, "4.4.5", f"the same message is on its way just now, please try again ({self._parcel.trace})")
@@ -201,9 +235,10 @@ class Passage:
             hashlib.sha256(octets).digest(),
             parcel.next_hop,
             parcel.sender.address,
-            parcel.recipients,
+            parcel.addresses,
             len(octets),
             self._user,
+            self._explicit,
             follows=self._follows,
         )
 
@@ -228,7 +263,7 @@ class Passage:
         if held is None:
             return Reply(451, "4.3.0", "the gate failed here, please try again")
         try:
-            await held.keep(self._incoming(), outcome)
+            await held.keep(self._incoming(), outcome, sender=self._parcel.sender, recipients=self._parcel.recipients)
         except HeldError as error:
             self._shared.watch("fault", where="held", trace=self._parcel.trace, reason=str(error))
             return NO_SPACE

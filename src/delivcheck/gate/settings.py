@@ -10,6 +10,16 @@ from ..model import IPAddress
 
 Network = IPv4Network | IPv6Network
 
+PROFILES = (  # those of `relay.profiles`, which says what they mean
+    "relay",
+    "amazon-ses",
+    "mailgun",
+    "sendgrid",
+    "postmark",
+    "google-workspace",
+    "microsoft-365",
+)
+
 
 class Mode(StrEnum):
     """Whether the verdict has consequences."""

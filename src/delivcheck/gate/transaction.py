@@ -7,14 +7,13 @@ The next hop's transaction is open while ours is, so that it answers for each re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..model import MessageClass
 from . import trace as traces
 from .journal import JournalError
 from .model import Client, Credential, Extensions, MailFrom, Outgoing, RcptTo, Unready
 from .ownership import owns
 from .passage import NO_SPACE, Parcel, Passage, Shared
 from .reply import Reply
-from .settings import CredentialSettings, Kind, Listener
+from .settings import Kind, Listener
 from .users import Users
 
 _ONE_AT_A_TIME = Reply(452, "4.5.3", "this recipient's copy goes by itself, please send it in a transaction of its own")
@@ -22,19 +21,13 @@ _ONE_AT_A_TIME = Reply(452, "4.5.3", "this recipient's copy goes by itself, plea
 
 @dataclass
 class Reception(Shared):
-    """What all connections of a worker share. `draining` refuses new connections."""
+    """What all connections of a worker share."""
 
     users: Users | None = None
-    draining: bool = False
 
     def handler(self, listener: Listener) -> "Transactions":
         """What stands behind a new connection."""
         return Transactions(self, listener)
-
-    def credential(self, name: str) -> Credential:
-        """The credential of `[gate.credentials.NAME]`; a name that is not there has no limits."""
-        said = self.gate.credentials.get(name, CredentialSettings())
-        return Credential(name, said.domains, said.streams, tuple(map(MessageClass, said.classes)), said.may_declare)
 
 
 @dataclass
@@ -59,29 +52,17 @@ class Transactions:
 
     # --- before a transaction ---
 
-    async def connected(self, client: Client) -> Reply | None:
-        """Refuse while draining and who may not connect; a trusted client has the listener's credential from the start."""
-        if self._shared.draining:
-            return Reply(421, "4.3.2", f"{self._shared.gate.name} is going down, please try again")
-        listener = self._listener
-        if client.ip is not None and listener.networks and not any(client.ip in network for network in listener.networks):
-            return Reply(554, "5.7.1", "connections from your address are not accepted")
-        if client.ip is None or any(client.ip in network for network in listener.trusted):
-            client.credential = self._shared.credential(listener.credential or listener.name)
+    async def connected(self, client: Client) -> Reply | None:  # noqa: ARG002 -- the handler's shape
+        """Everyone whom the listener lets in."""
         return None
 
     async def extensions(self, client: Client) -> Extensions:  # noqa: ARG002 -- the handler's shape
         """What the next hops can."""
         return await self._shared.relay.extensions()
 
-    async def authenticate(self, client: Client, user: str, password: str) -> Credential | None:
+    async def authenticate(self, client: Client, user: str, password: str) -> Credential | None:  # noqa: ARG002 -- as above
         """Ask the users' file."""
-        users = self._shared.users
-        found = None if users is None else await users.authenticate(user, password)
-        self._shared.watch(
-            "auth", listener=self._listener.name, client=str(client.ip or ""), user=user[:100], ok=found is not None
-        )
-        return found
+        return None if self._shared.users is None else await self._shared.users.authenticate(user, password)
 
     # --- the envelope ---
 
@@ -136,7 +117,7 @@ class Transactions:
             octets,
             transaction.trace,
             transaction.sender,
-            tuple(one.address for one in transaction.recipients),
+            tuple(transaction.recipients),
             transaction.next_hop,
         )
         passage = Passage(self._shared, self._listener, client, parcel, outgoing=transaction.outgoing, answers=self._answers)
@@ -172,8 +153,8 @@ class Transactions:
 
     # --- for the passage ---
 
-    def _answers(self, trace: str) -> None:
-        """From now on the reply is about this attempt."""
+    def _answers(self, trace: str | None) -> None:
+        """From now on the reply is about this attempt, or about none."""
         self._answering = trace
-        if self._gone:
+        if self._gone and trace is not None:
             self._shared.journal.gone(trace)

@@ -155,23 +155,26 @@ class Origins:
     """
 
     def __init__(self, raw: bytes, encoding: str) -> None:
-        """Prepare the map: nothing for an identity encoding, one entry for each escape or each base64 line."""
+        """Prepare the map: nothing for an identity encoding, one entry for each escape (when needed) or each base64 line."""
         self.exact = encoding != "base64"
         self._decoded: list[int] = []
         self._raw: list[int] = []
-        if encoding == "quoted-printable":
-            self._map_quoted_printable(raw)
-        elif encoding == "base64":
+        # What of quoted-printable is not in the lists yet: most questions are about the beginning.
+        self._ahead = _QP_TOKEN.finditer(raw) if encoding == "quoted-printable" else iter(())
+        if encoding == "base64":
             self._map_base64(raw)
 
-    def _map_quoted_printable(self, raw: bytes) -> None:
-        done = shift = 0
-        for token in _QP_TOKEN.finditer(raw):
+    def _map_quoted_printable(self, offset: int) -> None:
+        """Go on until the list knows of a place behind a decoded offset."""
+        shift = self._raw[-1] - self._decoded[-1] if self._raw else 0
+        for token in self._ahead:
             start, end = token.span()
             done = start - shift + (token[1] is not None)
             shift = end - done
             self._decoded.append(done)
             self._raw.append(end)
+            if done > offset:
+                break
 
     def _map_base64(self, raw: bytes) -> None:
         lines = raw.partition(b"=")[0].split(b"\n")
@@ -181,6 +184,8 @@ class Origins:
 
     def __call__(self, offset: int) -> int:
         """The offset in the encoded octets of a decoded one."""
+        if not self._decoded or self._decoded[-1] <= offset:
+            self._map_quoted_printable(offset)
         index = bisect_right(self._decoded, offset) - 1
         if index < 0:
             return offset

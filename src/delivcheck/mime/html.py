@@ -12,7 +12,7 @@ import turbohtml
 from msgspec import Struct
 
 from .cascade import Hidden, Resolved, Style, Work, resolve
-from .html_source import MAX_COPIES, MAX_NODES, HtmlError, HtmlSource
+from .html_source import MAX_COPIES, MAX_NODES, HtmlError, HtmlSource, Tag
 from .visible import Shown
 
 __all__ = [
@@ -70,15 +70,6 @@ class Attribute(NamedTuple):
     value: str
     start: int
     end: int
-
-
-class Tag(NamedTuple):
-    """A start or end tag as written, before any repair."""
-
-    name: str
-    is_end: bool
-    offset: int
-    attributes: tuple[tuple[str, str], ...]
 
 
 class Element(Struct, frozen=True, eq=False):
@@ -242,13 +233,14 @@ class HtmlDocument:
     def _walk(self, tree: Any) -> None:
         """Turn the tree into lists, in document order; a parent always comes before what is inside."""
         places = self.places
-        starts, given = places.line_starts, places.given
-        attributes_at = {tag.offset: tag.attributes for tag in places.tags if not tag.is_end}
+        starts, given_on, most = places.line_starts, places.given_on, self._room.nodes
+        attributes_at = {tag.plain_offset: tag.attributes for tag in places.tags if not tag.is_end}
         elements: list[Element] = []
         texts: list[Text] = []
         self.elements: Sequence[Element] = elements
         self.texts: Sequence[Text] = texts
         self.first_text: list[int] = []
+        first_text = self.first_text
         of_node: dict[Any, Element] = {}
         for node in tree.descendants:
             kind = type(node)
@@ -262,13 +254,13 @@ class HtmlDocument:
                 line = node.source_line
                 if line is not None:
                     place = starts[line - 1] + node.source_col
-                    offset, attributes = given(place), attributes_at.get(place, ())
+                    offset, attributes = given_on(line, place), attributes_at.get(place, ())
                 element = Element(self, len(elements), node.tag, attributes, of_node.get(node.parent), offset, node)
                 of_node[node] = element
-                self.first_text.append(len(texts))
+                first_text.append(len(texts))
                 elements.append(element)
-            if len(elements) + len(texts) > self._room.nodes:
-                raise HtmlError(f"the repaired document has more than {self._room.nodes} nodes")
+            if len(elements) + len(texts) > most:
+                raise HtmlError(f"the repaired document has more than {most} nodes")
         self._room.nodes -= len(elements) + len(texts)
 
     @cached_property
@@ -313,11 +305,10 @@ class HtmlDocument:
         """All comments in the order of the source."""
         return tuple(Comment(text, self.places.given(offset)) for text, offset in self.places.comments)
 
-    @cached_property
-    def tags(self) -> tuple[Tag, ...]:
+    @property
+    def tags(self) -> Sequence[Tag]:
         """All tags as written, before any repair."""
-        given = self.places.given
-        return tuple(Tag(tag.name, tag.is_end, given(tag.offset), tag.attributes) for tag in self.places.tags)
+        return self.places.tags
 
     def all(self, *tags: str) -> Iterator[Element]:
         """The elements with one of the given names, in document order."""

@@ -45,13 +45,14 @@ class Run(Struct, frozen=True, eq=False, gc=False):
     end: int
 
 
-class RawTag(Struct, frozen=True, eq=False):
-    """A tag token; its offset is in the normalised text."""
+class Tag(Struct, frozen=True, eq=False):
+    """A start or end tag as written, before any repair. `offset` is in the text as given, `plain_offset` in the normalised."""
 
     name: str
     is_end: bool
     offset: int
     attributes: tuple[tuple[str, str], ...]
+    plain_offset: int
 
 
 class HtmlSource:
@@ -71,33 +72,36 @@ class HtmlSource:
             plain = _CR.sub("\n", plain)
         self.plain = plain
         self.line_starts = array("I", chain((0,), (found.end() for found in re.finditer("\n", plain))))
+        # Where all line ends were CRLF, as in mail, an offset is as many characters further on as its line has lines before it.
+        self._alike = len(self._crlf) == len(self.line_starts) - 1
         self.runs: list[Run] = []
-        self.tags: list[RawTag] = []
+        self.tags: list[Tag] = []
         self.comments: list[tuple[str, int]] = []
         self._tokenise()
 
     def _tokenise(self) -> None:
-        starts, size, tags, runs = self.line_starts, len(self.plain), self.tags, self.runs
+        starts, size, tags, runs, given_on = self.line_starts, len(self.plain), self.tags, self.runs, self.given_on
+        comments, most = self.comments, self._max_nodes
         kinds = turbohtml.TokenType
         text, start_tag, end_tag, comment = kinds.TEXT, kinds.START_TAG, kinds.END_TAG, kinds.COMMENT
         pending: tuple[str, int] | None = None
         token: Any  # turbohtml says that each of its fields may be None, which depends on the kind
         for token in turbohtml.tokenize(self.plain):
-            kind = token.type
-            offset = starts[token.line - 1] + token.col
+            kind, line = token.type, token.line
+            offset = starts[line - 1] + token.col
             if pending is not None:
                 runs.append(Run(*pending, offset))
                 pending = None
             if kind is start_tag:
-                tags.append(RawTag(token.tag, False, offset, tuple(token.attrs)))
+                tags.append(Tag(token.tag, False, given_on(line, offset), tuple(token.attrs), offset))
             elif kind is text:
                 pending = (token.data, offset)
             elif kind is end_tag:
-                tags.append(RawTag(token.tag, True, offset, ()))
+                tags.append(Tag(token.tag, True, given_on(line, offset), (), offset))
             elif kind is comment:
-                self.comments.append((token.data, offset))
-            if len(tags) + len(runs) + len(self.comments) > self._max_nodes:
-                raise HtmlError(f"the document has more than {self._max_nodes} tags, texts and comments", self.given(offset))
+                comments.append((token.data, offset))
+            if len(tags) + len(runs) + len(comments) > most:
+                raise HtmlError(f"the document has more than {most} tags, texts and comments", self.given(offset))
         if pending is not None:
             self.runs.append(Run(*pending, size))
         if _copies(self.tags) > MAX_COPIES:
@@ -108,6 +112,10 @@ class HtmlSource:
     def given(self, offset: int) -> int:
         """The offset in the text as given of one in `plain`."""
         return offset + self._bom + (bisect_left(self._crlf, offset) if self._crlf else 0)
+
+    def given_on(self, line: int, offset: int) -> int:
+        """The same where the offset's line in `plain`, from 1, is known."""
+        return offset + self._bom + line - 1 if self._alike else self.given(offset)
 
     @cached_property
     def _given_lines(self) -> "array[int]":
@@ -200,7 +208,7 @@ def _end_of_blank(text: str, start: int) -> int:
     return found.end()
 
 
-def _copies(tags: Sequence[RawTag]) -> int:
+def _copies(tags: Sequence[Tag]) -> int:
     """A bound on the elements that the parser makes beyond those written.
 
     Formatting elements left open are opened again in each block that follows (HTML section 13.2.4.3), up to three of a kind:
@@ -210,11 +218,11 @@ def _copies(tags: Sequence[RawTag]) -> int:
     open_of_kind: dict[Any, int] = {}
     total = open_now = 0
     for tag in tags:
-        name, is_end, attributes = tag.name, tag.is_end, tag.attributes
+        name, is_end = tag.name, tag.is_end
         if name in _FORMATTING:
             stack = open_by_name.setdefault(name, [])
             if not is_end:
-                kind = (name, attributes)
+                kind = (name, tag.attributes)
                 open_of_kind[kind] = open_of_kind.get(kind, 0) + 1
                 open_now += open_of_kind[kind] <= 3
                 stack.append(kind)

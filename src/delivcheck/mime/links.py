@@ -152,6 +152,7 @@ def _to_ascii(host: str) -> str | None:
         return None
 
 
+@remembered(4096)
 def _address(host: str) -> IPAddress | None:
     """RFC 3986 section 3.2.2 and the URL Standard section 3.5: 0x7f.1, 2130706433 and 017700000001 are 127.0.0.1."""
     if host.startswith("["):
@@ -273,13 +274,14 @@ def _link(element: Element, name: str, raw: str, kind: LinkKind, part: Part | No
     end = place.end if place else start
     if kind is not LinkKind.LINK:
         return Link(split_url(raw), raw, kind, start, end, part, element, "", "", element.hidden, name)
-    texts = [text for text in element.first_texts(MAX_INSIDE) if text.data.strip()]
-    images = [inside for inside in element.first_descendants(MAX_INSIDE) if inside.tag == "img"]
-    alt = " ".join(words for image in images if (words := (image.get("alt") or "").strip()))
+    inside = element.first_texts(MAX_INSIDE)
+    texts = [text for text in inside if text.data and not text.data.isspace()]
+    images = [one for one in element.first_descendants(MAX_INSIDE) if one.tag == "img"]
+    alt = " ".join(words for image in images if (words := (image.get("alt") or "").strip())) if images else ""
     hidden = element.hidden or next((text.hidden for text in texts), None)
-    if any(text.hidden is None for text in texts) or any(image.hidden is None for image in images):
+    if hidden and (any(text.hidden is None for text in texts) or any(image.hidden is None for image in images)):
         hidden = None  # something of it can be seen
-    shown = visible_text(element.first_texts(MAX_INSIDE))
+    shown = visible_text(inside) if inside else ""
     return Link(split_url(raw), raw, kind, start, end, part, element, shown, alt, hidden, name)
 
 

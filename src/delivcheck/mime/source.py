@@ -108,8 +108,18 @@ class Source:
 
     def longer_than(self, limit: int) -> Iterator[Line]:
         """The lines of more octets than a limit, line ends not counted."""
-        if len(self.data) > limit:
-            yield from (line for line in self.lines() if line.length > limit)
+        number, start = 1, 0
+        for lines in self._split(0, len(self.data)) if len(self.data) > limit else ():
+            if max(map(len, lines)) > limit:  # nearly never: otherwise nothing is made of the lines
+                for each in lines:
+                    length = len(each) - each.endswith(b"\r")
+                    if length > limit:
+                        yield Line(number, length, start)
+                    number += 1
+                    start += len(each) + 1
+            else:
+                number += len(lines)
+                start += sum(map(len, lines)) + len(lines)
 
     def statistics(self, header_end: int) -> Lines:
         """Count and measure; `header_end` is where the header section ends."""

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from .html import Element, Text
 
 _COLLAPSIBLE = re.compile(r"[ \t\n\r\f]+")
+_SEVERAL = re.compile(r"[ \t\n\r\f]{2,}")
+_NO_BLANK = re.compile(r"[ \t\n\r\f]{2,}|[\t\n\r\f]")  # what collapses to something else than it is
 _BLOCKS = frozenset({
     "address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd", "details", "dialog", "dir", "div",
     "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup",
@@ -34,11 +36,11 @@ class Shown:
         blocks: dict[int, Element | None] = {}
         for text in texts:
             around = _block(text.parent, blocks)
-            if pieces and ends != "\n":
-                between = text.document.elements[seen : text.before]
-                if around is not block or any(element.tag in _BLOCKS for element in between):
-                    pieces.append("\n")
-                    size, ends = size + 1, "\n"
+            if ends != "\n" and (
+                around is not block or any(element.tag in _BLOCKS for element in text.document.elements[seen : text.before])
+            ):
+                pieces.append("\n")
+                size, ends = size + 1, "\n"
             block, seen = around, text.before
             data = text.data
             blank = _COLLAPSIBLE.match(data)
@@ -49,13 +51,14 @@ class Shown:
             position = len(text.data) - len(data)
             self._texts.append(text)
             self._begin(size, position)
-            for found in _COLLAPSIBLE.finditer(text.data, position):
-                if found.end() - found.start() > 1:
+            if "  " in data or "\n" in data or "\t" in data or "\r" in data or "\f" in data:
+                for found in _SEVERAL.finditer(text.data, position):
                     size += found.start() + 1 - position
                     position = found.end()
                     self._begin(size, position)
+                data = _NO_BLANK.sub(" ", data)
             size += len(text.data) - position
-            pieces.append(_COLLAPSIBLE.sub(" ", data))
+            pieces.append(data)
             ends = " " if pieces[-1].endswith(" ") else "x"
         self.text = "".join(pieces).rstrip()
 

@@ -175,7 +175,7 @@ def fragile_body(message: Message, signatures: DkimSignatures, envelope: Envelop
     _all(signatures)
     # A transaction with SMTPUTF8 has 8BITMIME on every hop (RFC 6531 section 3.1).
     eight_bit_arrives = isinstance(envelope, Envelope) and envelope.smtputf8
-    found = None if eight_bit_arrives else _EIGHT_BIT.search(message.data)
+    found = None if eight_bit_arrives or message.data.isascii() else _EIGHT_BIT.search(message.data)
     if found:
         where = message.where(found.start())
         what = f"the {where.header} field" if found.start() < message.header.end else "the body"

@@ -1,7 +1,7 @@
 """Rules about the markup: what clients strip, cut off or repair."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ...engine import rule
 from ...facts.message import HtmlPart, HtmlParts
@@ -27,6 +27,7 @@ MUST_CLOSE = frozenset({"table", "div", "a"})  # td and tr may do without an end
 _EVENT = re.compile(r"on[a-z]{3,}\Z")
 # Browsers drop control characters and spaces before a scheme, and tabs and line ends inside it (URL Standard section 4.4).
 _DROPPED = dict.fromkeys(range(0x21))
+_CONTROLS_AND_SPACE = "".join(map(chr, _DROPPED))
 _RUN = ("javascript:", "vbscript:")
 _LONGEST_SCHEME = 200  # characters of a value that are looked at
 _IMPORT = re.compile(r"@import\s+(?:url\(\s*)?[\"']?([^\"')\s;]{1,2000})", re.IGNORECASE)
@@ -48,26 +49,33 @@ def active_content(html: HtmlParts) -> Findings:
     yield from unread(html)
     for part, document in html.readable:
         for tag in document.tags:
-            if not tag.is_end:
-                for what in _active(tag):
+            if tag.attributes or tag.name in ACTIVE:
+                for what in () if tag.is_end else _active(tag):
                     yield Problem(what, part.where(tag.offset))
 
 
 def _active(tag: Tag) -> Iterator[str]:
-    values = dict(reversed(tag.attributes))  # of a duplicate the first counts
-    if tag.name in ACTIVE and not (
-        tag.name == "script" and (values.get("type") or "").strip().lower() == "application/ld+json"
-    ):
-        yield f"<{tag.name}> in the HTML"
-    if tag.name == "meta" and (values.get("http-equiv") or "").strip().lower() == "refresh":
-        yield 'a <meta http-equiv="refresh"> in the HTML'
+    if tag.name in ACTIVE or tag.name == "meta":
+        yield from _active_by_name(tag.name, dict(reversed(tag.attributes)))  # of a duplicate the first counts
     for name, value in tag.attributes:
-        if _EVENT.match(name):
+        if name.startswith("on") and _EVENT.match(name):
             yield f"the event attribute {name} on <{tag.name}>"
-        elif name not in {"alt", "title", "content"} and ":" in value:
+        elif name not in {"alt", "title", "content"} and ":" in value and _may_run(value):
             scheme = value[:_LONGEST_SCHEME].translate(_DROPPED).lower()
             if scheme.startswith(_RUN):
                 yield f"a {scheme.partition(':')[0]}: URL in {name} of <{tag.name}>"
+
+
+def _active_by_name(name: str, values: Mapping[str, str]) -> Iterator[str]:
+    if name in ACTIVE and not (name == "script" and (values.get("type") or "").strip().lower() == "application/ld+json"):
+        yield f"<{name}> in the HTML"
+    if name == "meta" and (values.get("http-equiv") or "").strip().lower() == "refresh":
+        yield 'a <meta http-equiv="refresh"> in the HTML'
+
+
+def _may_run(value: str) -> bool:
+    """Whether a value begins as a scheme that runs does: nearly all others are told by their first letter."""
+    return value[:_LONGEST_SCHEME].lstrip(_CONTROLS_AND_SPACE)[:1] in {"j", "J", "v", "V"}
 
 
 @rule("html/form")

@@ -52,11 +52,14 @@ _LONG_WORD, _WIDEST_WORD = 10, 80  # letters from which a word is worth hyphenat
 def image_only(html: HtmlParts, *, min_characters: int = MIN_CHARACTERS) -> Findings:
     yield from unread(html)
     for part, document in html.readable:
+        # Catalogue T086: what is seen counts; neither alternative text nor white space.
+        seen = document.visible_text.replace("\xa0", " ")
+        enough = max(min_characters, ENOUGH_CHARACTERS)
+        if len(" ".join(seen[: 10 * enough].split())) >= enough:
+            continue  # as in most: the rest need not be looked at
         images = [image for image in document.all("img") if image.hidden is None and not is_pixel(image)]
         if not images:
             continue
-        # Catalogue T086: what is seen counts; neither alternative text nor white space.
-        seen = document.visible_text.replace("\xa0", " ")
         characters = len(" ".join(seen.split()))
         covering = next((image for image in images if _covers(image)), None)
         if characters < min_characters and covering is not None:
@@ -153,6 +156,8 @@ def _always(where: Where) -> Callable[[int], Where]:
 
 
 def _obfuscated(text: str, what: str, place: Callable[[int], Where]) -> Iterator[Problem]:
+    if text.isascii():
+        return
     found = [span for span in _INSIDE_WORD.finditer(text) if not _is_needed(text, *span.span())]
     count = sum(len(span[0]) for span in found)
     if count > MAX_INVISIBLE:

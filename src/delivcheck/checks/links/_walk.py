@@ -1,8 +1,10 @@
 """Which links a rule looks at, and what a message calls them."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from ...facts.leftovers import code_in_url
+from ...facts import message
+from ...facts.leftovers import has_code
 from ...facts.message import Links
 from ...mime.links import Link
 from ...saying import in_one_line
@@ -10,23 +12,32 @@ from ...saying import in_one_line
 LONGEST_URL = 120  # characters of a URL in a message
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """How a link is called in a message: its URL, with the number of times that it occurs. Few links are called anything."""
+
+    link: Link
+    times: int
+
+    def __str__(self) -> str:
+        return f"{in_one_line(self.link.raw, LONGEST_URL)}{f' ({self.times} times)' if self.times > 1 else ''}"
+
+
 def is_unrendered(link: Link) -> bool:
     """Whether template code is left in a URL: then whatever else is wrong with it comes from that."""
-    return next(code_in_url(link.raw), None) is not None
+    return has_code(link.raw)
 
 
-def web(links: Links) -> Iterator[Link]:
-    """Everything over http and https that was rendered; the rest is template/unrendered-code's."""
-    for link in links.each:
-        if link.scheme in {"http", "https"} and not is_unrendered(link):
-            yield link
+def distinct(links: Iterable[Link]) -> Iterator[tuple[Link, Called]]:
+    """The first link to each URL, and how it is called in a message."""
+    return ((link, Called(link, times)) for link, times in message.distinct(links))
 
 
-def distinct(links: Iterable[Link]) -> Iterator[tuple[Link, str]]:
-    """The first link to each URL, and how it is called in a message: with the number of times that it occurs."""
-    found: dict[str, list[Link]] = {}
-    for link in links:
-        found.setdefault(link.raw.strip(), []).append(link)
-    for same in found.values():
-        times = f" ({len(same)} times)" if len(same) > 1 else ""
-        yield same[0], f"{in_one_line(same[0].raw, LONGEST_URL)}{times}"
+def every(links: Links) -> Iterator[tuple[Link, Called]]:
+    """The first link to each URL of a message, whatever its scheme."""
+    return ((link, Called(link, times)) for link, times in links.distinct)
+
+
+def web(links: Links) -> Iterator[tuple[Link, Called]]:
+    """The first link to each URL over http and https that was rendered; the rest is template/unrendered-code's."""
+    return ((link, Called(link, times)) for link, times in links.distinct_web)

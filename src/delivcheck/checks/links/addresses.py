@@ -8,13 +8,14 @@ from ...engine import rule
 from ...facts.link_hosts import Host, LinkHosts, askable, never_public
 from ...facts.message import Links
 from ...facts.own_domains import OwnDomains
+from ...memo import remembered
 from ...mime.links import Link, LinkKind, split_url
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined
 from ...records.names import BadName, has_known_suffix, is_within, parents, psl_organizational_domain, to_ascii
 from ...rulefiles import data
 from ...saying import in_one_line
 from ..html import unread
-from ._walk import distinct, is_unrendered, web
+from ._walk import distinct, every, is_unrendered, web
 
 FOLLOWED = frozenset({"http", "https", "mailto", "tel", "sms", "cid"})  # what mail clients open (catalogue LINK004)
 RUN = frozenset({"javascript", "vbscript"})  # html/active-content tells of them
@@ -36,7 +37,17 @@ def _among(host: str | None, domains: Iterable[str]) -> bool:
 def _is_placeholder(link: Link, own: OwnDomains) -> bool:
     """Whether a link leads to a name kept for examples, and the sender's own is none."""
     host = (link.host_ascii or "").rstrip(".")
-    return _among(host, PLACEHOLDERS) and not own.has(host)
+    return _is_for_examples(host) and not own.has(host)
+
+
+@remembered(1024)
+def _is_for_examples(host: str) -> bool:
+    return _among(host, PLACEHOLDERS)
+
+
+@remembered(1024)
+def _is_shortener(host: str) -> bool:
+    return not SHORTENERS.isdisjoint((host, *parents(host)))
 
 
 # --- where links lead --------------------------------------------------------------------------------------------
@@ -45,7 +56,7 @@ def _is_placeholder(link: Link, own: OwnDomains) -> bool:
 @rule("links/text-shows-another-site")
 def text_shows_another_site(links: Links, own: OwnDomains, *, tracking_domains: tuple[str, ...] = ()) -> Findings:
     yield from unread(links)
-    for link in web(links):
+    for link in links.web:
         if (
             link.kind is not LinkKind.LINK
             or link.element is None
@@ -59,6 +70,7 @@ def text_shows_another_site(links: Links, own: OwnDomains, *, tracking_domains: 
             yield Problem(f"the link shows {shown} and leads to {link.host_ascii}", link.at)
 
 
+@remembered(1024)
 def _domain_in(text: str) -> str | None:
     """The host that a link's text shows: of a URL in it, or the text as a whole if it is a domain (catalogue T087)."""
     text = text.strip().strip(".,;:!?»›→> ")
@@ -79,7 +91,7 @@ def _domain_in(text: str) -> str | None:
 @rule("links/ip-address")
 def ip_address(links: Links) -> Findings:
     yield from unread(links)
-    for link, shown in distinct(link for link in web(links) if link.url.ip is not None):
+    for link, shown in distinct(link for link in links.web if link.url.ip is not None):
         written = (link.url.host or "").strip("[]")
         address = f"the IP address {link.url.ip}" + (f", written as {written}" if written != str(link.url.ip) else "")
         yield Problem(f"the link {shown} leads to {address}", link.at)
@@ -88,16 +100,16 @@ def ip_address(links: Links) -> Findings:
 @rule("links/shortener")
 def shortener(links: Links) -> Findings:
     yield from unread(links)
-    for link, shown in distinct(web(links)):
+    for link, shown in web(links):
         host = (link.host_ascii or "").rstrip(".")
-        if link.kind is LinkKind.LINK and not SHORTENERS.isdisjoint((host, *parents(host))):
+        if link.kind is LinkKind.LINK and _is_shortener(host):
             yield Problem(f"the link {shown} goes through the shortener {host}", link.at)
 
 
 @rule("links/plain-http")
 def plain_http(links: Links, own: OwnDomains) -> Findings:
     yield from unread(links)
-    for link, shown in distinct(web(links)):
+    for link, shown in web(links):
         # A bare www. name in a text has no scheme: what a client makes of it is the client's.
         if (
             link.kind is LinkKind.LINK
@@ -117,7 +129,7 @@ def plain_http(links: Links, own: OwnDomains) -> Findings:
 def dangerous_url(links: Links, *, schemes: tuple[str, ...] = ()) -> Findings:
     yield from unread(links)
     followed = FOLLOWED | {scheme.lower().rstrip(":/") for scheme in schemes}
-    for link, shown in distinct(links.each):
+    for link, shown in every(links):
         if link.kind not in {LinkKind.LINK, LinkKind.FORM} or link.scheme is None or link.scheme in RUN or is_unrendered(link):
             continue
         if link.scheme not in followed:
@@ -162,12 +174,12 @@ def _host_faults(link: Link) -> Iterator[str]:
 @rule("links/unresolvable-host")
 def unresolvable_host(links: Links, hosts: LinkHosts | NotApplicable | Unavailable, own: OwnDomains) -> Findings:
     yield from unread(links)
-    for link, shown in distinct(web(links)):
+    for link, shown in web(links):
         why = never_public(link.url)
         # A sender under such a name is a test of its own, where these links work.
         if why is not None and not own.has(link.host_ascii):
             yield Problem(f"the host of {shown} {why}", link.at, Level.ERROR)
-    wanted = askable(web(links))
+    wanted = askable(links.web)
     if not wanted:
         return
     if isinstance(hosts, (NotApplicable, Unavailable)):
@@ -185,12 +197,12 @@ def unresolvable_host(links: Links, hosts: LinkHosts | NotApplicable | Unavailab
 @rule("links/placeholder")
 def placeholder(links: Links, own: OwnDomains, *, staging: tuple[str, ...] = ()) -> Findings:
     yield from unread(links)
-    for link, shown in distinct(links.each):
+    for link, shown in every(links):
         if link.kind not in {LinkKind.LINK, LinkKind.IMAGE} or is_unrendered(link):
             continue
         host = (link.host_ascii or "").rstrip(".")
         if link.kind is LinkKind.LINK and link.element is not None and _leads_nowhere(link):
-            address = shown if link.raw.strip() else f"empty{shown}"  # which may end with how often
+            address = f"{shown}" if link.raw.strip() else f"empty{shown}"  # which may end with how often
             yield Problem(f"the link {_called(link)} leads nowhere: its address is {address}", link.at)
         elif _is_placeholder(link, own):
             yield Problem(f"{shown} leads to {host}, a name kept for examples", link.at)

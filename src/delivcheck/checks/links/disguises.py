@@ -15,12 +15,12 @@ from ...records.names import has_known_suffix, psl_organizational_domain
 from ...records.scripts import mixed_scripts
 from ...saying import shortened
 from ..html import unread
-from ._walk import distinct, web
+from ._walk import Called, distinct
 
 
-def _followed(links: Links) -> Iterator[tuple[Link, str]]:
+def _followed(links: Links) -> Iterator[tuple[Link, Called]]:
     """Each web link once, with how it is called."""
-    wanted = (link for link in web(links) if link.kind is LinkKind.LINK)
+    wanted = (link for link in links.web if link.kind is LinkKind.LINK)
     return distinct(link for link in wanted if link.host_ascii and link.url.ip is None)
 
 
@@ -85,6 +85,8 @@ def nested_url(links: Links, own: OwnDomains) -> Findings:
 
 def _nested(link: Link) -> _Nested | None:
     """An address that stands in a parameter in plain sight, and that nothing beside it seems to vouch for."""
+    if "=" not in link.url.text:
+        return None  # no parameter, and most links have none
     if _SHARES.search(link.url.path[:500]):
         return None
     found = None

@@ -12,7 +12,6 @@ from ...mime.links import Link
 from ...model import Findings, NotApplicable, Problem
 from ...saying import shortened
 from ..html import unread
-from ._walk import web
 
 MAX_RECIPIENTS = 10  # looked for in each link; mail with personal links has one
 
@@ -20,7 +19,7 @@ MAX_RECIPIENTS = 10  # looked for in each link; mail with personal links has one
 def _once(links: Links) -> Iterator[Link]:
     """Each http and https URL of a part once."""
     seen = set()
-    for link in web(links):
+    for link in links.web:
         if link.raw not in seen:
             seen.add(link.raw)
             yield link

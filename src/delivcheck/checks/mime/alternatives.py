@@ -23,11 +23,16 @@ MAX_TEXTS = 10  # plain texts compared with one HTML; every honest message has o
 # A word of letters and digits; in scripts that set no spaces (Thai, Chinese, Japanese, Korean) each sign counts by itself.
 _WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+")
 _URL = re.compile(r"(?:https?://|www\.|mailto:)\S+", re.IGNORECASE)
+_ASCII_URL = re.compile(r"(?:https?://|www\.|mailto:)\S+")  # in lower case
+_ASCII_WORDS = {code: chr(code) if chr(code).isalnum() else " " for code in range(128)}  # what else is there goes
 _CID = re.compile(r"\bcid:([^\s\"'<>()]{1,250})", re.IGNORECASE)
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(word for word in _WORD.findall(_URL.sub(" ", text[:MAX_COMPARED]).casefold()))
+    text = text[:MAX_COMPARED]
+    if text.isascii():  # the same in a tenth of the time
+        return frozenset(_ASCII_URL.sub(" ", text.lower()).translate(_ASCII_WORDS).split())
+    return frozenset(_WORD.findall(_URL.sub(" ", text).casefold()))
 
 
 def _characters(text: str) -> int:

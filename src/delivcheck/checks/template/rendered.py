@@ -127,15 +127,22 @@ def _written(texts: TextParts, html: HtmlParts) -> Iterator[Passage]:
 
 def _pieces(part: HtmlPart, document: HtmlDocument) -> Iterator[Passage]:
     for text in document.texts:
+        if not _is_marked(text.data):
+            continue
         rendered = text.hidden is not Hidden.NOT_RENDERED or text.parent.tag == "title"
-        if rendered and any(mark in text.data for mark in _MARKS) and not _is_sample(text.parent):
+        if rendered and not _is_sample(text.parent):
             yield Passage(text.data, "the HTML", _in_text(part, text))
     for element in document.elements:
-        for name in READ_OUT:
+        marked = [name for name, value in element.attributes if name in READ_OUT and _is_marked(value)]
+        for name in READ_OUT if marked else ():
             value = element.get(name)
             attribute = element.attribute(name) if value else None
             if value and attribute is not None:
                 yield Passage(value, f"{name} of <{element.tag}>", _at(part.where(attribute.start, attribute.end)))
+
+
+def _is_marked(text: str) -> bool:
+    return any(mark in text for mark in _MARKS)
 
 
 def _in_text(part: HtmlPart, text: Text) -> Place:

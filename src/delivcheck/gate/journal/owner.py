@@ -12,6 +12,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from .. import durable
+
 FOLDER = "workers"
 _NAME = re.compile(r"[0-9]+-[0-9a-f]{16}", re.ASCII)
 
@@ -24,7 +26,8 @@ class Owner:
 
     def __init__(self, state: Path) -> None:
         self.folder = state / FOLDER
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        durable.folder(state)
+        durable.folder(self.folder)
         self.name = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._path = self.folder / self.name
         self._descriptor = self._locked()
@@ -32,7 +35,7 @@ class Owner:
     def _locked(self) -> int:
         """Make the file and lock it; again where `sweep` of another worker took it away in between."""
         while True:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = durable.opened(self._path, os.O_RDWR)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 with contextlib.suppress(FileNotFoundError):
@@ -51,7 +54,8 @@ class Owner:
         """Take away the files of workers that are no more. Raises OSError."""
         for path in self.folder.iterdir():
             if path.name != self.name and _NAME.fullmatch(path.name):
-                with _free(path) as free:  # the lock is held until the file is gone, or its worker may just be getting it
+                # The lock is held until the file is gone: its worker may just be getting it.
+                with contextlib.suppress(FileNotFoundError), _free(path) as free:
                     if free:
                         path.unlink(missing_ok=True)
 

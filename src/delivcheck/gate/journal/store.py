@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .. import durable
 from .facts import JournalError
 from .schema import migrate
 
@@ -80,9 +81,9 @@ class Store:
                 if self._file is not None and os.path.samestat(self._file, self.path.stat()):
                     return self._connection
             self.close()
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite would make it 0644 less the umask; its -wal and -shm files take the mode of the file.
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        durable.folder(self.path.parent)
+        # SQLite would make it 0644 less the umask; its -wal and -shm files take mode and owner of the file.
+        descriptor = durable.opened(self.path, os.O_RDWR)
         try:
             found = os.fstat(descriptor)
         finally:

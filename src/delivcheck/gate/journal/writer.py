@@ -42,11 +42,12 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._closing = False
         self._failing = False
+        self._doing = 0  # works in the batch at hand
 
     @property
     def waiting(self) -> int:
         """How many works are not yet done, the owed ones included."""
-        return len(self._jobs)
+        return len(self._jobs) + self._doing
 
     async def do(self, work: Work, *, owed: bool = False) -> Any:
         """Have it done, and return what it returns once that is on the disk. Raises JournalError.
@@ -101,6 +102,7 @@ class Writer:
                     self._failing = False
                     log.warning("the journal works again")
                 self._deliver(batch, results)
+            self._doing = 0
         self._store.close()
 
     def _next(self) -> list[_Job]:
@@ -113,7 +115,8 @@ class Writer:
             until = time.monotonic() + LAZY
             while not self._closing and all(job.lazy for job in self._jobs) and (left := until - time.monotonic()) > 0:
                 self._ready.wait(left)
-            return [self._jobs.popleft() for _ in range(min(MAX_BATCH, len(self._jobs)))]
+            self._doing = min(MAX_BATCH, len(self._jobs))
+            return [self._jobs.popleft() for _ in range(self._doing)]
 
     def _failed(self, batch: Sequence[_Job], error: JournalError) -> None:
         """Tell everybody who waits, the later ones too: an answer in time is due to each. Keep what is owed, in its order."""

@@ -2,5 +2,6 @@
 
 from .errors import LoopError, NotPreparedError, PreparationError
 from .preparer import Prepared, Preparer, load
+from .strip import idempotency_key
 
-__all__ = ["LoopError", "NotPreparedError", "PreparationError", "Prepared", "Preparer", "load"]
+__all__ = ["LoopError", "NotPreparedError", "PreparationError", "Prepared", "Preparer", "idempotency_key", "load"]

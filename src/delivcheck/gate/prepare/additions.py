@@ -20,7 +20,7 @@ PLACES = frozenset({"trace", "stream", "recipient"})
 ONE_CLICK = b"List-Unsubscribe=One-Click"  # RFC 8058 section 3.1
 
 # Written by the gate, by signers or by receivers, and nothing that a constant text could be right for.
-_RESERVED = re.compile(rb"(received|return-path|dkim-signature|from|bcc|authentication-results|arc-.*|x-delivcheck-.*)\Z")
+_RESERVED = re.compile(r"(received|return-path|dkim-signature|from|bcc|authentication-results|arc-.*|x-delivcheck-.*)\Z")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,60}\Z")  # RFC 5322 section 2.2
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -35,6 +35,11 @@ class _Template:
     text: str
     places: frozenset[str]
     url: bool = False
+
+    @property
+    def lower(self) -> str:
+        """The name as `Header.names` has it."""
+        return self.name.decode("ascii").lower()
 
     def value(self, values: dict[str, str]) -> str:
         """The value with its places filled, made safe for where they stand."""
@@ -51,9 +56,7 @@ class Adder:
         self.name = name
         self.unsubscribe = None
         if additions.list_unsubscribe is not None:
-            parts = urlsplit(additions.list_unsubscribe)
-            if parts.scheme != "https" or not parts.hostname or _PLACE.search(parts.netloc):  # RFC 8058 section 3.1
-                raise PreparationError("list_unsubscribe must be an https URL with a fixed host")
+            _check_url(additions.list_unsubscribe)
             self.unsubscribe = _template("List-Unsubscribe", additions.list_unsubscribe, url=True)
         chosen = dict(additions.fields)
         if additions.feedback_id is not None:
@@ -67,16 +70,16 @@ class Adder:
         found: list[Insert] = []
         left_out: list[str] = []
         names = header.names
-        if self.additions.date and b"date" not in names:
+        if self.additions.date and "date" not in names:
             found.append(Insert(b"Date", format_datetime(incoming.received).encode("ascii"), last=True))
-        if self.additions.message_id and b"message-id" not in names:
+        if self.additions.message_id and "message-id" not in names:
             found.append(Insert(b"Message-ID", self._message_id(incoming.trace), last=True))
         values = {"trace": incoming.trace, "stream": stream or NO_STREAM}
         # One content for all recipients: a personal value only where there is one (DESIGN section 8), and never behind a
         # milter, where the MTA may put several transactions' recipients behind one message.
         if len(incoming.rcpt_to) == 1 and incoming.client.protocol != "milter":
             values["recipient"] = incoming.rcpt_to[0]
-        wanted = [one for one in self.templates if one.name.lower() not in names]
+        wanted = [one for one in self.templates if one.lower not in names]
         if self._wants_unsubscribe(names, message_class):
             assert self.unsubscribe is not None
             wanted.insert(0, self.unsubscribe)
@@ -94,21 +97,32 @@ class Adder:
                 found.append(Insert(b"List-Unsubscribe-Post", ONE_CLICK, last=True))
         return found, left_out
 
-    def _wants_unsubscribe(self, names: frozenset[bytes], message_class: MessageClass | None) -> bool:
+    def _wants_unsubscribe(self, names: frozenset[str], message_class: MessageClass | None) -> bool:
         # A pair, or nothing: half of somebody else's pair is for the rules to find.
         return (
             self.unsubscribe is not None
             and message_class is MessageClass.BULK
-            and not names & {b"list-unsubscribe", b"list-unsubscribe-post"}
+            and not names & {"list-unsubscribe", "list-unsubscribe-post"}
         )
 
     def _message_id(self, trace: str) -> bytes:
-        left = trace if _ATEXT.match(trace) else quote(trace, safe="").replace("@", "%40") or "unknown"
+        left = trace if _ATEXT.match(trace) else quote(trace, safe="", errors="replace") or "unknown"
         return f"<{left}@{self.name}>".encode("ascii")
 
 
+def _check_url(url: str) -> None:
+    """RFC 8058 section 3.1: an HTTPS URI."""
+    try:
+        parts = urlsplit(url)
+        fit = parts.scheme == "https" and bool(parts.hostname) and not _PLACE.search(parts.netloc)
+    except ValueError:
+        fit = False
+    if not fit:
+        raise PreparationError("list-unsubscribe must be an https URL with a fixed host")
+
+
 def _template(name: str, text: str, *, url: bool = False) -> _Template:
-    if not _FIELD_NAME.match(name) or _RESERVED.match(name.lower().encode("ascii", "replace")):
+    if not _FIELD_NAME.match(name) or _RESERVED.match(name.lower()):
         raise PreparationError(f"{name!a} is no header field that can be added")
     if not text.strip() or _CONTROLS.search(text):
         raise PreparationError(f"the value of {name} is empty or has control characters")
@@ -123,11 +137,11 @@ def _template(name: str, text: str, *, url: bool = False) -> _Template:
 
 
 def _in_url(value: str) -> str:
-    return quote(value, safe="")  # RFC 3986 section 2.3: nothing but unreserved characters stays
+    return quote(value, safe="", errors="replace")  # RFC 3986 section 2.3: nothing but unreserved characters stays
 
 
 def _in_text(value: str) -> str:
-    return _CONTROLS.sub("", value)
+    return _CONTROLS.sub("", value).encode("utf-8", "replace").decode()
 
 
 def folded(name: bytes, value: str) -> bytes | None:
@@ -140,12 +154,12 @@ def folded(name: bytes, value: str) -> bytes | None:
         return value.encode("ascii")
     lines, line = [], ""
     room = SOFT - len(name) - 2
-    for number, word in enumerate(value.split(" ")):
-        if number and line.strip() and word and len(line) + 1 + len(word) > room:
+    for word in value.split():
+        if line and len(line) + 1 + len(word) > room:
             lines.append(line)
             line, room = " " + word, SOFT
         else:
-            line += (" " if number else "") + word
+            line += (" " if line else "") + word
     lines.append(line)
     if max(len(lines[0]) + len(name) + 2, *map(len, lines)) > HARD:
         return None

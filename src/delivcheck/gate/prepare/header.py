@@ -3,11 +3,11 @@
 Only the header section is scanned: a message that needs no edit costs the same whatever its size.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
-from ...mime.defects import DEFAULT, DefectKind
+from ...mime.defects import DEFAULT, MAX_DEFECTS, DefectKind
 from ...mime.fields import Field, Scanner
 from ..model import Delete, Edit, Insert
 from .errors import NotPreparedError
@@ -26,15 +26,6 @@ _UNSAFE = {
 }
 
 
-class Line(NamedTuple):
-    """One field: its name as written, lower case, and where it begins and ends, the final line end included."""
-
-    field: Field
-    name: bytes
-    start: int
-    end: int
-
-
 class Header:
     """The header section of one message. Raises NotPreparedError where it cannot be edited safely."""
 
@@ -46,6 +37,8 @@ class Header:
         for defect in defects:
             if defect.kind in _UNSAFE:
                 raise NotPreparedError(_UNSAFE[defect.kind])
+        if defects.full:  # harmless ones have used up the room, and what else there is was not noted
+            raise NotPreparedError(f"the header has {MAX_DEFECTS} faults or more")
         self.octets = octets
         self.body = section.end  # where the body begins
         self.end = _before_blank_line(octets, section.end)  # where the last field's line ends
@@ -58,39 +51,27 @@ class Header:
         self.fields = section.fields
 
     @cached_property
-    def lines(self) -> tuple[Line, ...]:
-        """The fields with their spans. Names as octets: lower case of Unicode would make a K of the Kelvin sign."""
-        octets = self.octets
-        return tuple(
-            Line(
-                one,
-                octets[one.offset : one.value_offset - 1].rstrip(b" \t").lower(),
-                one.offset,
-                octets.index(b"\n", one.value_offset + len(one.raw)) + 1,
-            )
-            for one in self.fields
-        )
+    def names(self) -> frozenset[str]:
+        """The names that occur, lower case. All are ASCII: the lower case of others would make a K of the Kelvin sign."""
+        return frozenset([field.lower for field in self.fields])
 
-    @cached_property
-    def names(self) -> frozenset[bytes]:
-        """The names that occur, lower case."""
-        return frozenset(line.name for line in self.lines)
-
-    def all(self, name: bytes) -> tuple[Line, ...]:
+    def all(self, name: str) -> list[Field]:
         """The fields of a name (lower case), in order."""
-        return tuple(line for line in self.lines if line.name == name) if name in self.names else ()
+        return [field for field in self.fields if field.lower == name] if name in self.names else []
 
-    def delete(self, gone: Sequence[Line]) -> list[Delete]:
+    def delete(self, gone: Sequence[Field]) -> list[Delete]:
         """The edits that take these fields out, the last field first, so that no index moves under the next."""
-        counts: dict[bytes, int] = {}
+        if not gone:
+            return []
+        counts: Counter[str] = Counter()
         numbers = {}
-        for line in self.lines:
-            counts[line.name] = counts.get(line.name, 0) + 1
-            numbers[line.start] = counts[line.name]
-        last_first = sorted(gone, key=lambda line: -line.start)
-        return [Delete(self.octets[line.start :][: len(line.name)], numbers[line.start]) for line in last_first]
+        for field in self.fields:
+            counts[field.lower] += 1
+            numbers[field.offset] = counts[field.lower]
+        last_first = sorted(gone, key=lambda field: -field.offset)
+        return [Delete(field.name.encode("ascii"), numbers[field.offset]) for field in last_first]
 
-    def edited(self, gone: Iterable[Line], insertions: Iterable[Insert]) -> bytes:
+    def edited(self, gone: Iterable[Field], insertions: Iterable[Insert]) -> bytes:
         """The octets with fields taken out and put in; every octet that stays is copied as it was."""
         pieces: list[bytes] = []
         below: list[bytes] = []
@@ -100,9 +81,9 @@ class Header:
             else:
                 pieces.insert(0, written(insertion))  # each goes above those before it
         at = 0
-        for line in sorted(gone, key=lambda line: line.start):
-            pieces.append(self.octets[at : line.start])
-            at = line.end
+        for field in sorted(gone, key=lambda field: field.offset):
+            pieces.append(self.octets[at : field.offset])
+            at = self.octets.index(b"\n", field.value_offset + len(field.raw)) + 1
         # Without a body there may be no blank line either (RFC 5322 section 3.5): then `end` is the end of everything.
         return b"".join([*pieces, self.octets[at : self.end], *below, self.octets[self.end :]])
 
@@ -117,7 +98,7 @@ def apply(octets: bytes, edits: Iterable[Edit]) -> bytes:
     for edit in edits:
         header = Header(octets)
         if isinstance(edit, Delete):
-            octets = header.edited([header.all(edit.name.lower())[edit.index - 1]], [])
+            octets = header.edited([header.all(edit.name.decode("ascii").lower())[edit.index - 1]], [])
         else:
             octets = header.edited([], [edit])
     return octets

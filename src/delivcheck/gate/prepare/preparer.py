@@ -56,7 +56,7 @@ class Preparer:
     ) -> None:
         """Raises PreparationError where a field cannot be added as configured, BadName where `name` is none.
 
-        `class_of` gives the class that the configuration has for a stream (None: for mail of no stream); `not_signed` the fields
+        `class_of` gives the class that the configuration has for a stream (None: mail of no stream); `not_signed` the fields
         (lower case) that a next hop, by its name, rewrites; `without_received` the listeners that add no Received field.
         """
         self.name = to_ascii(name)
@@ -74,8 +74,8 @@ class Preparer:
         ours = own_fields(header)
         said = declared(ours, incoming.client.credential)
         gone = ours + forged(header, (self.name,))
-        starts = {line.start for line in gone}
-        kept = [line for line in header.lines if line.start not in starts] if gone else header.lines
+        places = {field.offset for field in gone}
+        kept = [field for field in header.fields if field.offset not in places] if gone else header.fields
         if not kept and header.body == len(incoming.octets):
             raise NotPreparedError("the message has nothing but fields that are taken out")
         stream = said.stream or _stream(incoming)

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...facts.dkim import MAX_SIGNATURES, DkimKeys, DkimSignatures, SignatureField, Via, published
+from ...facts.dkim import MAX_SIGNATURES, DkimKeys, DkimSignatures, PublishedKey, SignatureField, Via, published
 from ...facts.dkim_verdict import judge
 from ...facts.signing import SigningError, default_headers, sign_fields
 from ...facts.verdicts import DkimResult
+from ...mime.fields import Field
 from ...mime.headers import HeaderError, parse_addresses
-from ...model import Found
+from ...model import Found, Unavailable
 from ...records.dkim import DkimSyntaxError, parse_signature
 from ...records.names import BadName, is_within, to_ascii
 from ..model import Credential, Incoming, Insert
-from .header import Header, Line
+from .header import Header
 from .keys import Key, Keyring
 
 NAME = b"DKIM-Signature"
@@ -28,7 +29,7 @@ class Signed:
 
 def signatures(
     header: Header,
-    kept: Sequence[Line],
+    kept: Sequence[Field],
     added: Sequence[Insert],
     incoming: Incoming,
     keyring: Keyring,
@@ -54,7 +55,8 @@ def signatures(
     draft = _Draft(header, kept, added, incoming)
     signed = tuple(name for name in default_headers(draft.names) if name == "from" or name not in not_signed)
     if not again:
-        keys = [key for key in keys if not draft.has_good_one_by(key, signed)]
+        have = draft.signed_by(keys, signed)
+        keys = [key for key in keys if key.name not in have]
     made = []
     try:
         for key in reversed(keys):
@@ -68,44 +70,49 @@ def signatures(
 class _Draft:
     """The message as it is about to be signed."""
 
-    def __init__(self, header: Header, kept: Sequence[Line], added: Sequence[Insert], incoming: Incoming) -> None:
+    def __init__(self, header: Header, kept: Sequence[Field], added: Sequence[Insert], incoming: Incoming) -> None:
         from ...facts._dkimpy import Bodies
 
-        self.fields = [(line.field.name.encode(), line.field.raw) for line in kept]
+        self.fields = [(field.name.encode("ascii"), field.raw) for field in kept]
         self.fields += [(one.name, b" " + one.value) for one in added]
-        self.names = [name.decode("utf-8", "replace").lower() for name, _ in self.fields]
+        self.names = [name.decode("ascii").lower() for name, _ in self.fields]
         self.added = frozenset(one.name.decode("ascii").lower() for one in added)
         self.body = Bodies(incoming.octets[header.body :])
-        self.standing = header.all(NAME.lower())[:MAX_SIGNATURES]
+        self.standing = header.all("dkim-signature")[:MAX_SIGNATURES]
         self.now = int(incoming.received.timestamp())
 
-    def has_good_one_by(self, key: Key, signed: Sequence[str]) -> bool:
-        """Whether a signature of this very key stands already, is good now, and covers what was added of the fields to sign."""
-        signing = key.signing
-        for index, line in enumerate(self.standing):
+    def signed_by(self, keys: Sequence[Key], signed: Sequence[str]) -> set[str]:
+        """The names of those keys of which a signature stands already, is good now, and covers what was added (of `signed`)."""
+        names = {key.name: key for key in keys}
+        records: dict[tuple[str, str], PublishedKey | Unavailable] = {}
+        standing: list[SignatureField] = []
+        must = self.added.intersection(signed)
+        for index, field in enumerate(self.standing):
             try:
-                one = parse_signature(line.field.text)
+                one = parse_signature(field.text)
             except DkimSyntaxError:
                 continue
-            if (one.domain, one.selector.lower()) != (signing.domain, signing.selector):
+            key = names.get(one.key_name.lower())
+            if key is None or not must.issubset(one.signed):
                 continue
-            if not self.added.intersection(signed).issubset(one.signed):
-                continue
-            record = published(one.selector, one.domain, Via.NAMED, Found(((key.record.encode("ascii"),),), 0))
-            signatures = DkimSignatures((SignatureField(index, line.field, one.tags, one),))
-            keys = DkimKeys({(one.selector, one.domain): record})
-            if judge(self.fields, self.body.body, signatures, keys, self.now).each[0].result is DkimResult.PASS:
-                return True
-        return False
+            answer = Found(((key.record.encode("ascii"),),), 0)
+            records[one.selector, one.domain] = published(one.selector, one.domain, Via.NAMED, answer)
+            standing.append(SignatureField(index, field, one.tags, one))
+        if not standing:
+            return set()
+        verdicts = judge(self.fields, self.body.body, DkimSignatures(tuple(standing)), DkimKeys(records), self.now)
+        return {
+            field.label.lower() for field, one in zip(standing, verdicts.each, strict=True) if one.result is DkimResult.PASS
+        }
 
 
 def _keys(header: Header, credential: Credential | None, keyring: Keyring) -> tuple[list[Key], str | None]:
     """The keys of the author's domain, or in words why none is taken."""
-    authors = header.all(b"from")
+    authors = header.all("from")
     if len(authors) != 1:  # RFC 5322 section 3.6 wants one; of several each reader picks another (attack 37)
         return [], f"there are {len(authors)} From fields"
     try:
-        domains = {to_ascii(box.domain) for box in parse_addresses(authors[0].field.text).mailboxes}
+        domains = {to_ascii(box.domain) for box in parse_addresses(authors[0].text).mailboxes}
     except (HeaderError, BadName) as error:
         return [], f"the From field cannot be read: {error}"
     chosen = {keyring.nearest(domain) for domain in domains}

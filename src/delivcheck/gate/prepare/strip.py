@@ -6,38 +6,52 @@ from dataclasses import dataclass, field
 
 from ...mime.fields import Field
 from ...mime.headers import HeaderError, display_text, parse_authentication_results
+from ...mime.lexer import MAX_VALUE
 from ...model import MessageClass
 from ...records.names import BadName, to_ascii
 from ..model import Credential
-from .header import Header, Line
+from .header import Header
 
-OURS = b"x-delivcheck-"
-RESULTS = b"authentication-results"
+OURS = "x-delivcheck-"
+RESULTS = "authentication-results"
 MAX_TAGS = 10  # of one message; Mailgun's limit
 MAX_TAG = 128  # characters; Mailgun's limit
 MAX_KEY = 256  # characters of an idempotency key; Resend's limit
 
 _NAME_LIKE = re.compile(r"[^\s;=\"()<>,]+")
+_PIECE = re.compile(r"[()]|(?:[^()\\]|\\.|\\$)+", re.DOTALL)
+_DOT = re.compile(r"\s*\.\s*")
+_AROUND = re.compile(r"[\s\\]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 # --- Authentication-Results ------------------------------------------------------------------------------------------
 
 
-def forged(header: Header, own: Collection[str]) -> list[Line]:
+def forged(header: Header, own: Collection[str]) -> list[Field]:
     """The Authentication-Results fields that carry one of our names (A-labels). Those of others stay (RFC 8601 section 5)."""
-    return [line for line in header.all(RESULTS) if _carries(line.field, own)]
+    return [one for one in header.all(RESULTS) if _carries(one, own)]
 
 
 def _carries(one: Field, own: Collection[str]) -> bool:
     """Whether any reader could take the authserv-id for ours: comments and quotes aside, and in what we cannot read ourselves.
 
-    More than RFC 8601 section 2.2 allows: a reader that takes an id for a token ends it at "/", and a lenient one looks for the
-    name anywhere before the first result.
+    More than RFC 8601 section 2.2 allows: a reader that takes an id for a token ends it at "/", one like OpenDMARC's joins what
+    stands around dots, and a lenient one looks for the name anywhere before the first result.
     """
     text = one.text
-    head = text.partition(";")[0]
-    candidates = [word for found in _NAME_LIKE.findall(head) for word in (found, *found.split("/"))]
+    if len(text) > MAX_VALUE:
+        return True  # nobody's results are that long, and nobody can tell whose they are
+    bare = _without_comments(text)
+    squeezed = _AROUND.sub("", bare + text).lower()
+    if squeezed.isascii() and not any(name in squeezed for name in own):
+        return False  # the usual case, at a small cost
+    candidates = [
+        word
+        for head in (text.partition(";")[0], _DOT.sub(".", bare.partition(";")[0]))
+        for found in _NAME_LIKE.findall(head)
+        for word in (found, *found.split("/"))
+    ]
     try:
         candidates.append(parse_authentication_results(text, lenient=True).authserv_id)
     except HeaderError:  # it has no beginning that could be read: whatever stands in it
@@ -45,9 +59,25 @@ def _carries(one: Field, own: Collection[str]) -> bool:
     return any(_same(word, own) for word in candidates)
 
 
+def _without_comments(text: str) -> str:
+    """The text without comments, nested ones too (RFC 5322 section 3.2.2); one that is not closed goes on to the end."""
+    kept: list[str] = []
+    depth = 0
+    for found in _PIECE.findall(text):
+        if found == "(":
+            depth += 1
+        elif found == ")":
+            depth = max(depth - 1, 0)
+        elif not depth:
+            kept.append(found)
+    return "".join(kept)
+
+
 def _same(word: str, own: Collection[str]) -> bool:
+    if word.isascii():
+        return word.rstrip(".").lower() in own  # RFC 8601 section 2.5: compared as a domain name, case aside
     try:
-        return to_ascii(word) in own  # RFC 8601 section 2.5: compared as a domain name, case aside
+        return to_ascii(word) in own
     except BadName:
         return False
 
@@ -66,35 +96,42 @@ class Declared:
     ignored: tuple[str, ...] = field(default=())
 
 
-def own_fields(header: Header) -> list[Line]:
+def own_fields(header: Header) -> list[Field]:
     """Every X-Delivcheck-* field: none of them is ever handed on."""
-    return [line for line in header.lines if line.name.startswith(OURS)]
+    return [one for one in header.fields if one.lower.startswith(OURS)]
 
 
-def declared(lines: Collection[Line], credential: Credential | None) -> Declared:
+def declared(fields: Collection[Field], credential: Credential | None) -> Declared:
     """Read X-Delivcheck-Class, -Stream, -Tag and -Idempotency-Key of a credential that may set them."""
-    if not lines:
+    if not fields:
         return Declared()
     if credential is None or not credential.may_declare:
         return Declared(ignored=("X-Delivcheck fields, which this client may not set",))
     ignored: list[str] = []
-    values: dict[bytes, list[str]] = {}
-    for line in lines:
-        values.setdefault(line.name.removeprefix(OURS), []).append(_plain(display_text(line.field)))
-    message_class = _class(values.get(b"class", []), credential, ignored)
-    stream = _only(values.get(b"stream", []), "X-Delivcheck-Stream", ignored)
+    values: dict[str, list[str]] = {}
+    for one in fields:
+        values.setdefault(one.lower.removeprefix(OURS), []).append(_plain(display_text(one)))
+    message_class = _class(values.get("class", []), credential, ignored)
+    stream = _only(values.get("stream", []), "X-Delivcheck-Stream", ignored)
     if stream is not None and credential.streams and stream not in credential.streams:
         ignored.append("X-Delivcheck-Stream: this client may not use that stream")
         stream = None
-    tags = [tag for value in values.get(b"tag", []) for part in value.split(",") if (tag := part.strip())]
+    tags = [tag for value in values.get("tag", []) for part in value.split(",") if (tag := part.strip())]
     kept = tuple(dict.fromkeys(tag for tag in tags if len(tag) <= MAX_TAG))[:MAX_TAGS]
     if len(kept) < len(set(tags)):
         ignored.append(f"X-Delivcheck-Tag: more than {MAX_TAGS} tags, or one of more than {MAX_TAG} characters")
-    key = _only([*values.get(b"idempotency-key", []), *values.get(b"idempotency", [])], "X-Delivcheck-Idempotency-Key", ignored)
+    key = _only([*values.get("idempotency-key", []), *values.get("idempotency", [])], "X-Delivcheck-Idempotency-Key", ignored)
     if key is not None and len(key) > MAX_KEY:
         ignored.append(f"X-Delivcheck-Idempotency-Key: more than {MAX_KEY} characters")
         key = None
     return Declared(message_class, stream, kept, key, tuple(ignored))
+
+
+def idempotency_key(octets: bytes, credential: Credential | None) -> str | None:
+    """The key that a client gave to its message, to be asked for before anything else is done with it; None for none."""
+    if credential is None or not credential.may_declare:
+        return None
+    return declared(own_fields(Header(octets)), credential).idempotency_key
 
 
 def _class(values: list[str], credential: Credential, ignored: list[str]) -> MessageClass | None:

@@ -4,7 +4,6 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 
 from ... import catalog, policy
-from ...api import DEFAULT_TIMEOUT
 from ...config import Config, Layer, settled
 from ...facts.roots import Declared
 from ...model import Level, Volume
@@ -13,6 +12,7 @@ from .. import settings
 from ..settings import Kind, Listener, NextHop, OnFault, Security
 from .values import NARROWEST_TRUST, is_ip
 
+DNS_TIME = 10.0  # seconds that judging gives DNS at most: `judging.TIMEOUT`, which stands above us
 LMTP_FORBIDDEN = 25  # RFC 2033 section 5: LMTP MUST NOT be used there
 IMPLICIT_TLS = 465  # RFC 8314 section 7.3
 SMTP_KINDS = frozenset({Kind.SMTP, Kind.SUBMISSION, Kind.SUBMISSIONS, Kind.LMTP})
@@ -25,6 +25,7 @@ NOT_FOR: Mapping[str, frozenset[Kind]] = {  # fields of a listener, and the kind
     "xforward": frozenset({Kind.MILTER}),
     "proxy": frozenset({Kind.MILTER}),
     "banner": frozenset({Kind.MILTER}),
+    "received": frozenset({Kind.MILTER}),
 }
 ONLY_TCP = ("networks", "trusted", "xclient", "xforward", "proxy")
 BELIEVED = ("trusted", "xclient", "proxy")
@@ -47,9 +48,9 @@ def hold_against(section: Section, gate: settings.Gate, found: Config) -> None:
 def warnings(section: Section, gate: settings.Gate, found: Config) -> Iterator[str]:
     """Lines about what is allowed and hardly meant."""
     reader, at = section.reader, section.keys
-    timeout = found.timeout or DEFAULT_TIMEOUT
+    timeout = min(found.timeout or DNS_TIME, DNS_TIME)
     if timeout >= gate.deadline:
-        key: Keys = ("timeout",) if found.timeout else (*at, "deadline")
+        key: Keys = ("timeout",) if found.timeout == timeout else (*at, "deadline")
         yield str(
             reader.fail(
                 key, f"DNS may take {timeout:g} s, the deadline is {gate.deadline:g} s: slow answers end as faults of ours"
@@ -248,7 +249,7 @@ def _same_place(one: settings.Address, other: settings.Address) -> bool:
     """Whether two cannot both be bound: the same, or the same port with every address of the family on one side."""
     if one.path is not None or other.path is not None:
         return one.path == other.path
-    if one.port != other.port:
+    if one.port != other.port or one.port == 0:
         return False
     mine, theirs = ipaddress.ip_address(one.host), ipaddress.ip_address(other.host)
     return mine == theirs or (mine.version == theirs.version and (mine.is_unspecified or theirs.is_unspecified))

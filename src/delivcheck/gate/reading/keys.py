@@ -11,7 +11,7 @@ from typing import Any
 
 from ...model import MessageClass
 from ...records.identities import own_domain, sending_address
-from ...tables import Keys, Reader
+from ...tables import Keys, Reader, nearest
 from .. import settings
 from . import values
 
@@ -99,6 +99,13 @@ def _classes(reader: Reader, keys: Keys, value: Any) -> tuple[MessageClass, ...]
     return tuple(dict.fromkeys(reader.one_of(keys, word, MessageClass) for word in reader.words(keys, value)))
 
 
+def _profile(reader: Reader, keys: Keys, value: Any) -> str:
+    if value not in settings.PROFILES:
+        hint = nearest(str(value), settings.PROFILES)
+        raise reader.fail(keys, f"{value!r} is none of {', '.join(settings.PROFILES)}{hint}")
+    return str(value)
+
+
 def _fields(reader: Reader, keys: Keys, value: Any) -> Mapping[str, str]:
     table = reader.table(keys, value, None)
     for name in table:
@@ -160,7 +167,9 @@ GATE: Mapping[str, Key] = {
 LISTEN: Mapping[str, Key] = {
     "name": Key(_as(values.name), "its name in logs and metrics; its kind where it is the only one of it"),
     "kind": Key(_word(settings.Kind), "milter, smtp (trusted networks), submission (587), submissions (465) or lmtp"),
-    "address": Key(_address(values.listening), "unix:/path, 127.0.0.1:587 or [::1]:25"),
+    "address": Key(
+        _address(values.listening), "unix:/path, 127.0.0.1:587 or [::1]:25; port 0: the kernel chooses, the log says"
+    ),
     "networks": Key(_each(values.network), "who may connect; everyone who can reach it where it is not said"),
     "trusted": Key(_each(values.trust), "who may relay without AUTH"),
     "credential": Key(_as(values.name), "what clients of trusted networks may send: a [gate.credentials.NAME]"),
@@ -193,7 +202,7 @@ NEXT_HOP: Mapping[str, Key] = {
     **secrets("password", "the password or token"),
     "mechanism": Key(_word(settings.SaslMechanism), "PLAIN, LOGIN or XOAUTH2; the best that is offered where it is not said"),
     "domains": Key(_each(values.route), "recipient domains: a name, *.name for all below it, * for all others"),
-    "profile": Key(_as(values.name), "what it does with mail: relay, or a provider's name"),
+    "profile": Key(_profile, f"what it does with mail: {', '.join(settings.PROFILES)}"),
     "connections": Key(_whole(MAX_COUNT), "connections at most, for each worker"),
     "xforward": Key(_flag, "tell it who the client was (`smtpd_proxy_filter`)"),
 }

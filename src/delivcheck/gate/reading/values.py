@@ -36,7 +36,7 @@ class BadValue(ValueError):  # noqa: N818 -- reads well in an except clause
     """Not what it should be; the text says what it is not."""
 
 
-def address(text: str, base: Path) -> Address:
+def address(text: str, base: Path, least_port: int = 1) -> Address:
     """`unix:/path`, `127.0.0.1:587`, `[::1]:25` or `host:25`; a path that is not absolute is looked for below `base`."""
     kind, colon, rest = text.partition(":")
     if kind.lower() == "unix" and colon:
@@ -49,8 +49,8 @@ def address(text: str, base: Path) -> Address:
     host, colon, port = text.rpartition(":")
     if not colon or not _PORT.match(port):
         raise BadValue(f"{text!r} is no address such as unix:/path, 127.0.0.1:587 or [::1]:25")
-    if not 0 < int(port) <= MAX_PORT:
-        raise BadValue(f"{text!r}: a port from 1 to {MAX_PORT}")
+    if not least_port <= int(port) <= MAX_PORT:
+        raise BadValue(f"{text!r}: a port from {least_port} to {MAX_PORT}")
     return Address(None, _host(text, host), int(port))
 
 
@@ -74,8 +74,8 @@ def _host(text: str, host: str) -> str:
 
 
 def listening(text: str, base: Path) -> Address:
-    """An address to listen on: a name would stand for any number of them."""
-    found = address(text, base)
+    """An address to listen on: a name would stand for any number of them. Port 0 lets the kernel choose."""
+    found = address(text, base, 0)
     if found.path is None and not is_ip(found.host):
         raise BadValue(
             f"{text!r}: an IP address is wanted here, not a name{'; 127.0.0.1?' if found.host == 'localhost' else ''}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..model import Client, MailFrom, RcptTo
 from .protocol import Offers
 
-MAX_COMMAND = 2_048  # octets with CRLF: RFC 5321 section 4.5.3.1.4, with what RFC 3461 and others add; Postfix's line_length_limit
+MAX_COMMAND = 2_048  # octets with CRLF: 512 (RFC 5321 section 4.5.3.1.4) and what extensions add; Postfix's line_length_limit
 MAX_AUTH = 12_288  # octets of an AUTH line, RFC 4954 section 4
 MAX_XFORWARD = 512  # octets of one XFORWARD command, Postfix's XFORWARD_README
 
@@ -19,7 +19,7 @@ _NOT_UTF8_XCHAR = re.compile(r"[^\x21-\x2a\x2c-\x3c\x3e-\x5b\x5d-\x7e]")  # RFC 
 
 
 class Unspeakable(Exception):  # noqa: N818 -- reads well in an except clause
-    """This cannot be said to the next hop, in this way or at all. `needs` is the missing extension, "" where none would help."""
+    """This cannot be said to the next hop. `needs` is the extension that would allow it, "" where none would."""
 
     def __init__(self, text: str, needs: str = "") -> None:
         super().__init__(text)
@@ -89,7 +89,7 @@ def xtext(text: str) -> str:
 
 
 def _utf8_xtext(text: str) -> str:
-    r"""An address of type "utf-8" in ASCII, other characters as \x{HEX}: right with and without SMTPUTF8 (RFC 6533 section 3)."""
+    r"""An address of type "utf-8" in ASCII, the rest as \x{HEX}: right with or without SMTPUTF8 (RFC 6533 section 3)."""
     return _NOT_UTF8_XCHAR.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", text)
 
 

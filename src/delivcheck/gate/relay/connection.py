@@ -8,7 +8,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from ..reply import Reply
 from ..settings import Address
@@ -25,6 +25,7 @@ DATA = 120.0  # 4.5.3.2.4
 BLOCK = 180.0  # 4.5.3.2.5
 TERMINATION = 600.0  # 4.5.3.2.6
 QUIT = 5.0  # ours: nobody waits for a goodbye
+RSET = b"RSET\r\n"
 PIECE = 262_144  # octets handed to the transport before we look whether it went out
 
 
@@ -46,7 +47,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.offers = Offers()
         self.lmtp = False
-        self.messages = 0  # that were begun on it
+        self.messages = 0  # transactions that were begun on it
         self.opened = time.monotonic()
         self.clean = True  # no MAIL since the greeting or the last RSET
         self.verified = False  # TLS with a certificate that was checked
@@ -180,6 +181,12 @@ class Connection(asyncio.Protocol):
         """Write a command and wait for its reply. Raises Lost, for a 421, too."""
         return (await self.group([command], seconds))[0]
 
+    async def reset(self, seconds: float = COMMAND) -> None:
+        """RSET: the transaction is forgotten. Raises Lost."""
+        if (reply := await self.ask(RSET, seconds)).code != 250:
+            raise self._give_up(f"RSET was answered {reply}", reply)
+        self.clean = True
+
     async def group(self, group: Sequence[bytes], seconds: float = COMMAND) -> list[Reply]:
         """Write commands and wait for their replies: at once where PIPELINING is offered (RFC 2920), else one after the other.
 
@@ -188,8 +195,7 @@ class Connection(asyncio.Protocol):
         replies: list[Reply] = []
         for batch in [group] if "PIPELINING" in self.offers else [[command] for command in group]:
             answers = self._write(b"".join(batch), len(batch))
-            for answer in answers:
-                replies.append(await self._within(seconds, answer, "a reply"))
+            replies += [await self._within(seconds, answer, "a reply") for answer in answers]
             if any(reply.code == 421 for reply in replies):
                 self._check()
             if batch[-1].startswith(b"MAIL ") and not replies[-1].positive:
@@ -283,11 +289,13 @@ async def connect(address: Address, *, tls: ssl.SSLContext | None = None, name: 
     """Connect, with TLS from the first octet where a context is given. Raises Lost."""
     loop = asyncio.get_running_loop()
     made: asyncio.BaseProtocol | None = None
-    extra = {"ssl": tls, "server_hostname": name, "ssl_handshake_timeout": HANDSHAKE, "ssl_shutdown_timeout": QUIT} if tls else {}
+    extra: dict[str, Any] = {}
+    if tls is not None:
+        extra = {"ssl": tls, "server_hostname": name, "ssl_handshake_timeout": HANDSHAKE, "ssl_shutdown_timeout": QUIT}
     try:
         if address.path is not None:
             async with asyncio.timeout(CONNECT):
-                _, made = await loop.create_unix_connection(Connection, str(address.path), **extra)  # type: ignore[arg-type] # mixed
+                _, made = await loop.create_unix_connection(Connection, str(address.path), **extra)
         else:
             async with asyncio.timeout(CONNECT):
                 found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
@@ -295,7 +303,7 @@ async def connect(address: Address, *, tls: ssl.SSLContext | None = None, name: 
             for index, (family, _, _, _, where) in enumerate(found):
                 try:
                     async with asyncio.timeout(CONNECT / len(found)):
-                        _, made = await loop.create_connection(Connection, str(where[0]), address.port, family=family, **extra)  # type: ignore[arg-type] # mixed
+                        _, made = await loop.create_connection(Connection, str(where[0]), address.port, family=family, **extra)
                         break
                 except ssl.SSLError:
                     raise

@@ -131,5 +131,3 @@ def _context(hop: NextHop, *, verify: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-

@@ -3,9 +3,8 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
-from ..reply import Reply
 from .connection import Connection, Lost
 from .dial import Dial, NotLoggedIn
 from .protocol import Offers
@@ -27,7 +26,8 @@ class Pool:
 
     def __init__(self, dial: Dial, most: int, note: Callable[..., None]) -> None:
         self._dial, self._most, self._note = dial, most, note
-        self._places = asyncio.Semaphore(most)  # connections in use; first come, first served
+        self._places = asyncio.Semaphore(most)  # for connections in use; first come, first served
+        self._in_use = 0
         self._idle: dict[Connection, asyncio.TimerHandle] = {}  # the one used last is the last one
         self._tasks: set[asyncio.Task[None]] = set()
         self._refused: tuple[float, NotLoggedIn] | None = None
@@ -44,13 +44,14 @@ class Pool:
                 await self._places.acquire()
         except TimeoutError:
             raise Full from None
+        self._in_use += 1
         try:
             if not fresh and (found := await self._last_used()) is not None:
                 self._note("reused")
                 return found, True
             return await self._new(), False
         except BaseException:
-            self._places.release()
+            self._free()
             raise
 
     async def _last_used(self) -> Connection | None:
@@ -82,22 +83,22 @@ class Pool:
         self._note("connected", "", _ms(start))
         return connection
 
-    @property
-    def _in_use(self) -> int:
-        return self._most - self._places._value  # noqa: SLF001 -- it has no public count
-
-    def give(self, connection: Connection) -> None:
-        """It is free again; a transaction that was left open on it is reset first, and nobody waits for that."""
+    def give(self, connection: Connection, *, reset: bool = False) -> None:
+        """It is free again; `reset` where a transaction is open on it, which ends first without anybody waiting for that."""
         if not connection.usable:
             self.drop(connection)
-        elif connection.clean:
-            self._keep(connection)
-        else:
+        elif reset:
             self._behind(self._reset(connection))
+        else:
+            self._keep(connection)
 
     def drop(self, connection: Connection) -> None:
         """It is of no use, or its state is not known."""
         connection.abort()
+        self._free()
+
+    def _free(self) -> None:
+        self._in_use -= 1
         self._places.release()
 
     async def _reset(self, connection: Connection) -> None:
@@ -112,7 +113,7 @@ class Pool:
 
     def _keep(self, connection: Connection) -> None:
         """Keep it for the next, unless it had its time."""
-        self._places.release()
+        self._free()
         if self._closed or connection.messages >= MESSAGES or time.monotonic() - connection.opened >= AGE:
             self._behind(connection.quit())
             return
@@ -124,9 +125,9 @@ class Pool:
             timer.cancel()
             self._behind(connection.quit())
 
-    def _behind(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _behind(self, work: Coroutine[None, None, None]) -> None:
         """Work that nobody waits for, kept from the garbage collector until it is done."""
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -11,8 +11,8 @@ from ..reply import Reply, heard
 MAX_LINE = 2_048  # octets of a reply line; RFC 5321 section 4.5.3.1.5 says 512, Postfix reads line_length_limit = 2048
 MAX_REPLY = 65_536  # octets of a whole reply; the longest EHLO answers of public servers have about 1,000
 
-# RFC 5321 section 4.2: three digits, then "-" where more lines follow, else a blank and text, or nothing. The ABNF has 0 to 5 as
-# the second digit; large sites answer 571 and the like, which harms nobody.
+# RFC 5321 section 4.2: three digits, then "-" where more lines follow, else a blank and text, or nothing. The ABNF has 0 to 5
+# as the second digit; large sites answer 571 and the like, which harms nobody.
 _LINE = re.compile(rb"(?P<code>[2-5][0-9]{2})(?:(?P<more>[ -])(?P<text>[^\x00\r\n]*))?")
 _SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 section 3
 

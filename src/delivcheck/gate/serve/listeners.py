@@ -48,8 +48,9 @@ class Opened:
         return [described(one) for one in self.sockets]
 
     def close(self) -> None:
-        """Close them, and remove the files that are still the ones we made."""
-        for path, device, inode in self.files:
+        """Close them, and remove the files that are still the ones we made; once: an inode's number is soon somebody else's."""
+        files, self.files = self.files, []
+        for path, device, inode in files:
             with contextlib.suppress(OSError):
                 found = path.lstat()
                 if (found.st_dev, found.st_ino) == (device, inode):
@@ -96,7 +97,9 @@ def _kept(wanted: Wanted, have: Mapping[str, Opened]) -> Opened | None:
     """The sockets that are open at this address, also where the listener has a new name; port 0 is a new port for each name."""
     same = have.get(wanted.name)
     if same is None or same.address != wanted.address:
-        same = next((one for one in have.values() if one.address == wanted.address and (one.address.path or one.address.port)), None)
+        same = next(
+            (one for one in have.values() if one.address == wanted.address and (one.address.path or one.address.port)), None
+        )
     if same is not None and same.ours and wanted.address.path is not None:
         _own(wanted, wanted.address.path)
     return same

@@ -49,7 +49,7 @@ _LEVELS: Mapping[str, Mapping[str, Level]] = {
     "fault": {"": Level.ERROR},
     "worker": {"killed": Level.WARNING, "ended": Level.WARNING},
     "listener": {},
-    "configuration": {"refused": Level.ERROR},
+    "configuration": {"refused": Level.ERROR, "warning": Level.WARNING},
     "dns": {"failed": Level.WARNING, "stale": Level.WARNING, "": Level.DEBUG},
 }
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ def _reserve(folder: Path, slot: str) -> None:
             with path.open("ab") as file:
                 os.posix_fallocate(file.fileno(), 0, ROOM)
         except OSError as error:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
             raise MetricsError(f"no room for metrics in {folder}: {error.strerror}") from None
 
 
@@ -118,7 +120,7 @@ class Metrics:
             "relay": lambda told: self._next_hops.labels(self._next_hop(told["next_hop"]), _word(told["what"])).inc(),
             "uncertain": lambda told: self._uncertain.labels(self._next_hop(told.get("next_hop"))).inc(),
             "fault": lambda told: self._faults.labels(self._where(told.get("where"))).inc(),
-            "dns": lambda told: self._dns.labels(_word(told["what"])).inc(),
+            "dns": lambda told: self._dns.labels(_word(told["what"])).inc(told.get("count", 1)),
             "worker": lambda told: self._workers.labels(_word(told["what"])).inc(),
         }
 

@@ -1,5 +1,6 @@
 """Forks what the supervisor needs: workers, and a reader of the configuration."""
 
+import logging
 import os
 import pickle
 import signal
@@ -16,6 +17,8 @@ from .channel import Channel
 from .worker import Loaded, Start, work
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)  # by the supervisor
+
+_log = logging.getLogger("delivcheck.gate")
 
 BUG = 70  # EX_SOFTWARE of sysexits.h
 
@@ -53,7 +56,13 @@ def start_worker(start: Start, now: float, foreign: Iterable[Any], forget: Calla
             forget()
             for one in foreign:
                 one.close()
-            return work(start, Channel(theirs))
+            own = Channel(theirs)
+            try:
+                return work(start, own)
+            except Exception as error:
+                own.say(channel.ERROR, f"a fault of delivcheck itself: {type(error).__name__}: {error}")
+                _log.exception("a worker ends by a fault of ours")
+                return BUG
 
         _run_and_exit(child)
     theirs.close()
@@ -127,7 +136,9 @@ def _read(load: Callable[[], Loaded]) -> bytes:
         return pickle.dumps(str(error))
     except Exception as error:  # noqa: BLE001 -- it must be told, not raised: nobody would see it here
         lines = traceback.format_exception(error)
-        return pickle.dumps(f"a fault of delivcheck itself: {type(error).__name__}: {error} ({lines[-2].split(chr(10))[0].strip()})")
+        return pickle.dumps(
+            f"a fault of delivcheck itself: {type(error).__name__}: {error} ({lines[-2].split(chr(10))[0].strip()})"
+        )
 
 
 def _fork() -> int:

@@ -99,6 +99,7 @@ class Supervisor:
                 self._turn()
         finally:
             self._clean_up()
+            gc.unfreeze()
             signal.set_wakeup_fd(old)
             for one, handler in before.items():
                 signal.signal(one, handler)
@@ -120,6 +121,8 @@ class Supervisor:
         """Hear everybody first, then look at the clock: after a pause of our own nobody is taken for silent."""
         for key, _ in self._selector.select(self._patience()):
             key.data()
+            if self._error is not None:
+                return
         now = time.monotonic()
         self._reap(now)
         self._check(now)
@@ -186,7 +189,8 @@ class Supervisor:
             return
         self._reader = None
         self._selector.unregister(reader)
-        result = reader.result()
+        late = time.monotonic() - reader.started > LOAD_LIMIT
+        result = reader.result() if not late else f"the configuration could not be read within {LOAD_LIMIT:g} seconds"
         kill(reader.pid)  # it has said all it had to say, or has hung
         with suppress(ChildProcessError):
             os.waitpid(reader.pid, 0)
@@ -235,6 +239,8 @@ class Supervisor:
         except (CannotListen, MetricsError) as error:
             self._refuse(str(error))
             return
+        for line in loaded.warnings:
+            self._watch("configuration", what="warning", reason=line)
         self._coming = Generation(loaded, opened)
         for _ in range(gate.workers or _cores()):
             if not self._start_one(self._coming):
@@ -251,7 +257,13 @@ class Supervisor:
         slot = next(number for number in range(len(self._slots) + 1) if number not in self._slots)
         start = Start(slot, generation.loaded, generation.opened, self._build, self._folder, self._journal)
         mine = {id(opened) for opened in generation.opened.values()}
-        foreign = [one for other in self._generations() for opened in other.opened.values() if id(opened) not in mine for one in opened.sockets]
+        foreign = [
+            one
+            for other in self._generations()
+            for opened in other.opened.values()
+            if id(opened) not in mine
+            for one in opened.sockets
+        ]
         unused = [one for _, one in self._handed if not any(one in opened.sockets for opened in generation.opened.values())]
         siblings = [worker.channel for worker in self._all()]
         try:
@@ -314,6 +326,8 @@ class Supervisor:
     # --- workers
 
     def _hear(self, generation: Generation, worker: Worker) -> None:
+        if worker not in generation.workers:  # given up since it became readable
+            return
         for word, text in worker.channel.heard():
             if word == channel.BEAT:
                 worker.heard, worker.asked = time.monotonic(), None
@@ -378,10 +392,12 @@ class Supervisor:
         if self._reader is not None and now - self._reader.started > LOAD_LIMIT:
             self._end_loading()
         for generation in self._generations():
-            for worker in generation.workers:
-                limit = generation.loaded.gate.watchdog if worker.ready else START_LIMIT
-                if now - worker.heard > limit:
+            for worker in list(generation.workers):
+                if worker.ready and now - worker.heard > generation.loaded.gate.watchdog:
                     self._silent(worker, now)
+                elif not worker.ready and now - worker.started > START_LIMIT:
+                    worker.error = worker.error or f"not built within {START_LIMIT:g} seconds"
+                    kill(worker.pid)
         current = self._current
         if current is not None and self._stopping is None:
             late = [at for at in current.due if at <= now]

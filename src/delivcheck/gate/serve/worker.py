@@ -75,6 +75,7 @@ class Loaded:
 
     config: Any  # config.Config
     gate: Gate
+    warnings: tuple[str, ...] = ()  # what works, and is hardly meant
 
 
 Build = Callable[[Loaded, Watch, Counting | None], Awaitable[Running]]

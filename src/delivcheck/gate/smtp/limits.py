@@ -14,7 +14,7 @@ MAX_TEXT_LINE = 998  # without CRLF: RFC 5322 section 2.1.1; RFC 5321 section 4.
 MAX_HELO = 255  # RFC 5321 section 4.5.3.1.2
 MAX_PROXY_V1 = 107  # with CRLF, PROXY protocol specification section 2.1
 MAX_PROXY_V2 = 2_048  # address block and TLVs; HAProxy's own buffer has 16 KB, what it sends stays below 1 KB
-SLACK = 1_048_576  # octets beyond twice the size limit that are read and thrown away, before we hang up instead of waiting for the end
+SLACK = 1_048_576  # octets beyond twice the size limit that are read and thrown away before we hang up
 READ_AHEAD = 65_536  # octets taken from a client while its last command is being worked on; asyncio's own high-water mark
 
 # --- counts ----------------------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ class Load:
         self.octets -= octets
 
     def enter(self, client: IPAddress | None) -> bool:
-        """Count a client's connection in; false, and not counted, where it has as many as it may. UNIX sockets have no limit."""
+        """Count a client's connection in; false, and not counted, where it has as many as it may; never with UNIX sockets."""
         if client is None:
             return True
         if self._clients[client] >= self.limits.connections_per_client:

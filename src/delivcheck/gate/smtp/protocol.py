@@ -6,20 +6,21 @@
     octets = session.output()            # what to write, whenever it suits
 
 Strictly one command at a time: what was pipelined (RFC 2920) waits until the command before it is answered. Nothing of one
-transaction is left when the next begins. Somewhat over 500 lines because it is one state machine: every command is a method that
-looks at the same dozen attributes, and two files would have to share them all.
+transaction is left when the next begins. Over 500 lines because it is one state machine: every command is a method that looks
+at the same dozen attributes, and two files would have to share them all.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 from ..model import Extensions, MailFrom
 from ..reply import Reply
 from ..settings import Kind, Limits
 from . import auth, content, syntax
 from .events import Ended, Event, Forward, Hello, Impersonate, Login, Mail, Message, Rcpt, Reset, StartTls
-from .limits import MAX_AUTH_FAILURES, MAX_AUTH_LINE, MAX_COMMAND, MAX_COMMANDS, MAX_ERRORS, MAX_JUNK, Load
+from .limits import MAX_AUTH_FAILURES, MAX_AUTH_LINE, MAX_COMMAND, MAX_COMMANDS, MAX_ERRORS, MAX_JUNK, SLACK, Load
 from .syntax import BadCommand
 
 # What browsers and other protocols begin with; RFC 5321 has no such commands (Postfix smtpd_forbidden_commands, ALPACA).
@@ -32,11 +33,8 @@ _OK = Reply(250, "2.0.0", "Ok")
 _SYNC = Reply(554, "5.5.0", "you must wait for our reply before you go on")  # RFC 2920 section 3.1
 _BARE_LF = Reply(500, "5.5.2", "lines end in CRLF; goodbye")
 _TOO_LONG = Reply(500, "5.5.2", "the line is too long")
-_NO_HELLO = Reply(503, "5.5.1", "say EHLO first")
-_IN_TRANSACTION = Reply(503, "5.5.1", "not in a mail transaction")
 _NO_MAIL = Reply(503, "5.5.1", "say MAIL first")
 _DRAINING = Reply(421, "4.3.2", "going down, please try again")
-_NO_ARGUMENT = BadCommand(501, "5.5.4", "no argument is expected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,7 @@ class Session:
         self.options = options
         self.secure, self.trusted = options.secure, options.trusted
         self.logged_in = False
+        self.auth_failures = 0
         self.lines = 0  # complete commands, responses and contents so far: the driver's clock starts anew with each
         self._load = load
         self._mode = _Mode.COMMAND
@@ -87,7 +86,7 @@ class Session:
         self._extensions = Extensions()
         self._starttls = options.starttls
         self._exchange: auth.Exchange | None = None
-        self._auth_failures = self._errors = self._junk = self._commands = 0
+        self._errors = self._junk = self._commands = 0
         # the transaction
         self._mail: MailFrom | None = None
         self._pending_mail: MailFrom | None = None
@@ -158,6 +157,8 @@ class Session:
 
     def open(self, refusal: Reply | None = None) -> None:
         """Say the banner, or refuse the connection."""
+        if self._mode is _Mode.ENDED:  # it was drained
+            return
         if refusal is not None:
             self._close(refusal, "refused")
         elif self._input:
@@ -168,7 +169,7 @@ class Session:
     def drain(self) -> None:
         """Say 421 at the next command boundary: at once where we wait for a command, after a message whose content came."""
         self._draining = True
-        if self._awaiting is None and self._mode is _Mode.COMMAND and not self._input and self._chunks is None:
+        if self._awaiting is None and self._mode in {_Mode.COMMAND, _Mode.RESPONSE} and self._chunks is None:
             self._close(_DRAINING, "drained")
 
     def timed_out(self, text: str = "too slow") -> None:
@@ -195,11 +196,15 @@ class Session:
             else:
                 line = self._line()
                 if line is None:
-                    if self._eof and self._mode is not _Mode.ENDED:
-                        self._hang_up("client gone")
-                    if self._mode is _Mode.ENDED:
+                    if self.ended:  # by what came
                         continue
-                    return None
+                    if self._eof:
+                        self._hang_up("client gone")
+                    elif self._draining and self._chunks is None:
+                        self._close(_DRAINING, "drained")
+                    else:
+                        return None
+                    continue
                 self.lines += 1
                 try:
                     event = self._response(line) if self._mode is _Mode.RESPONSE else self._command(line)
@@ -242,8 +247,8 @@ class Session:
             self.logged_in = True
             self._say(Reply(235, "2.7.0", "welcome"))
         else:
-            self._auth_failures += 1
-            if self._auth_failures >= MAX_AUTH_FAILURES:
+            self.auth_failures += 1
+            if self.auth_failures >= MAX_AUTH_FAILURES:
                 self._close(Reply(421, "4.7.0", "too many wrong passwords; goodbye"), "auth failures")
             else:
                 self._say(Reply(535, "5.7.8", "user or password is wrong"))
@@ -365,7 +370,7 @@ class Session:
         if self._draining and self._chunks is None:
             self._close(_DRAINING, "drained")
             return None
-        if not line[:1].isalpha() or line.split(b" ", 1)[0].upper() in _FOREIGN:
+        if line and (not line[:1].isalpha() or line.split(b" ", 1)[0].upper() in _FOREIGN):
             self._close(Reply(421, "4.7.0", "this is a mail server; goodbye"), "not SMTP")
             return None
         verb, argument = syntax.command(line)
@@ -373,7 +378,7 @@ class Session:
         if self._commands > MAX_COMMANDS + self.options.limits.recipients:
             self._close(Reply(421, "4.7.0", "too many commands; goodbye"), "commands")
             return None
-        carry_out = _COMMANDS.get(verb)
+        carry_out = self._COMMANDS.get(verb)
         if carry_out is None:
             raise BadCommand(502 if verb in _NOT_OURS else 500, "5.5.1", "no such command")
         return carry_out(self, argument)
@@ -582,7 +587,7 @@ class Session:
             # Nobody knows how many octets follow, and they must not be taken for commands.
             self._close(bad.reply, "bad BDAT")
             return None
-        if size > 2 * self.options.limits.message_size + content.SLACK:
+        if size > 2 * self.options.limits.message_size + SLACK:
             self._close(content.TOO_BIG, "hopeless")
             return None
         self._last = bool(words[1:])
@@ -661,6 +666,25 @@ class Session:
             self._chunks.release()
         self._content = self._chunks = None
 
+    _COMMANDS: ClassVar[dict[str, Callable[["Session", str], Event | None]]] = {
+        "EHLO": _ehlo,
+        "HELO": _helo,
+        "LHLO": _lhlo,
+        "MAIL": _mail_from,
+        "RCPT": _rcpt_to,
+        "DATA": _data,
+        "BDAT": _bdat,
+        "RSET": _rset,
+        "NOOP": _noop,
+        "VRFY": _vrfy,
+        "HELP": _help,
+        "QUIT": _quit,
+        "STARTTLS": _start_tls,
+        "AUTH": _authenticate,
+        "XCLIENT": _xclient,
+        "XFORWARD": _xforward,
+    }
+
 
 def _none(argument: str) -> None:
     if argument:
@@ -669,23 +693,3 @@ def _none(argument: str) -> None:
 
 def _nothing() -> None:
     """Follows most answers."""
-
-
-_COMMANDS: dict[str, Callable[[Session, str], Event | None]] = {
-    "EHLO": Session._ehlo,
-    "HELO": Session._helo,
-    "LHLO": Session._lhlo,
-    "MAIL": Session._mail_from,
-    "RCPT": Session._rcpt_to,
-    "DATA": Session._data,
-    "BDAT": Session._bdat,
-    "RSET": Session._rset,
-    "NOOP": Session._noop,
-    "VRFY": Session._vrfy,
-    "HELP": Session._help,
-    "QUIT": Session._quit,
-    "STARTTLS": Session._start_tls,
-    "AUTH": Session._authenticate,
-    "XCLIENT": Session._xclient,
-    "XFORWARD": Session._xforward,
-}

@@ -53,7 +53,7 @@ def command(line: bytes) -> tuple[str, str]:
         raise BadCommand(501, "5.5.2", "neither ASCII nor UTF-8") from None
     word, _, argument = text.partition(" ")
     verb = word.upper() if _VERB.match(word) else ""
-    if any(map(_is_control, text)) if not text.isprintable() else False:
+    if not text.isprintable() and any(map(_is_control, text)):
         raise BadCommand(501, _ADDRESS_CODES.get(verb, "5.5.2"), "control characters are not allowed")
     if not verb:
         raise BadCommand(500, "5.5.2", "not a command")
@@ -150,6 +150,8 @@ def _path(argument: str, label: str, code: str) -> tuple[str, str]:
         raise BadCommand(501, code, f"{label}<address> is expected")
     if found["route"] is not None:
         # A route must be understood and should be ignored: RFC 5321 section 4.1.1.3 and appendix C.
+        if not found["address"]:
+            raise BadCommand(501, code, "bad source route")
         for hop in found["route"].split(","):
             if not hop.startswith("@"):
                 raise BadCommand(501, code, "bad source route")
@@ -187,7 +189,7 @@ def _literal(domain: str, code: str) -> None:
 def _parameters(text: str) -> dict[str, str | None]:
     """`KEYWORD[=value]` by keyword in upper case, each once (RFC 5321 section 4.1.2)."""
     given: dict[str, str | None] = {}
-    for one in text.split():
+    for one in filter(None, text.split(" ")):
         keyword, equals, value = one.partition("=")
         if not _KEYWORD.match(keyword) or (equals and not value):
             raise BadCommand(501, "5.5.4", "bad parameter")
@@ -281,7 +283,7 @@ def _orcpt(value: str, smtputf8: bool) -> tuple[str, str]:
 def attributes(argument: str, known: frozenset[str]) -> Mapping[str, str | None]:
     """Postfix's `NAME=xtext …` by name in upper case; None for [UNAVAILABLE] and [TEMPUNAVAIL]. Raises BadCommand."""
     given: dict[str, str | None] = {}
-    for one in argument.split():
+    for one in filter(None, argument.split(" ")):
         name, _, value = one.partition("=")
         name = name.upper()
         if name not in known or name in given:

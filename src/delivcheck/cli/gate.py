@@ -1,0 +1,47 @@
+"""`delivcheck gate`: sends only what passes, as an SMTP or LMTP server or as a milter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options
+from .faults import USAGE, say
+
+if TYPE_CHECKING:
+    from ..gate.serve.worker import Loaded
+
+
+@click.command(name="gate")
+@options.CONFIG
+@click.option("--check", "only_check", is_flag=True, help="Check the configuration and what it is wired to, then end.")
+def command(config: str | None, only_check: bool) -> int:
+    """Run the gate that [gate] in the configuration describes, until SIGTERM; SIGHUP reads the configuration again.
+
+    Exit codes: 0 stopped as asked, 2 it cannot start, 70 our own fault.
+    """
+    if only_check:
+        from ..gate.serve import checkup
+
+        return checkup.run(_load(config))
+    from ..gate.serve.building import build
+    from ..gate.serve.supervisor import CannotStart, Supervisor
+
+    try:
+        Supervisor(lambda: _load(config), build).run()
+    except CannotStart as error:
+        say(str(error))
+        return USAGE
+    return 0
+
+
+def _load(path: str | None) -> Loaded:
+    """Read the configuration. Raises ConfigError."""
+    from .. import config
+    from ..gate import reading
+    from ..gate.serve.worker import Loaded
+
+    found = config.discover(path)
+    gate = reading.read(found)
+    return Loaded(found, gate, reading.warnings(found, gate))

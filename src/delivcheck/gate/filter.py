@@ -1,0 +1,185 @@
+"""What stands behind a milter: a message of its session goes to the pipeline, the outcome becomes the milter's answer.
+
+The octets are put together from what the MTA tells (`Origin.RECONSTRUCTED`): what it added before is in them, its own Received
+field is not. The queue is the MTA's: nothing is sent or kept here, and holding is the MTA's quarantine, from which the
+operator's release is final: a released message is not judged again.
+
+Recipients are never refused by themselves: mail that is submitted on the machine (Postfix's `non_smtpd_milters`) has no client
+that could be told, and Postfix asks milters not to.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from ..facts.roots import Origin
+from ..mime.message import MessageError, parse
+from ..model import MessageClass
+from . import decide
+from . import trace as traces
+from .milter.codec import AddHeader, Answer, Can, Change, ChangeHeader, InsertHeader, Quarantine, needs
+from .milter.protocol import Message
+from .model import Action, Client, Credential, Decision, Delete, Edit, Incoming, Outcome, Pipeline, Watch, unwatched
+from .ownership import foreign_author, owns
+from .reply import Reply
+from .settings import CredentialSettings, Gate, Listener, Mode
+
+
+class Filter:
+    """The `milter.server.Handler` of one listener; keeps nothing of any message."""
+
+    def __init__(self, gate: Gate, listener: Listener, pipeline: Pipeline, watch: Watch = unwatched) -> None:
+        self._gate, self._listener, self._pipeline, self._watch = gate, listener, pipeline, watch
+        self._mode = listener.mode or gate.mode
+        self._on_fault = listener.on_fault or gate.on_fault
+        self._limits = gate.credentials.get(listener.credential or listener.name, CredentialSettings())
+
+    async def message(self, message: Message, can: Can) -> Answer:
+        """Have it judged, and say what becomes of it."""
+        trace = traces.new()
+        try:
+            incoming = self._incoming(message, trace)
+            if (unjudged := self._unjudged(message, incoming)) is not None:
+                self._tell(incoming, unjudged)
+                return self._answer(Outcome(unjudged, incoming.octets), trace, can)
+            return self._answer(await self._pipeline.process(incoming), trace, can)
+        except Exception as error:  # noqa: BLE001 -- observe mode accepts whatever breaks, and only here is it known
+            return self._answer(Outcome(self._fault(f"{type(error).__name__}: {error}", trace), b""), trace, can)
+
+    # --- what came ---
+
+    def _incoming(self, message: Message, trace: str) -> Incoming:
+        octets = bytes(message.octets)
+        message.octets.clear()
+        return Incoming(
+            octets,
+            message.mail_from,
+            tuple(message.recipients),
+            self._client(message),
+            trace,
+            datetime.now(UTC),
+            origin=Origin.RECONSTRUCTED,
+            smtputf8=any(one.upper() == b"SMTPUTF8" for one in message.parameters),
+            stream=self._listener.stream,
+            signed_later=self._listener.pre_sign,
+        )
+
+    def _client(self, message: Message) -> Client:
+        """The MTA's client, as the MTA knows it."""
+        session = message.session
+        return Client(
+            session.ip,
+            session.port,
+            self._listener.name,
+            session.helo,
+            queue_id=message.macro("i"),
+            tls=message.macro("tls_version"),
+            protocol="milter",
+            credential=self._credential(message),
+        )
+
+    def _credential(self, message: Message) -> Credential | None:
+        """Of a client that logged in at the MTA, under that name, or is in `trusted`; what it may do is the listener's to say.
+
+        A login is not looked up among our own credentials: who may choose one at the MTA could choose one of ours.
+        """
+        user, ip = message.macro("auth_authen"), message.session.ip
+        if user is None and not any(ip in network for network in self._listener.trusted if ip is not None):
+            return None
+        said = self._limits
+        name = user or self._listener.credential or self._listener.name
+        return Credential(name, said.domains, said.streams, tuple(map(MessageClass, said.classes)), said.may_declare)
+
+    # --- what is not judged ---
+
+    def _unjudged(self, message: Message, incoming: Incoming) -> Decision | None:
+        """What is decided without the pipeline; observe mode lets it all through."""
+        trace = incoming.trace
+        if message.missing == "no-room":
+            return self._fault("no room for the message in in_flight", trace)
+        reply = Reply(552, "5.3.4", f"the message is larger than the gate takes ({trace})") if message.missing else None
+        reason = "larger than message_size"
+        if reply is None and (foreign := _not_theirs(incoming)) is not None:
+            reply, reason = foreign, foreign.text
+        if reply is None:
+            return None
+        if self._mode is Mode.OBSERVE:
+            # Without its octets there is nothing more to say of it; one that names a foreign author is judged all the same.
+            return Decision(Action.SEND, reply, reason=reason, bypass="observe: refuse") if message.missing else None
+        return Decision(Action.REFUSE, reply, reason=reason)
+
+    def _fault(self, reason: str, trace: str) -> Decision:
+        self._watch("fault", where="filter", trace=trace, reason=reason)
+        return decide.on_fault(reason, self._on_fault, self._mode, trace, can_hold=True)
+
+    # --- what is answered ---
+
+    def _answer(self, outcome: Outcome, trace: str, can: Can) -> Answer:
+        decision = outcome.decision
+        if decision.action in {Action.REFUSE, Action.DEFER}:
+            return Answer(refusal=decision.reply)
+        changes = tuple(map(_change, outcome.edits))
+        if decision.action is Action.HOLD:
+            changes = (*changes, Quarantine(f"{decision.reason or 'held'} ({trace})"))
+        if not needs(changes) & ~can:
+            return Answer(changes)
+        # What was judged cannot become what is sent: that is a fault, though one of the wiring.
+        fallback = self._fault(f"the MTA does not let us {_names(needs(changes) & ~can)}", trace)
+        if fallback.action is Action.SEND:
+            return Answer()
+        if fallback.action is Action.HOLD and Can.QUARANTINE in can and decision.action is not Action.HOLD:
+            return Answer((Quarantine(f"{fallback.reason} ({trace})"),))
+        return Answer(refusal=Reply(451, "4.3.0", f"it could not be handled just now, please try again ({trace})"))
+
+    def _tell(self, incoming: Incoming, decision: Decision) -> None:
+        """The `message` event, where the pipeline has none to tell."""
+        client = incoming.client
+        self._watch(
+            "message",
+            trace=incoming.trace,
+            framing=client.protocol,
+            listener=client.listener,
+            client=str(client.ip or ""),
+            user=client.credential.name if client.credential else "",
+            queue_id=client.queue_id or "",
+            mail_from=incoming.mail_from,
+            rcpt_to=list(incoming.rcpt_to),
+            size=len(incoming.octets),
+            message_id="",
+            sha256=hashlib.sha256(incoming.octets).hexdigest(),
+            stream=incoming.stream or "",
+            action=str(decision.action),
+            rules=[],
+            reason=decision.reason,
+            bypass=decision.bypass or "",
+            next_hop="",
+            mode=str(self._mode),
+            ms=0.0,
+            judge_ms=0.0,
+        )
+
+
+def _not_theirs(incoming: Incoming) -> Reply | None:
+    """The refusal of mail in a name that is not its sender's, as behind SMTP."""
+    credential, trace = incoming.client.credential, incoming.trace
+    if credential is None or not credential.domains:
+        return None
+    if not owns(credential, incoming.mail_from):
+        return Reply(550, "5.7.1", f"{credential.name} may not send as {incoming.mail_from} ({trace})")
+    try:
+        foreign = foreign_author(credential, parse(incoming.octets))
+    except MessageError as error:
+        return Reply(550, "5.6.0", f"{error} ({trace})")
+    return None if foreign is None else Reply(550, "5.7.1", f"{credential.name} may not send as {foreign} ({trace})")
+
+
+def _change(edit: Edit) -> Change:
+    """An edit as the MTA makes it. Each insertion goes above all others, as those of an Outcome do."""
+    if isinstance(edit, Delete):
+        return ChangeHeader(edit.name, edit.index)
+    return AddHeader(edit.name, edit.value) if edit.last else InsertHeader(edit.name, edit.value)
+
+
+def _names(lacking: Can) -> str:
+    words: Sequence[str] = [(one.name or "").lower().replace("_", " ") for one in lacking]
+    return " and ".join(words)

@@ -1,0 +1,395 @@
+"""Held mail: a durable copy of each message in `<state>/held`, until a person releases or discards it or its time is over.
+
+`<trace>.eml` has exactly the octets that came, since a release judges them again; `<trace>.json` says all else, and only with
+it an entry exists. Files are never changed, only replaced: a reader, or a crash, sees a whole file or none.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import msgspec
+
+from ..facts.roots import Origin
+from ..model import Level, TargetReport
+from ..model import Outcome as Judged
+from . import durable
+from . import trace as traces
+from .model import Client, Credential, Incoming, MailFrom, Outcome, RcptTo
+from .settings import Hold
+
+FOLDER = "held"
+SCHEMA = "delivcheck-held/1"
+MAX_FINDINGS = 50  # rules whose findings are kept with an entry: what a person reads
+MAX_SAID = 500  # characters of one finding
+STALE = 3_600.0  # seconds after which a half-written file has no writer any more
+PATIENCE = 5.0  # seconds to wait for another worker that holds a message
+_POLL = 0.01  # seconds between two looks
+
+_LOCK = ".lock"
+
+
+class HeldError(Exception):
+    """Nothing was held, or nothing was found; one line for the operator. To a client that is 452 4.3.1."""
+
+
+class FullError(HeldError):
+    """What is held already takes all the room that the configuration gives."""
+
+
+class NotHeldError(HeldError):
+    """There is no such entry, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that failed or was undecided, and what it found."""
+
+    rule: str
+    outcome: str
+    level: str
+    found: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What `<trace>.json` says: everything that judging and relaying need beside the octets. Addresses are as they came."""
+
+    schema: str = SCHEMA
+    trace: str
+    received: datetime
+    held: datetime
+    sender: MailFrom
+    recipients: tuple[RcptTo, ...]
+    ip: str | None
+    port: int
+    listener: str
+    helo: str | None
+    tls: str | None
+    protocol: str
+    credential: Credential | None
+    forwarded: dict[str, str]
+    stream: str | None
+    next_hop: str | None
+    signed_later: bool
+    reason: str
+    rules: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    size: int  # of the octets
+    sha256: str  # of the octets, hexadecimal
+
+    def incoming(self, octets: bytes) -> Incoming:
+        """The message as it came in then."""
+        return Incoming(
+            octets,
+            self.sender.address,
+            tuple(one.address for one in self.recipients),
+            self.client(),
+            self.trace,
+            self.received,
+            Origin.AS_SENT,
+            self.sender.smtputf8,
+            self.next_hop,
+            self.stream,
+            self.signed_later,
+        )
+
+    def client(self) -> Client:
+        """The client of then."""
+        return Client(
+            None if self.ip is None else ip_address(self.ip),
+            self.port,
+            self.listener,
+            self.helo,
+            self.tls,
+            self.protocol,
+            self.credential,
+            dict(self.forwarded),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """An entry that cannot be read, half-written perhaps; it is listed, since mail may be in it."""
+
+    trace: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much is held: files of messages, and octets of all files."""
+
+    messages: int
+    octets: int
+
+
+_decode = msgspec.json.Decoder(Entry).decode
+
+
+class HeldStore:
+    """The folder. Its methods block, but for `keep`; many processes may use it at the same time.
+
+    `hold` bounds what `keep` adds and what `expire` leaves.
+    """
+
+    def __init__(self, state: Path, hold: Hold) -> None:
+        self.folder = state / FOLDER
+        self._hold = hold
+
+    # --- holding
+
+    async def keep(
+        self,
+        incoming: Incoming,
+        outcome: Outcome,
+        *,
+        sender: MailFrom | None = None,
+        recipients: Sequence[RcptTo] = (),
+    ) -> Entry:
+        """Hold a message: on the disk when this returns, and only then may the client be told 250. Raises HeldError.
+
+        `sender` and `recipients` carry what MAIL and RCPT said beside the addresses.
+        """
+        entry = _entry(incoming, outcome, sender, recipients)
+        await asyncio.to_thread(self.put, entry, incoming.octets)
+        return entry
+
+    def put(self, entry: Entry, octets: bytes) -> None:
+        """Write an entry. Raises HeldError; then nothing of it is there, or, where the disk failed at the last, all of it."""
+        described = _encoded(entry)
+        with _told(f"{entry.trace}: not held"):
+            durable.folder(self.folder.parent)
+            durable.folder(self.folder)
+            with self._alone():
+                used = self.usage().octets
+                if used + len(octets) + len(described) > self._hold.max_octets:
+                    raise FullError(f"{entry.trace}: not held: {used} of {self._hold.max_octets} octets are taken")
+                if self._file(entry.trace, "json").exists():
+                    raise HeldError(f"{entry.trace}: held already")
+                durable.write(self._file(entry.trace, "eml"), octets)
+                try:
+                    durable.write(self._file(entry.trace, "json"), described)
+                except BaseException:
+                    with contextlib.suppress(OSError):
+                        self._file(entry.trace, "eml").unlink()
+                    raise
+
+    def usage(self) -> Usage:
+        """What is held now. Raises HeldError."""
+        messages = octets = 0
+        with _told(str(self.folder)), contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as files:
+            for file in files:
+                with contextlib.suppress(FileNotFoundError):  # taken away meanwhile
+                    octets += file.stat(follow_symlinks=False).st_size
+                    messages += file.name.endswith(".eml") and traces.valid(file.name[: -len(".eml")])
+        return Usage(messages, octets)
+
+    # --- looking
+
+    def entries(self) -> list[Entry | Damaged]:
+        """All of them, oldest first. Raises HeldError."""
+        with _told(str(self.folder)):
+            files = list(self.folder.iterdir()) if self.folder.exists() else []
+        known = sorted({file.stem for file in files if file.suffix in (".eml", ".json")})
+        found: list[Entry | Damaged] = []
+        for trace in filter(traces.valid, known):
+            try:
+                found.append(self.entry(trace))
+            except NotHeldError:
+                with contextlib.suppress(OSError):
+                    if self._file(trace, "eml").exists():
+                        found.append(Damaged(trace, "it has no envelope: it is being written, or its writing was cut short"))
+            except HeldError as error:
+                found.append(Damaged(trace, str(error)))
+        return found
+
+    def entry(self, trace: str) -> Entry:
+        """One of them. Raises HeldError."""
+        path = self._file(trace, "json")
+        with _told(trace):
+            entry = _decoded(durable.read(path), trace)
+        if entry.trace != trace:
+            raise HeldError(f"{trace}: the file names another entry")
+        return entry
+
+    def octets(self, entry: Entry) -> bytes:
+        """The message, as it came. Raises HeldError, also where it is no longer what it was."""
+        with _told(entry.trace):
+            octets = durable.read(self._file(entry.trace, "eml"))
+        if hashlib.sha256(octets).hexdigest() != entry.sha256:
+            raise HeldError(f"{entry.trace}: the octets are not those that were held")
+        return octets
+
+    # --- ending
+
+    @contextlib.contextmanager
+    def claimed(self, trace: str) -> Iterator[Entry]:
+        """The entry, for nobody else to release, discard or expire meanwhile. Raises HeldError."""
+        path = self._file(trace, "json")
+        with _told(trace):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            with _told(trace):
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise HeldError(f"{trace}: it is being released or discarded just now") from None
+                if not os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False)):
+                    raise HeldError(f"{trace}: it changed just now, please look again")
+            yield self.entry(trace)
+        finally:
+            os.close(descriptor)
+
+    def narrow(self, entry: Entry, recipients: Iterable[RcptTo], reason: str) -> None:
+        """Keep a claimed entry for these of its recipients only; for none: take it away. Raises HeldError."""
+        left = tuple(recipients)
+        if not left:
+            self.remove(entry.trace)
+            return
+        described = _encoded(replace(entry, recipients=left, reason=reason))
+        with _told(entry.trace):
+            durable.write(self._file(entry.trace, "json"), described)
+
+    def remove(self, trace: str) -> None:
+        """Take a claimed entry away, for good when this returns. Raises HeldError."""
+        with _told(trace):
+            self._file(trace, "json").unlink(missing_ok=True)  # first: an entry is there with its envelope, or not at all
+            self._file(trace, "eml").unlink(missing_ok=True)
+            durable.sync(self.folder)
+
+    def discard(self, trace: str) -> None:
+        """Take an entry away that nobody is releasing, a damaged one too. Raises HeldError."""
+        try:
+            with self.claimed(trace):
+                self.remove(trace)
+        except NotHeldError:
+            if not self._file(trace, "eml").exists():
+                raise
+            self.remove(trace)
+        except _UnreadableError:
+            self.remove(trace)
+
+    def expire(self, now: datetime) -> list[str]:
+        """Discard what is held for longer than `keep_days`, and what crashes left behind; the traces. Raises HeldError."""
+        before = now - timedelta(days=self._hold.keep_days)
+        gone = []
+        for one in self.entries():
+            since = one.held if isinstance(one, Entry) else traces.minted(one.trace)
+            if since < before:
+                with contextlib.suppress(HeldError):  # it is being released just now
+                    self.discard(one.trace)
+                    gone.append(one.trace)
+        self._sweep(now)
+        return gone
+
+    # --- within
+
+    def _file(self, trace: str, end: str) -> Path:
+        """The file of an entry. Only a trace id as we mint them becomes a path: no folder, no dots, no other name."""
+        if not traces.valid(trace):
+            raise NotHeldError(f"{trace[:100]!r} is no trace id")
+        return self.folder / f"{trace}.{end}"
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One writer at a time, so that the room is counted right. Raises HeldError, OSError."""
+        descriptor = durable.opened(self.folder / _LOCK, os.O_RDWR)
+        try:
+            until = time.monotonic() + PATIENCE
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > until:
+                        raise HeldError(f"not held: another worker has been writing for {PATIENCE:g} s") from None
+                    time.sleep(_POLL)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _sweep(self, now: datetime) -> None:
+        """Take away temporary files that nobody writes any more."""
+        with _told(str(self.folder)):
+            for path in self.folder.glob(".*.*.*") if self.folder.exists() else ():
+                with contextlib.suppress(FileNotFoundError):
+                    if now.timestamp() - path.stat(follow_symlinks=False).st_mtime > STALE:
+                        path.unlink()
+
+
+class _UnreadableError(HeldError):
+    """The envelope is there, and is not what we write."""
+
+
+def _entry(incoming: Incoming, outcome: Outcome, sender: MailFrom | None, recipients: Sequence[RcptTo]) -> Entry:
+    client = incoming.client
+    return Entry(
+        trace=incoming.trace,
+        received=incoming.received,
+        held=datetime.now(UTC),
+        sender=sender or MailFrom(incoming.mail_from, smtputf8=incoming.smtputf8),
+        recipients=tuple(recipients) or tuple(map(RcptTo, incoming.rcpt_to)),
+        ip=None if client.ip is None else str(client.ip),
+        port=client.port,
+        listener=client.listener,
+        helo=client.helo,
+        tls=client.tls,
+        protocol=client.protocol,
+        credential=client.credential,
+        forwarded=dict(client.forwarded),
+        stream=incoming.stream,
+        next_hop=incoming.next_hop,
+        signed_later=incoming.signed_later,
+        reason=outcome.decision.reason[:MAX_SAID],
+        rules=outcome.decision.rules[:MAX_FINDINGS],
+        findings=() if outcome.report is None else tuple(findings(outcome.report))[:MAX_FINDINGS],
+        size=len(incoming.octets),
+        sha256=hashlib.sha256(incoming.octets).hexdigest(),
+    )
+
+
+def findings(report: TargetReport) -> Iterator[Finding]:
+    """What speaks against a message, errors first."""
+    for result in sorted(report.results, key=lambda one: -one.level.rank):
+        if result.level is not Level.OFF and result.outcome in (Judged.FAIL, Judged.UNKNOWN):
+            said = [problem.message for problem in result.problems] or [result.reason or ""]
+            yield Finding(result.rule, str(result.outcome), str(result.level), tuple(one[:MAX_SAID] for one in said[:5]))
+
+
+def _encoded(entry: Entry) -> bytes:
+    try:
+        return msgspec.json.encode(entry)
+    except (UnicodeError, TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise HeldError(f"{entry.trace}: not held: {error}") from error
+
+
+def _decoded(octets: bytes, trace: str) -> Entry:
+    try:
+        entry = _decode(octets)
+        if entry.ip is not None:
+            ip_address(entry.ip)
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+        raise _UnreadableError(f"{trace}: its envelope cannot be read: {error}") from None
+    if entry.schema != SCHEMA:
+        raise _UnreadableError(f"{trace}: written by another delivcheck ({entry.schema[:40]})")
+    return entry
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    """What the file system says, as a HeldError of one line."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise NotHeldError(f"{what}: not held, or no longer") from None
+    except OSError as error:
+        raise HeldError(f"{what}: {error.strerror or error}") from error

@@ -1,0 +1,253 @@
+"""Builds what a worker serves with, from the configuration, in the worker itself: nothing of it was there before the fork."""
+
+import asyncio
+import logging
+import os
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ...config import Config, ConfigError
+from ...model import MessageClass
+from ...net import authoritative
+from ...net import dns as live
+from ...net.lasting import Lasting
+from ...net.outside import Outside
+from ...policy import PolicyError
+from ..held import HeldError, HeldStore
+from ..journal import Journal, JournalError
+from ..judging import Egress, Judge, options_for
+from ..missing import Missing
+from ..model import Incoming, Outcome, Pipeline, Watch
+from ..pipeline import GatePipeline
+from ..prepare import PreparationError
+from ..prepare import keys as key_store
+from ..prepare.preparer import Preparer
+from ..relay.profiles import PROFILES
+from ..relay.relay import NextHops
+from ..settings import Gate, Kind, Listener
+from ..smtp.server import Server
+from ..smtp.tls import BadCertificate
+from ..transaction import Reception
+from ..users import Users
+from . import log
+from .doors import Connect
+from .worker import CannotServe, Counting, Loaded
+
+TICK = 5.0  # seconds between two looks at what has become stale
+UPKEEP = 3600.0  # seconds between two rounds of forgetting what is old
+JOURNAL_DAYS = 30  # that facts about sent mail are kept; clients retry for four to five (RFC 5321 section 4.5.4.1)
+FRESH = 30.0  # seconds a failure keeps us from being ready: without new mail nobody would find out that it is over
+CLOSING = 5.0  # seconds to write down what is owed at the end
+
+_log = logging.getLogger("delivcheck.gate")
+
+_OPERATORS = (ConfigError, PolicyError, PreparationError, BadCertificate, live.NoNameservers, OSError)
+
+
+async def build(loaded: Loaded, watch: Watch, counting: Counting | None) -> "Gateway":
+    """Everything that a worker needs. Raises CannotServe where the configuration cannot be carried out."""
+    try:
+        gateway = Gateway(loaded.config, loaded.gate, watch, counting)
+    except _OPERATORS as error:
+        raise CannotServe(str(error)) from error
+    await gateway.begin()
+    return gateway
+
+
+class Gateway:
+    """The `worker.Running` of the real gate."""
+
+    def __init__(self, config: Config, gate: Gate, watch: Watch, counting: Counting | None) -> None:
+        self._condition = _Condition(gate)
+        self._watch = watch = log.both(watch, self._condition)
+        self._gate = gate
+        self._dns = Lasting(Outside(live.Live([live.nameserver(text) for text in config.nameservers] or None)))
+        pipeline: Pipeline = _pipeline(config, gate, self._dns, watch)
+        if counting is not None:
+            pipeline = _Counted(pipeline, counting)
+        self._listeners = {one.name: one for one in gate.listeners}
+        self._relay = NextHops(gate.next_hops, gate.name, watch)
+        self._journal: Journal | None = None
+        self._users = Users(gate.users, watch) if gate.users is not None else None
+        self._held = HeldStore(gate.state, gate.hold) if gate.hold is not None else None
+        self._tasks: list[asyncio.Task[None]] = []
+        if any(one.kind is not Kind.MILTER for one in gate.listeners):
+            _check_state(gate)
+        self._journal = Journal(gate.state)
+        self._reception = Reception(gate, pipeline, self._relay, self._journal, self._held, watch, users=self._users)
+        self._smtp = Server(gate, self._reception.handler, watch)
+        for one in gate.listeners:
+            if one.kind is not Kind.MILTER:
+                self._smtp.check(one)
+
+    async def begin(self) -> None:
+        """What can only be begun in a running loop."""
+        if any(one.kind is not Kind.MILTER for one in self._gate.listeners):
+            try:
+                await self._recover()
+            except JournalError as error:  # a disk that is full is no reason to stay down: each message is told 452
+                self._watch("fault", where="journal", reason=str(error))
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(work()) for work in (self._dns.keep_fresh, self._look_at_dns, self._keep_up)]
+        for task in self._tasks:
+            task.add_done_callback(_told)
+
+    # --- worker.Running
+
+    def connect(self, listener: str) -> Connect:
+        """What takes the connections of a listener."""
+        found = self._listeners[listener]
+
+        def connect(connection: socket.socket) -> Awaitable[None]:
+            return self._smtp.serve(connection, found)
+
+        return connect
+
+    def unready(self) -> list[str]:
+        """What failed of late."""
+        return self._condition.unready()
+
+    def drain(self) -> None:
+        """Idle connections end now, the others when their message is answered."""
+        self._reception.draining = True
+        self._smtp.drain()
+
+    def connections(self) -> int:
+        """How many are open."""
+        return self._smtp.connections
+
+    async def close(self) -> None:
+        """Write what is owed to the journal, and say goodbye to the next hops."""
+        for task in self._tasks:
+            task.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING):
+                await self._relay.close()
+                if self._journal is not None:
+                    await self._journal.close()
+                await self._dns.close()
+        if self._users is not None:
+            self._users.close()
+
+    # --- in the background
+
+    async def _recover(self) -> None:
+        """Conclude for workers that died: we may be the successor of one."""
+        if self._journal is None:
+            return
+        recovered = await self._journal.recover()
+        for trace in recovered.uncertain:
+            self._watch("uncertain", trace=trace, next_hop="", reason="its worker died after the final dot, or just before")
+
+    async def _look_at_dns(self) -> None:
+        told = 0
+        while True:
+            await asyncio.sleep(TICK)
+            if self._dns.stale_served > told:
+                self._watch("dns", what="stale", count=self._dns.stale_served - told)
+                told = self._dns.stale_served
+
+    async def _keep_up(self) -> None:
+        """Forget what is old. Every worker does; they begin at different times, and what one did the next finds done."""
+        await asyncio.sleep(random.uniform(1, UPKEEP))  # noqa: S311 -- no secret
+        while True:
+            try:
+                if self._journal is not None:
+                    await self._journal.prune(timedelta(days=JOURNAL_DAYS))
+                if self._held is not None:
+                    for trace in await asyncio.to_thread(self._held.expire, datetime.now(UTC)):
+                        self._watch("held", what="expired", trace=trace)
+            except (JournalError, HeldError) as error:
+                self._watch("fault", where="upkeep", reason=str(error))
+            await asyncio.sleep(UPKEEP)
+
+
+def _pipeline(config: Config, gate: Gate, dns: Lasting, watch: Watch) -> GatePipeline:
+    profiles = {hop.name: PROFILES[hop.profile] for hop in gate.next_hops}
+    judge = Judge(
+        config,
+        dns,
+        Egress(gate.egress, gate.egress_ehlo, frozenset(name for name, one in profiles.items() if not one.spf)),
+        Missing(dns, authoritative.Live(dns)),
+    )
+    preparer = Preparer(
+        gate.name,
+        gate.additions,
+        key_store.load(gate.keys),
+        class_of=_classes(config),
+        not_signed={name: one.rewrites for name, one in profiles.items()},
+        # Behind smtpd_proxy_filter Postfix has written its own Received, and writes another one after us.
+        without_received=[one.name for one in gate.listeners if one.xforward],
+    )
+    return GatePipeline(gate, judge, preparer, watch)
+
+
+def _classes(config: Config) -> Callable[[str | None], MessageClass | None]:
+    """The class that the configuration has for a stream; asked for every message, so found out once."""
+    found: Mapping[str | None, MessageClass | None] = {
+        stream: options_for(config, stream, "offline").message_class for stream in (None, *config.streams)
+    }
+    return found.get
+
+
+def _check_state(gate: Gate) -> None:
+    """The folder of the journal. Raises CannotServe where it can never work; a full disk is another matter."""
+    state = gate.state
+    if not state.is_dir():
+        raise CannotServe(f"state: {state}: no such folder")
+    if not os.access(state, os.W_OK | os.X_OK):
+        raise CannotServe(f"state: {state}: not writable for us")
+
+
+def _told(task: "asyncio.Task[None]") -> None:
+    """A background task ends only when it is cancelled, or by a fault of ours, which must be heard of."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a background task ended", exc_info=error)
+
+
+class _Counted:
+    """A pipeline whose messages are counted while they are in it."""
+
+    def __init__(self, pipeline: Pipeline, counting: Counting) -> None:
+        self._pipeline, self._counting = pipeline, counting
+
+    async def process(self, incoming: Incoming) -> Outcome:
+        """As the pipeline itself."""
+        self._counting.began()
+        try:
+            return await self._pipeline.process(incoming)
+        finally:
+            self._counting.ended()
+
+
+class _Condition:
+    """A `Watch` that keeps what fails, for /ready: the journal, and the next hops where none of them can be reached."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._hops = {one.name for one in gate.next_hops}
+        self._failed: dict[str, tuple[float, str]] = {}  # next hop: when and why; "" is the journal
+
+    def __call__(self, event: str, /, **fields: Any) -> None:
+        """Note one event."""
+        what, now = fields.get("what"), time.monotonic()
+        if event == "fault" and fields.get("where") == "journal":
+            self._failed[""] = (now, str(fields.get("reason", "")))
+        elif event == "relay" and fields.get("next_hop") in self._hops:
+            if what == "failed":
+                self._failed[fields["next_hop"]] = (now, str(fields.get("reason", "")))
+            elif what in {"connected", "reused"}:
+                self._failed.pop(fields["next_hop"], None)
+
+    def unready(self) -> list[str]:
+        """In words, what keeps mail from being accepted."""
+        since = time.monotonic() - FRESH
+        failed = {name: why for name, (at, why) in self._failed.items() if at > since}
+        told = [f"journal: {failed.pop('')}"] if "" in failed else []
+        if self._hops and failed.keys() >= self._hops:
+            told += [f"next hop {name}: {why}" for name, why in failed.items()]
+        return told

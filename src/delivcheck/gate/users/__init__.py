@@ -1,0 +1,166 @@
+"""Who may log in at the gate: names and argon2id hashes in a file (`file`), compared as RFC 8265 has it (`texts`).
+
+A password costs some 30 ms and 64 MiB to verify, on purpose; that happens in a few threads beside the event loop.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from ..model import Credential, Unready, Watch, unwatched
+from ..reply import Reply
+from . import file
+from .file import User, UsersError
+from .texts import BadText, prepared_name, prepared_password
+
+__all__ = ["BadText", "User", "Users", "UsersError", "hashed", "prepared_name", "prepared_password"]
+
+THREADS = 2  # 64 MiB each while they verify
+MAX_WAITING = 64  # logins in line: at 30 ms and two threads a second's worth, more would only wait for its time-out
+REMEMBERED = 1_000  # logins that succeeded and are known again
+SECONDS = 60.0  # that a success is known again; Dovecot's auth_cache_ttl is an hour, but revoking must not depend on it
+
+# RFC 4954 section 6: 454 4.7.0, temporary authentication failure.
+_UNREADY = Reply(454, "4.7.0", "passwords cannot be verified just now, please try again")
+_BUSY = Reply(454, "4.7.0", "too many logins at a time, please try again")
+
+
+def hashed(password: str) -> str:
+    """A password for the file: argon2id with argon2-cffi's default profile (RFC 9106 section 4, second). Raises BadText."""
+    from argon2 import PasswordHasher
+
+    return PasswordHasher().hash(prepared_password(password))
+
+
+class Users:
+    """The users' file of one worker. `authenticate` is all that a session needs.
+
+    A login that succeeded is known again for `SECONDS`, by a keyed hash whose key never leaves this process, and only as long
+    as the file is the one it was verified against: whoever is revoked is out with the next login. An application that opens
+    all its connections at once is verified once.
+    """
+
+    def __init__(self, path: Path, watch: Watch = unwatched, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing is read yet, and no thread started. `clock` gives seconds that only rise."""
+        self._path, self._watch, self._clock = path, watch, clock
+        self._pool = ThreadPoolExecutor(THREADS, "password")
+        self._running: dict[tuple[bytes, file.Version | None], asyncio.Task[Credential | None]] = {}
+        self._key = secrets.token_bytes(32)
+        self._known: OrderedDict[bytes, tuple[Credential, float]] = OrderedDict()
+        self._version: file.Version | None = None
+        self._users: Mapping[str, User] = {}
+        self._nobodys: Future[str] | None = None  # a hash that no password has, for work on users who are not there
+        self._complained: str | None = None
+
+    async def authenticate(self, name: str, password: str) -> Credential | None:
+        """What the user may send; None where name or password is wrong, after the same work whichever it is.
+
+        Raises Unready where the file cannot be read, or too many log in at a time.
+        """
+        self._refresh()
+        key = self._remembered_as(name, password)
+        if (credential := self._recall(key)) is not None:
+            return credential
+        slot = (key, self._version)
+        running = self._running.get(slot)
+        if running is None:
+            if len(self._running) >= MAX_WAITING:
+                raise Unready(_BUSY)
+            running = self._running[slot] = asyncio.get_running_loop().create_task(self._log_in(key, name, password))
+            running.add_done_callback(lambda task: self._done(slot, task))
+        return await asyncio.shield(running)  # one that hangs up must not take the others along
+
+    def close(self) -> None:
+        """Let the threads go; what still waits is not verified."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _done(self, slot: tuple[bytes, file.Version | None], task: asyncio.Task[Credential | None]) -> None:
+        del self._running[slot]
+        if not task.cancelled():
+            task.exception()  # seen: perhaps nobody waits any more
+
+    async def _log_in(self, key: bytes, name: str, password: str) -> Credential | None:
+        version = self._version
+        user, prepared = self._look_up(name, password)
+        if not await asyncio.get_running_loop().run_in_executor(self._pool, self._verify, user, prepared) or user is None:
+            return None
+        self._refresh()
+        if self._version != version:  # changed while we verified: only what is in the file now counts
+            now = self._users.get(user.name)
+            if now is None or now.password != user.password:
+                return None
+            user = now
+        self._remember(key, user.credential())
+        return user.credential()
+
+    def _refresh(self) -> None:
+        """Read the file again where it is another; nothing is known again across that. Raises Unready."""
+        try:
+            if file.version(self._path) == self._version:
+                return
+            self._known.clear()
+            self._version = None
+            self._version, self._users = file.read(self._path)
+        except UsersError as error:
+            self._version, self._users = None, {}
+            self._known.clear()
+            if str(error) != self._complained:  # once, not with every login
+                self._complained = str(error)
+                self._watch("fault", where="users", reason=str(error))
+            raise Unready(_UNREADY) from None
+        self._complained = None
+        self._nobodys = self._pool.submit(_nobodys, next((one.password for one in self._users.values()), None))
+
+    def _look_up(self, name: str, password: str) -> tuple[User | None, str]:
+        """The user, and the password as it is hashed; what cannot be a name or password is nobody's."""
+        try:
+            return self._users.get(prepared_name(name)), prepared_password(password)
+        except BadText:
+            return None, ""
+
+    def _verify(self, user: User | None, password: str) -> bool:
+        """Whether it is this user's password; for nobody the same work, and no. Runs in a thread of the pool."""
+        from argon2 import PasswordHasher
+        from argon2.exceptions import VerificationError
+
+        assert self._nobodys is not None
+        against = user.password if user is not None else self._nobodys.result()
+        try:
+            return PasswordHasher().verify(against, password) and user is not None
+        except VerificationError:
+            return False
+
+    # --- logins that succeeded ---
+
+    def _remembered_as(self, name: str, password: str) -> bytes:
+        parts = (name.encode(errors="surrogatepass"), password.encode(errors="surrogatepass"))
+        return hmac.digest(self._key, b"".join(len(one).to_bytes(8) + one for one in parts), hashlib.sha256)
+
+    def _recall(self, key: bytes) -> Credential | None:
+        found = self._known.get(key)
+        if found is None:
+            return None
+        if found[1] < self._clock():
+            del self._known[key]
+            return None
+        return found[0]
+
+    def _remember(self, key: bytes, credential: Credential) -> None:
+        self._known[key] = (credential, self._clock() + SECONDS)
+        self._known.move_to_end(key)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+
+def _nobodys(like: str | None) -> str:
+    """A hash that no password has, as costly to verify as another."""
+    from argon2 import PasswordHasher, extract_parameters
+
+    hasher = PasswordHasher() if like is None else PasswordHasher.from_parameters(extract_parameters(like))
+    return hasher.hash(secrets.token_hex())
