@@ -132,6 +132,15 @@ class Postfix:
         """Try to deliver now."""
         self._run("postqueue", "-f")
 
+    def release(self) -> None:
+        """Let go of all that is held, and deliver it."""
+        self._run("postsuper", "-H", "ALL")
+        self.flush()
+
+    def discard(self) -> None:
+        """Throw away all that is queued."""
+        self._run("postsuper", "-d", "ALL")
+
     def change(self, **settings: str) -> None:
         """Change main.cf, and have new connections see it; running daemons end when their clients have gone."""
         self.settings.update(settings)

@@ -320,6 +320,9 @@ def test_without_a_file_there_are_no_overrides():
         ('[[overrides]]\npaths = "mails/*"', "overrides.paths: a list of strings is wanted here"),
         ('[streams.receipts]\n[[overrides]]\npaths = ["a"]\nstream = "receits"', "did you mean receipts?"),
         ('[[overrides]]\npath = ["a"]', "no such key; did you mean paths?"),
+        ('[[overrides]]\npaths = ["a"]\n[[overrides]]\npaths = 3', ":4: overrides.paths: a list of strings is wanted here"),
+        ('[[overrides]]\npaths = ["a"]\n\n[[overrides]]\nrules = {}', ":4: overrides: paths: at least one"),
+        ('overrides = [\n{ paths = ["a"], polcy = "x" }]', ":1: overrides.polcy: no such key; did you mean policy?"),
     ],
 )
 def test_a_mistake_in_an_override_is_one_line(tmp_path, text, complaint):

@@ -120,12 +120,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class _Selected:
-    """A rule that inspects this kind of target, what the policy says of it, and its result where it cannot apply, else None."""
+    """A rule that inspects this kind of target, what the policy says of it, and results that are known before."""
 
     rule: Rule
     check: Check
     level: Level
     skipped: Result | None
+    passed: Result
     options: Mapping[str, Any]
 
 
@@ -283,6 +284,9 @@ class Checker:
                 results.append(one.skipped)
                 continue
             judged = run(one.check, facts, one.options)
+            if judged.outcome is Outcome.PASS:
+                results.append(one.passed)
+                continue
             results.append(_in_file(policy.weigh(one.rule, one.level, judged, around.declared), name))
         results = policy.follow(results, self.book.rules)
         return TargetReport(
@@ -366,7 +370,14 @@ class Checker:
         if around not in self._selections:
             chosen, checks = self.options.policy, self.book.checks
             self._selections[around] = tuple(
-                _Selected(rule, checks[rule.id], level, _skipped(rule, level, why_not), chosen.options(rule.id))
+                _Selected(
+                    rule,
+                    checks[rule.id],
+                    level,
+                    None if why_not is None else Result(rule.id, Outcome.NOT_APPLICABLE, level, why_not, rule.covers),
+                    Result(rule.id, Outcome.PASS, level, None, rule.covers),
+                    chosen.options(rule.id),
+                )
                 for rule, level, why_not in policy.select(chosen, self.book.rules.values(), around)
             )
         return self._selections[around]
@@ -379,10 +390,6 @@ class Checker:
             wanted = dict.fromkeys(need.fact for check in running for need in check.needs)
             self._plans[key] = self.book.planner.plan([*wanted, *self.shown.get(around.kind, ())], roots)
         return self._plans[key]
-
-
-def _skipped(rule: Rule, level: Level, why_not: str | None) -> Result | None:
-    return None if why_not is None else Result(rule.id, Outcome.NOT_APPLICABLE, level, why_not, rule.covers)
 
 
 def _domain_name(domain: str) -> str:

@@ -11,17 +11,19 @@ import logging
 import types
 import typing
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from msgspec import Struct
 
 from .model import Finding, Level, NotApplicable, Outcome, Problem, Unavailable, Undetermined, Where
 
 log = logging.getLogger("delivcheck")
+T = TypeVar("T")
+U = TypeVar("U")
 
 MAX_PROBLEMS = (
     50  # per rule and target; a message with 10,000 bare LFs is told fifty times, then counted (Ruff and zizmor have no limit)
@@ -274,46 +276,106 @@ def _settled(provider: Provider, error: Exception) -> Absent:
 
 async def gather(plan: Plan, roots: Roots) -> Facts:
     """Run the plan. Providers that wait run side by side; each starts when the last of its inputs is there."""
-    facts = Facts(roots)
-    facts.update(plan.unreachable)
-    waiting = dict(plan.waits_for)
-    readers = plan.readers
-    ready = deque(provider for provider, missing in waiting.items() if not missing)
-    running: dict[asyncio.Task[Any], Provider] = {}
+    return await _Gathering(plan, roots).run()
 
-    def settle(provider: Provider, value: Any) -> None:
-        facts[provider.makes] = value
-        for reader in readers[provider.makes]:
-            waiting[reader] -= 1
-            if not waiting[reader]:
-                ready.append(reader)
 
-    async def finish(awaitable: Awaitable[Any]) -> Any:
-        return await awaitable
+class _Gathering:
+    """One run of a plan, by workers that share what is ready.
 
+    Most answers of DNS come from a cache, so most providers that may wait do not. A task for each would cost more than what it
+    does: the first worker is the caller's own task, and others are made only when one has to wait while something is ready.
+    """
+
+    def __init__(self, plan: Plan, roots: Roots) -> None:
+        self.facts = Facts(roots)
+        self.facts.update(plan.unreachable)
+        self._missing = dict(plan.waits_for)
+        self._readers = plan.readers
+        self._ready = deque(provider for provider, missing in self._missing.items() if not missing)
+        self._workers: set[asyncio.Task[None]] = set()
+        self._relief: asyncio.Handle | None = None
+
+    async def run(self) -> Facts:
+        """Work until all is made."""
+        try:
+            await self._work()
+            while self._workers:
+                done, _ = await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
+                for worker in done:
+                    self._workers.remove(worker)
+                    worker.result()
+        finally:
+            if self._relief is not None:
+                self._relief.cancel()
+            for worker in self._workers:
+                worker.cancel()
+            await asyncio.gather(*self._workers, return_exceptions=True)  # a service has no end of the loop that waits for them
+        return self.facts
+
+    async def _work(self) -> None:
+        while self._ready:
+            provider = self._ready.popleft()
+            try:
+                value = _call(provider, self.facts)
+                if hasattr(type(value), "__await__"):
+                    if self._ready and self._relief is None:
+                        self._relief = asyncio.get_running_loop().call_soon(self._relieve)
+                    value = await value
+            except Exception as error:  # noqa: BLE001 -- a provider may fail in any way; its readers must not
+                value = _settled(provider, error)
+            self._settle(provider, value)
+
+    def _relieve(self) -> None:
+        """Called by the event loop, which means that whoever worked has to wait."""
+        self._relief = None
+        for _ in range(len(self._ready)):
+            self._workers.add(asyncio.get_running_loop().create_task(self._work()))
+
+    def _settle(self, provider: Provider, value: Any) -> None:
+        self.facts[provider.makes] = value
+        for reader in self._readers[provider.makes]:
+            self._missing[reader] -= 1
+            if not self._missing[reader]:
+                self._ready.append(reader)
+
+
+@overload
+async def side_by_side(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, U], /) -> tuple[T, U]: ...
+
+
+@overload
+async def side_by_side(*each: Coroutine[Any, Any, T]) -> tuple[T, ...]: ...
+
+
+async def side_by_side(*each: Coroutine[Any, Any, Any]) -> tuple[Any, ...]:
+    """What `asyncio.gather` gives, for coroutines most of which need not wait: a task is made only of one behind one that does.
+
+    Raises what the first of them in their order raises; the others are then cancelled.
+    """
+    left = deque(each)
+    tasks: list[asyncio.Task[Any]] = []
+
+    def go_on() -> None:
+        """Called by the event loop, which means that the one before has to wait."""
+        tasks.extend(asyncio.get_running_loop().create_task(one) for one in left)
+        left.clear()
+
+    others = asyncio.get_running_loop().call_soon(go_on) if len(each) > 1 else None
+    results: list[Any] = []
     try:
-        while ready or running:
-            while ready:
-                provider = ready.popleft()
-                try:
-                    value = _call(provider, facts)
-                except Exception as error:  # noqa: BLE001 -- a provider may fail in any way; its readers must not
-                    value = _settled(provider, error)
-                if inspect.isawaitable(value):
-                    running[asyncio.ensure_future(finish(value))] = provider
-                else:
-                    settle(provider, value)
-            if running:
-                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    provider = running.pop(task)
-                    fault = task.exception()
-                    settle(provider, task.result() if fault is None else _settled(provider, typing.cast("Exception", fault)))
+        while left:
+            results.append(await left.popleft())
+        results += [await task for task in tasks]
     finally:
-        for task in running:
+        if others is not None:
+            others.cancel()
+        for one in left:
+            one.close()
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)  # a service has no end of the loop that would wait for them
-    return facts
+        if tasks:
+            await asyncio.gather(*tasks, return_exceptions=True)
+    return tuple(results)
 
 
 # --- run ---------------------------------------------------------------------------------------------------------

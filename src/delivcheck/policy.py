@@ -295,8 +295,8 @@ def weigh(rule: Rule, level: Level, judged: Judged, declared: Declared) -> Resul
 
     A rule for one class only, with the class undeclared, does not fail: it is unknown, at note level (DESIGN section 2).
     """
-    if judged.outcome is Outcome.PASS:  # nearly all are, of every message
-        return Result(rule.id, Outcome.PASS, level, judged.reason, rule.covers)
+    if judged.outcome not in _DECIDING:  # as nearly all
+        return Result(rule.id, judged.outcome, level, judged.reason, rule.covers)
     problems = tuple(replace_level(problem, _problem_level(level, problem)) for problem in judged.problems)
     outcome, reason = judged.outcome, judged.reason
     if outcome is Outcome.FAIL:

@@ -438,8 +438,7 @@ def stopped_at(state, step):
         ("deferred", State.DEFERRED, Fresh()),
     ],
 )
-def test_whenever_a_worker_is_killed_the_next_submission_is_told_right(tmp_path, monkeypatch, step, state, told, recovered):
-    monkeypatch.setattr(journals, "REPLAY_FOR", None, raising=False)
+def test_whenever_a_worker_is_killed_the_next_submission_is_told_right(tmp_path, step, state, told, recovered):
     with stopped_at(tmp_path, step) as (process, owner):
 
         async def before(journal):  # while it lives, nothing is concluded
@@ -541,6 +540,59 @@ def test_workers_that_write_at_the_same_time_lose_nothing(tmp_path):
         assert all(one.replies[0].text == str(one.attempt.size) for one in records)
 
     run(tmp_path, work)
+
+
+UNTIL_KILLED = """
+import asyncio, itertools, os, sys
+from pathlib import Path
+from delivcheck.gate import trace
+from delivcheck.gate.journal import Attempt, Journal
+from delivcheck.gate.reply import Reply
+
+async def main(state):
+    async with Journal(Path(state)) as journal:
+        async def messages():
+            for number in itertools.count():
+                one = Attempt(trace.new(), os.urandom(32), bytes(32), "hop", "a@b", ("a@b",), number)
+                await journal.answer_for(one.key, one.rcpt_to)
+                await journal.before_dot(one)
+                os.write(1, f"dot {one.trace}\\n".encode())
+                await journal.after(one, [Reply(250, None, "")])
+                os.write(1, f"accepted {one.trace}\\n".encode())
+                journal.answered(one.trace)
+        await asyncio.gather(*(messages() for _ in range(5)))
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.mark.attack(53)
+def test_what_a_worker_said_was_written_is_there_after_it_was_killed(tmp_path, soak):
+    said = {}
+    for round_ in range(100 if soak else 4):
+        with child(UNTIL_KILLED, tmp_path) as one, child(UNTIL_KILLED, tmp_path) as other:
+            for process in (one, other):
+                process.stdout.readline()  # it is at work
+            time.sleep(0.01 * (round_ % 7))
+            for process in (one, other):
+                process.kill()
+                for line in process.stdout.read().splitlines():  # the last may be cut short
+                    what, _, trace = line.partition(" ")
+                    if traces.valid(trace):
+                        said[trace] = what
+
+    async def work(journal):
+        recovered = await journal.recover()
+        records = {one.attempt.trace: one for one in await journal.records()}
+        for trace, what in said.items():
+            assert records[trace].state in ((State.ACCEPTED,) if what == "accepted" else (State.UNCERTAIN, State.ACCEPTED))
+        assert {one.state for one in records.values()} <= {State.ACCEPTED, State.UNCERTAIN}
+        assert {one.peer for one in records.values()} <= {Peer.GONE, Peer.ANSWERED}
+        assert set(recovered.uncertain) == {trace for trace, one in records.items() if one.state is State.UNCERTAIN}
+        assert not await journal._ask(lambda db: [row for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"])
+
+    run(tmp_path, work)
+    assert len(said) > 8
 
 
 def test_messages_that_come_together_share_a_transaction(tmp_path, monkeypatch):
@@ -814,21 +866,20 @@ async def main(state):
     async with Journal(Path(state)) as journal:
         first = await works()
         ballast = Path(state, "ballast")
-        with open(ballast, "wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(4_096))
-            except OSError:
-                pass
-        for _ in range(100):
-            try:
-                await works()
-            except JournalError as error:
-                assert "full" in str(error), error
-                break
-        else:
-            raise SystemExit("never full")
-        await fails()
+        for _ in range(2):  # once more, since closing after a fault may have made room
+            with open(ballast, "ab", buffering=0) as file:
+                try:
+                    while True:
+                        file.write(bytes(4_096))
+                except OSError:
+                    pass
+            for _ in range(100):
+                try:
+                    await works()
+                except JournalError:  # "full", or where the shared memory cannot grow "disk I/O error"
+                    break
+            else:
+                raise SystemExit("never full")
         ballast.unlink()
         await works()
         assert (await journal.find(first)) is not None
@@ -932,6 +983,40 @@ def test_only_the_owner_can_read_the_files(tmp_path):
     assert modes.pop("workers") == 0o700
     assert set(modes.values()) == {0o600}
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+
+
+SHARED = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)  # SQLite's SHARED_FIRST and SHARED_SIZE
+    except OSError:
+        print("locked")
+"""
+
+
+def test_a_second_journal_in_one_process_does_not_take_the_firsts_locks_away(tmp_path):
+    async def work(journal):
+        await journal.records()
+        async with Journal(tmp_path) as second:
+            await second.records()
+            with child(SHARED, tmp_path / store.FILE) as other:
+                assert other.communicate(timeout=30)[0] == "locked\n"
+
+    run(tmp_path, work)
+
+
+def test_what_root_makes_belongs_to_who_owns_the_state_folder(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    os.chown(tmp_path, 65534, 65534)
+
+    async def work(journal):
+        await sent(journal, attempt())
+        assert len(list(tmp_path.rglob("*"))) == 5
+        assert {path.stat().st_uid for path in tmp_path.rglob("*")} == {65534}
+
+    run(tmp_path, work)
 
 
 def test_no_mail_is_in_the_journal():
@@ -1123,4 +1208,4 @@ class Rules(RuleBasedStateMachine):
 
 
 TestRules = Rules.TestCase
-TestRules.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestRules.settings = settings(max_examples=settings.default.max_examples // 2, stateful_step_count=30, deadline=None)

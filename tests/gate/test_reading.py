@@ -360,6 +360,7 @@ MISTAKES = {
         MILTER + '[[gate.next-hop]]\naddress = "127.0.0.1:0"',
         ":8: gate.next-hop.address: '127.0.0.1:0': a port from 1 to 65535",
     ),
+    "a socket without a path": (MILTER.replace("unix:/m", "unix:"), ":6: gate.listen.address: 'unix:' names no path"),
     "port 65536": ('[[gate.listen]]\naddress = "127.0.0.1:65536"', "a port from 0 to 65535"),
     "IPv6 without brackets": ('[[gate.listen]]\naddress = "::1:25"', "an IPv6 address stands in brackets"),
     "a path too long for a socket": ('[[gate.listen]]\naddress = "unix:/' + "a" * 120 + '"', "107 octets at most"),
@@ -544,6 +545,12 @@ def test_private_networks_may_be_trusted(tmp_path):
     assert len(read(tmp_path, f'[gate]\nname = "gate.example.com"\n{text}{HOP}').listeners[0].trusted) == 6
 
 
+def test_a_milter_trusts_clients_of_its_mta_whatever_socket_it_has_itself(tmp_path):
+    text = MILTER + 'trusted = ["10.0.0.0/8"]\ncredential = "shop"\n[gate.credentials.shop]\ndomains = ["example.com"]'
+    (listener,) = read(tmp_path, f'[gate]\nname = "gate.example.com"\n{text}').listeners
+    assert (listener.trusted, listener.credential) == ((ip_network("10.0.0.0/8"),), "shop")
+
+
 def test_a_secret_in_the_file_is_refused_and_not_shown(tmp_path):
     for text in (
         HOP + 'user = "a"\npassword = "hunter2"',
@@ -577,6 +584,10 @@ def test_spf_that_nobody_can_judge_is_a_warning(tmp_path):
     assert "delivcheck.toml:1: gate.egress: no address that mail leaves from is named, so SPF is not judged" in line
     assert warned(tmp_path, MINIMAL.replace("[[", 'egress = "192.0.2.1"\n[[')) == ()
     assert warned(tmp_path, 'rules = { "spf/*" = "warning" }\n' + MINIMAL) == ()
+    elsewhere = SMTP + HOP + 'profile = "amazon-ses"\n'
+    assert warned(tmp_path, f'[gate]\nname = "gate.example.com"\n{elsewhere}') == (), (
+        "SPF of the provider's addresses is its own"
+    )
 
 
 def test_dns_that_outlasts_the_deadline_is_a_warning(tmp_path):
@@ -701,5 +712,6 @@ def test_what_stands_above_the_settings_is_what_they_say_of_it():
     from delivcheck.gate.reading import crosswise
     from delivcheck.gate.relay import profiles
 
-    assert settings.PROFILES == tuple(profiles.PROFILES)
+    assert tuple(profiles.PROFILES) == settings.PROFILES
     assert crosswise.DNS_TIME == judging.TIMEOUT
+    assert [name for name, one in profiles.PROFILES.items() if one.spf] == [crosswise.FROM_US]

@@ -144,13 +144,23 @@ async def test_a_copy_with_its_recipients_token_is_nobody_elses(tmp_path):
 
 
 @pytest.mark.attack(50)
-async def test_a_next_hop_that_is_not_there_is_a_temporary_fault_at_rcpt(tmp_path):
+async def test_a_next_hop_that_is_gone_is_a_temporary_fault_at_rcpt(tmp_path):
     octets, records = world.signed()
+    async with NextHop() as hop, gate(tmp_path, hop, records) as whole:
+        await whole.send(octets)
+        await hop.stop()
+        assert (await whole.send(octets))[1].startswith("451 4.4.")
+
+
+@pytest.mark.attack(50)
+async def test_a_next_hop_that_was_never_there_is_a_temporary_fault_at_ehlo(tmp_path):
+    """What it can is not known: with nothing offered the client would convert the mail, or bounce it."""
+    _, records = world.signed()
     async with NextHop() as hop:
         host, port = hop.host, hop.port
     hops = (Hop("hop", Address(host=host, port=port), security=Security.NONE),)
-    async with gate(tmp_path, hop, records, hops=hops) as whole:
-        assert (await whole.send(octets))[1].startswith("451 4.4.")
+    async with gate(tmp_path, hop, records, hops=hops) as whole, await whole.client() as client:
+        assert (await client.say("EHLO client.example.org")).startswith("451 4.4.1")
 
 
 @pytest.mark.attack(52)

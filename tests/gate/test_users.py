@@ -156,6 +156,19 @@ def test_passwords_are_verified_beside_the_event_loop(path, verified, monkeypatc
 
 
 @pytest.mark.attack(26)
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
+def test_who_verifies_passwords_goes_before_nobody(path, monkeypatch):
+    """Attack 26: guessing takes what CPU is left over, and not the event loop's."""
+    keep(path, ALICE)
+    seen = []
+    monkeypatch.setattr(Users, "_verify", lambda *_: seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    logins(path, ("alice", "guess"))
+    assert seen == [max(before, package.NICE)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+@pytest.mark.attack(26)
 def test_more_logins_at_a_time_than_can_be_verified_are_told_to_come_again(path, monkeypatch):
     """Attack 26: the line has an end, the answer is temporary, and it works again afterwards."""
     keep(path, ALICE)

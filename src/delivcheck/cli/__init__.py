@@ -21,6 +21,7 @@ COMMANDS = {  # name: (module, the line in --help); the order is that of --help
     "explain": ("explain", "Show a rule's page: why, fix, sources, examples."),
     "rules": ("rules", "List the rules."),
     "key": ("key", "Make a DKIM key, and print the DNS record that publishes it."),
+    "held": ("held", "List, show, release or discard the mail that the gate holds."),
     "user": ("user", "Add, list and revoke the users of the gate."),
     "demo": ("demo", "Check a bad newsletter and a good one; needs no network and no file."),
     "completion": ("completion", "Print the completion script for a shell."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
-from .faults import USAGE, say
+from .faults import BUG, USAGE, say
 
 if TYPE_CHECKING:
     from ..gate.serve.worker import Loaded
@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 def command(config: str | None, only_check: bool) -> int:
     """Run the gate that [gate] in the configuration describes, until SIGTERM; SIGHUP reads the configuration again.
 
-    Exit codes: 0 stopped as asked, 2 it cannot start, 70 our own fault.
+    Exit codes: 0 stopped as asked, 2 it cannot start, 70 our own fault. With --check: 0 all is well, 1 it would start, and mail
+    would be refused or have to wait, 2 it cannot start.
     """
     if only_check:
         from ..gate.serve import checkup
 
         return checkup.run(_load(config))
-    from ..gate.serve.building import build
+    from ..gate.serve.building import build, warm
     from ..gate.serve.supervisor import CannotStart, Supervisor
 
+    warm()
     try:
         Supervisor(lambda: _load(config), build).run()
     except CannotStart as error:
         say(str(error))
-        return USAGE
+        return BUG if error.ours else USAGE
     return 0
 
 

@@ -1,9 +1,9 @@
 """DNS as providers use it: several questions at once, and what the answers say of a name, its addresses and its mail."""
 
-import asyncio
 import ipaddress
 from collections.abc import Iterable
 
+from ..engine import side_by_side
 from ..model import Answer, Dns, Failed, Failure, Found, IPAddress, NoSuchName, Question, Unavailable, Where
 from ..records.names import unmapped
 
@@ -38,7 +38,7 @@ def addresses(name: str, a: Answer, aaaa: Answer) -> tuple[IPAddress, ...] | Una
 async def ask_about(dns: Dns, domain: str, kinds: Iterable[str] = ("MX", "A", "AAAA")) -> dict[str, Answer]:
     """Ask several types of one name at once."""
     kinds = tuple(kinds)
-    return dict(zip(kinds, await asyncio.gather(*(dns.ask(domain, kind) for kind in kinds)), strict=True))
+    return dict(zip(kinds, await side_by_side(*(dns.ask(domain, kind) for kind in kinds)), strict=True))
 
 
 def is_null_mx(answer: Answer) -> bool:
@@ -59,7 +59,7 @@ def takes_mail(domain: str, answers: dict[str, Answer]) -> bool | Unavailable:
 
 async def who_takes_mail(dns: Dns, domains: list[str]) -> dict[str, bool | Unavailable]:
     """Whether each domain takes mail, by MX or by its own address (RFC 5321 section 5.1); asked side by side."""
-    answers = await asyncio.gather(*(ask_about(dns, domain) for domain in domains))
+    answers = await side_by_side(*(ask_about(dns, domain) for domain in domains))
     return {domain: takes_mail(domain, answer) for domain, answer in zip(domains, answers, strict=True)}
 
 

@@ -3,10 +3,9 @@
 By draft-brand-indicators-for-message-identification-14; section numbers here are its own.
 """
 
-import asyncio
 from dataclasses import dataclass
 
-from ..engine import fact
+from ..engine import fact, side_by_side
 from ..mime.message import Message
 from ..model import Dns, Failed, Found, HttpAnswer, NotApplicable, Probe, ProbeFailed, Question, Where
 from ..records.bimi import DEFAULT_SELECTOR, BimiRecord, BimiSyntaxError, join, parse, parse_selector, resembles, select
@@ -90,7 +89,7 @@ async def bimi_records(sender: FromDomain, selector: BimiSelector, dns: Dns) -> 
     """
     domains = list(dict.fromkeys((sender.name, psl_organizational_domain(sender.name))))
     names = [record_name(selector.name, domain) for domain in domains]
-    answers = await asyncio.gather(*(_ask(dns, name) for name in names))
+    answers = await side_by_side(*(_ask(dns, name) for name in names))
     near: list[tuple[str, str]] = []
     for domain, name, answer in zip(domains, names, answers, strict=True):
         if isinstance(answer, Failed):

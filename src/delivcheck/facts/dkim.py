@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ..engine import fact
+from ..engine import fact, side_by_side
 from ..mime.fields import Field
 from ..mime.message import Message
 from ..model import Answer, Dns, Failed, Found, NoSuchName, NotApplicable, Unavailable, Where
@@ -161,7 +161,7 @@ def _first(signatures: DkimSignatures) -> Iterable[tuple[SignatureField, DkimSig
 
 async def _ask_all(dns: Dns, wanted: Iterable[tuple[str, str]], via: Via) -> dict[tuple[str, str], PublishedKey | Unavailable]:
     pairs = list(wanted)
-    found = await asyncio.gather(*(_ask(dns, selector, domain, via) for selector, domain in pairs))
+    found = await side_by_side(*(_ask(dns, selector, domain, via) for selector, domain in pairs))
     return dict(zip(pairs, found, strict=True))
 
 

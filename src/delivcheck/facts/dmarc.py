@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..engine import fact
+from ..engine import fact, side_by_side
 from ..model import Dns, Failed, Found, NotApplicable, Question, Unavailable
 from ..records.dmarc import DmarcRecord, ReportUri, join, parse, select
 from ..records.names import MAX_NAME, psl_organizational_domain
@@ -70,9 +70,7 @@ async def report_destinations(walk: DmarcWalk, discovery: DmarcDiscovery, dns: D
         raise NotApplicable("there is no DMARC record")
     wanted = [(tag, uri, uri.host) for tag, uri in _addresses(record) if uri.host is not None]
     hosts = list(dict.fromkeys(host for _, _, host in wanted))
-    asked = dict(
-        zip(hosts, await asyncio.gather(*(_ask(dns, domain, host) for host in hosts[:MAX_DESTINATIONS])), strict=False)
-    )
+    asked = dict(zip(hosts, await side_by_side(*(_ask(dns, domain, host) for host in hosts[:MAX_DESTINATIONS])), strict=False))
     own = {visit.domain: visit for visit in walk.visits}
     each = tuple(
         _destination(domain, tag, uri, {**own, **asked[host].visits}, asked[host]) for tag, uri, host in wanted if host in asked
@@ -177,7 +175,7 @@ async def misplaced_records(walk: DmarcWalk, dns: Dns) -> MisplacedRecords:
     visits = [walk.visit(domain) for domain in dict.fromkeys((walk.domain, psl_organizational_domain(walk.domain)))]
     lacking = [visit for visit in visits if not visit.records and visit.failure is None]
     places = [(visit.domain, name) for visit in lacking for name in wrong_places(visit.domain) if len(name) <= MAX_NAME]
-    answers = await asyncio.gather(*(dns.ask(name, "TXT") for _, name in places))
+    answers = await side_by_side(*(dns.ask(name, "TXT") for _, name in places))
     found = []
     unknown = [
         no_answer(Question(f"_dmarc.{visit.domain}", "TXT"), visit.failure) for visit in visits if visit.failure is not None

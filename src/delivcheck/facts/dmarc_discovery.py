@@ -5,12 +5,11 @@ stops where the RFC stops. `DmarcWalk` is what DNS said, name by name, and never
 is `Unavailable` where a missing answer could change it.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..engine import fact
+from ..engine import fact, side_by_side
 from ..model import Dns, Failed, Found, Question, Unavailable, Where
 from ..records.dmarc import DmarcRecord, Policy, join, parse, select
 from ..records.names import MAX_NAME, is_within, psl_organizational_domain
@@ -121,7 +120,7 @@ async def visit(dns: Dns, domain: str) -> Visit:
 
 async def visit_all(dns: Dns, domains: Iterable[str]) -> dict[str, Visit]:
     """Ask for the DMARC records of several domains at once."""
-    visits = await asyncio.gather(*(visit(dns, domain) for domain in dict.fromkeys(domains)))
+    visits = await side_by_side(*(visit(dns, domain) for domain in dict.fromkeys(domains)))
     return {visit.domain: visit for visit in visits}
 
 
@@ -159,7 +158,7 @@ async def _existence(dns: Dns, domain: str) -> bool | Unavailable:
 async def dmarc_walk(sender: FromDomain, dns: Dns) -> DmarcWalk:
     """Ask for the records of the author domain and everything above it, and whether the domain exists, in one round."""
     domains = dict.fromkeys((*tree_walk.names(sender.name), psl_organizational_domain(sender.name)))
-    visits, exists = await asyncio.gather(visit_all(dns, domains), _existence(dns, sender.name))
+    visits, exists = await side_by_side(visit_all(dns, domains), _existence(dns, sender.name))
     # Nothing can be below a name that does not exist (RFC 8020), so a `_dmarc` name proves its parent
     known = True if visits[sender.name].exists else exists
     return DmarcWalk(sender.name, tuple(visits.values()), known)

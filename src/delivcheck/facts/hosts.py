@@ -8,11 +8,10 @@ in, is often a provider's, and need not be where mail leaves. A finding about it
 looks at. The outgoing address is known only from a session (`--ip`, the gate): there reverse DNS is judged, and nowhere else.
 """
 
-import asyncio
 import ipaddress
 from dataclasses import dataclass
 
-from ..engine import fact
+from ..engine import fact, side_by_side
 from ..model import Answer, Dns, Failed, Found, IPAddress, NoData, NotApplicable, Question, Unavailable
 from ..records.names import BadName, is_hostname, parents, reverse_name, to_ascii, unmapped
 from .answers import addresses, ask_about, is_null_mx, no_answer, proves_name, takes_mail
@@ -106,19 +105,19 @@ def _unanswered(domain: str, answers: dict[str, Answer]) -> Unavailable:
 @fact
 async def mail_hosts(senders: SenderDomains, dns: Dns) -> MailHosts:
     """Ask about both domains, then about their MX hosts: two rounds."""
-    found = await asyncio.gather(*(_mail_domain(dns, domain) for domain in senders.roles))
+    found = await side_by_side(*(_mail_domain(dns, domain) for domain in senders.roles))
     return MailHosts(tuple(zip(senders.roles.values(), found, strict=True)))
 
 
 async def _mail_domain(dns: Dns, domain: str) -> MailDomain:
     above = parents(domain)
-    answers, parent = await asyncio.gather(
+    answers, parent = await side_by_side(
         ask_about(dns, domain, ("MX", "A", "AAAA", "SOA")), dns.ask(above[0] if above else "", "SOA")
     )
     mx = answers["MX"]
     if not isinstance(mx, Found) or is_null_mx(mx):
         return MailDomain(domain, answers, parent, null_mx=is_null_mx(mx))
-    hosts = await asyncio.gather(*(_mx_host(dns, preference, name) for preference, name in sorted(mx.records)[:MAX_MX_HOSTS]))
+    hosts = await side_by_side(*(_mx_host(dns, preference, name) for preference, name in sorted(mx.records)[:MAX_MX_HOSTS]))
     return MailDomain(domain, answers, parent, tuple(hosts))
 
 
@@ -185,7 +184,7 @@ async def reverse_dns(host: SendingHost, dns: Dns) -> ReverseDns:
     if not isinstance(answer, Found):
         return ReverseDns(ip, question, ())
     names = sorted(dict.fromkeys(answer.records))[:MAX_PTR_NAMES]
-    return ReverseDns(ip, question, tuple(await asyncio.gather(*(_ptr_name(dns, ip, name) for name in names))))
+    return ReverseDns(ip, question, tuple(await side_by_side(*(_ptr_name(dns, ip, name) for name in names))))
 
 
 async def _ptr_name(dns: Dns, ip: IPAddress, name: str) -> PtrName:

@@ -1,11 +1,10 @@
 """Whether the hosts of links can be reached: names that public DNS never has, private addresses, what DNS says of the rest."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..engine import fact
+from ..engine import fact, side_by_side
 from ..memo import remembered
 from ..mime.links import Link, Url
 from ..model import Dns, Failed, NoSuchName, Unavailable
@@ -78,7 +77,7 @@ async def link_hosts(links: Links, dns: Dns) -> LinkHosts:
     """Ask for the addresses of all hosts side by side."""
     hosts = list(askable(links.each))
     asked = hosts[:MAX_HOSTS]
-    states = await asyncio.gather(*(_state(dns, host) for host in asked))
+    states = await side_by_side(*(_state(dns, host) for host in asked))
     return LinkHosts(dict(zip(asked, states, strict=True)), len(hosts) - len(asked))
 
 

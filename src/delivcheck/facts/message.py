@@ -14,7 +14,7 @@ from ..mime.addresses import AddressList, Mailbox, parse_addresses
 from ..mime.fields import Field
 from ..mime.html import HtmlDocument, HtmlError, Room, parse_html
 from ..mime.lexer import HeaderError
-from ..mime.links import MAX_LINKS, Link, links_in_html, links_in_text
+from ..mime.links import MAX_LINKS, Link, LinkKind, links_in_html, links_in_text
 from ..mime.message import Message, parse
 from ..mime.part import Part
 from ..model import NotApplicable, Unavailable, Where
@@ -108,6 +108,11 @@ class Links:
     def distinct_web(self) -> tuple[tuple[Link, int], ...]:
         """The same of those over http and https."""
         return distinct(self.web)
+
+    @cached_property
+    def distinct_followed(self) -> tuple[tuple[Link, int], ...]:
+        """The same of those that a reader follows to a host with a name."""
+        return distinct(link for link in self.web if link.kind is LinkKind.LINK and link.host_ascii and link.url.ip is None)
 
 
 def distinct(links: Iterable[Link]) -> tuple[tuple[Link, int], ...]:

@@ -1,12 +1,11 @@
 """At which mailbox provider each recipient is: by domain where the provider's table names it, else by MX."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from .. import rulefiles
-from ..engine import fact
+from ..engine import fact, side_by_side
 from ..model import Dns, Failed, Found, Question, Unavailable
 from ..records.names import BadName, to_ascii
 from .answers import no_answer
@@ -69,7 +68,7 @@ async def recipient_providers(envelope: Envelope, dns: Dns) -> RecipientProvider
     own, _ = _tables()
     domains = _domains(envelope)
     asked = [domain for domain in domains if domain not in own]
-    answers = dict(zip(asked, await asyncio.gather(*(dns.ask(domain, "MX") for domain in asked)), strict=True))
+    answers = dict(zip(asked, await side_by_side(*(dns.ask(domain, "MX") for domain in asked)), strict=True))
     found: dict[str, str | Unavailable | None] = {}
     for domain in domains:
         if domain in own:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from ..engine import side_by_side
 from ..model import Answer, Dns, Failed, Found, IPAddress, Question, Unavailable
 from ..records.spf import MAX_MX, MAX_PTR, SpfRecord, Term, read, select
 from ..records.spf_macros import can_be_asked, dns_name, expand
@@ -85,11 +86,11 @@ class Crawl:
             about = target(term, name, self.known)
             if about is not None:
                 steps[term.name, about] = None
-        await asyncio.gather(*[self._term(kind, about, depth) for kind, about in steps])
+        await side_by_side(*[self._term(kind, about, depth) for kind, about in steps])
 
     async def addresses(self, names: Iterable[str]) -> None:
         """Ask for the addresses of several hosts."""
-        await asyncio.gather(*[self.ask(name, family) for name in dict.fromkeys(names) for family in self.families])
+        await side_by_side(*[self.ask(name, family) for name in dict.fromkeys(names) for family in self.families])
 
     def _reached(self, record: SpfRecord) -> Iterator[Term]:
         """The terms that need DNS, up to the one that is sure to match this address."""

@@ -7,14 +7,13 @@ tasks. `_pyspf` has what is mended in it; here are malformed and single-label do
 which its constructor raises for, and the warnings of its compilation.
 """
 
-import asyncio
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from types import ModuleType
 
-from ..engine import fact
+from ..engine import fact, side_by_side
 from ..model import Answer, Dns, NotApplicable, Question, Unavailable
 from ..records.names import unmapped
 from ..records.spf import MAX_LOOKUPS
@@ -96,7 +95,7 @@ async def evaluate(host: SendingHost, sender: MailFromDomain, dns: Dns, answers:
         except _pyspf().Missing as missing:
             crawl = Crawl(dns, answers, known, host.ip)
             roots = [*whole, *[each.name for each in missing.questions if each.type == "TXT"]]
-            await asyncio.gather(
+            await side_by_side(
                 *[crawl.record(name) for name in roots], *[crawl.ask(each.name, each.type) for each in missing.questions]
             )
             whole = []

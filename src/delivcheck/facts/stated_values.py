@@ -43,6 +43,8 @@ _MONEY = re.compile(
     rf"|(?<![\w.,])(?P<before>{_DIGITS}){_BLANK}(?:{_SIGN}|(?:{_WORD})\b)"
 )
 _CURRENCIES = tuple(_WORD.split("|"))
+_SMALL_CURRENCIES = tuple(word for word in _CURRENCIES if not word.isupper())
+_CAPITALS = re.compile("[A-Z]{3}")  # each of the others is three
 _SIGN_ALONE = re.compile("[$€£¥₹₽₩₺₪₫₴₦฿]")
 _SIGN_OR_WORD = re.compile(rf"{_SIGN}|(?<![^\W\d_])(?:{_WORD})(?!\w)")
 _NEITHER = re.compile(r"[\W_]+")
@@ -52,7 +54,8 @@ _GROUPS = re.compile(r"[ '\u2019\xa0\u202f]")
 def amounts_in(text: str) -> Iterator[Stated]:
     """Amounts with a currency before or behind them. Readings are numbers; the currency is not one of them."""
     text = text[:MAX_TEXT]
-    mark = _SIGN_OR_WORD if any(word in text for word in _CURRENCIES) else _SIGN_ALONE
+    words = _CURRENCIES if _CAPITALS.search(text) else _SMALL_CURRENCIES
+    mark = _SIGN_OR_WORD if any(word in text for word in words) else _SIGN_ALONE
     for found in _around(mark, _MONEY, text):
         digits = found["after"] or found["before"]
         yield Stated(found[0].strip(), *found.span(), frozenset({_number(digits)}))
@@ -173,14 +176,20 @@ def numbers_in(text: str) -> Iterator[Stated]:
 def _named_in(text: str, kind: str, value: re.Pattern[str], between: str) -> Iterator[Stated]:
     """The values first, since there are few, then the word before each."""
     text = text[:MAX_TEXT]
-    folded = text.lower()
-    if not any(word in folded for word in _words(kind)):
-        return
+    said = False
     for found in islice(_with_digit(value, text), MAX_VALUES):
+        if not said:
+            said = _says(kind, text.lower())
+            if not said:
+                return
         before = text[max(0, found.start() - NEAR - WINDOW) : found.start()]
-        folded = before.lower()
-        if any(word in folded for word in _words(kind)) and _led_to(kind, between).search(before):
+        if _says(kind, before.lower()) and _led_to(kind, between).search(before):
             yield Stated(found[0], *found.span(), frozenset({bare(found[0])}))
+
+
+def _says(kind: str, folded: str) -> bool:
+    is_ascii = folded.isascii()  # then no word of other letters can stand in it
+    return any(word in folded for word in _words(kind) if not is_ascii or word.isascii())
 
 
 _DIGIT_FIRST = 12  # characters of a code or a number in which its first digit stands; both patterns have at most ten

@@ -1,9 +1,8 @@
 """Names that answer though nobody made them, and aliases that hide what stands beside them."""
 
-import asyncio
 from dataclasses import dataclass
 
-from ..engine import fact
+from ..engine import fact, side_by_side
 from ..model import Answer, Dns, Failed, Found, Question, Unavailable
 from .answers import no_answer
 from .dkim import CONTROL_SELECTOR
@@ -55,7 +54,7 @@ class Aliases:
 async def wildcards(sender: FromDomain, dns: Dns) -> Wildcards:
     """Ask for a name that nobody makes, at the three places where SPF, DKIM and DMARC records stand."""
     below = (sender.name, f"_domainkey.{sender.name}", f"_dmarc.{sender.name}")
-    return Wildcards(*await asyncio.gather(*(_probed(dns, name) for name in below)))
+    return Wildcards(*await side_by_side(*(_probed(dns, name) for name in below)))
 
 
 async def _probed(dns: Dns, below: str) -> Probed:
@@ -70,11 +69,11 @@ async def _probed(dns: Dns, below: str) -> Probed:
 @fact
 async def aliases(senders: SenderDomains, dns: Dns) -> Aliases:
     """Ask for the CNAME of both domains, and for what else is there."""
-    return Aliases(tuple(await asyncio.gather(*(_alias(dns, domain) for domain in senders.roles))))
+    return Aliases(tuple(await side_by_side(*(_alias(dns, domain) for domain in senders.roles))))
 
 
 async def _alias(dns: Dns, domain: str) -> Alias:
-    cname, *others = await asyncio.gather(*(dns.ask(domain, kind) for kind in ("CNAME", *_OWN)))
+    cname, *others = await side_by_side(*(dns.ask(domain, kind) for kind in ("CNAME", *_OWN)))
     if isinstance(cname, Failed):
         return Alias(domain, no_answer(Question(domain, "CNAME"), cname))
     if not isinstance(cname, Found):

@@ -1,6 +1,7 @@
 """Files that are whole or not there, whatever happens, and that only the gate's own user can read.
 
-What root makes here (`delivcheck held release` from root's shell) belongs to who owns the folder, or the gate could not read it.
+What root makes here (`delivcheck held release` from root's shell) belongs to who owns the folder, or the gate could not read
+it.
 """
 
 import contextlib
@@ -36,8 +37,8 @@ def opened(path: Path, flags: int) -> int:
 def write(path: Path, octets: bytes) -> None:
     """A whole file in the place of what had its name, on the disk when this returns. Raises OSError.
 
-    A new file for every try: after an fsync that failed, the pages of the old one cannot be trusted to be written again. Where it
-    raises, the new file is not there; only if the folder's fsync fails it may be.
+    A new file for every try: after an fsync that failed, the pages of the old one cannot be trusted to be written again. Where
+    it raises, the new file is not there; only if the folder's fsync failed it may be.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = opened(temporary, os.O_WRONLY | os.O_EXCL)

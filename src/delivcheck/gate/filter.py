@@ -9,7 +9,7 @@ that could be told, and Postfix asks milters not to.
 """
 
 import hashlib
-from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..facts.roots import Origin
@@ -32,19 +32,23 @@ class Filter:
         self._gate, self._listener, self._pipeline, self._watch = gate, listener, pipeline, watch
         self._mode = listener.mode or gate.mode
         self._on_fault = listener.on_fault or gate.on_fault
-        self._limits = gate.credentials.get(listener.credential or listener.name, CredentialSettings())
+        name = listener.credential or listener.name
+        said = gate.credentials.get(name, CredentialSettings())
+        classes = tuple(map(MessageClass, said.classes))
+        self._credential = Credential(name, said.domains, said.streams, classes, said.may_declare)
 
     async def message(self, message: Message, can: Can) -> Answer:
         """Have it judged, and say what becomes of it."""
         trace = traces.new()
+        incoming = self._incoming(message, trace)
         try:
-            incoming = self._incoming(message, trace)
-            if (unjudged := self._unjudged(message, incoming)) is not None:
-                self._tell(incoming, unjudged)
-                return self._answer(Outcome(unjudged, incoming.octets), trace, can)
-            return self._answer(await self._pipeline.process(incoming), trace, can)
+            decision = self._unjudged(message, incoming)
+            if decision is None:
+                return self._answer(await self._pipeline.process(incoming), trace, can)
         except Exception as error:  # noqa: BLE001 -- observe mode accepts whatever breaks, and only here is it known
-            return self._answer(Outcome(self._fault(f"{type(error).__name__}: {error}", trace), b""), trace, can)
+            decision = self._fault(f"{type(error).__name__}: {error}", trace)
+        self._tell(incoming, decision)
+        return self._answer(Outcome(decision, incoming.octets), trace, can)
 
     # --- what came ---
 
@@ -75,20 +79,19 @@ class Filter:
             queue_id=message.macro("i"),
             tls=message.macro("tls_version"),
             protocol="milter",
-            credential=self._credential(message),
+            credential=self._credential_of(message),
         )
 
-    def _credential(self, message: Message) -> Credential | None:
+    def _credential_of(self, message: Message) -> Credential | None:
         """Of a client that logged in at the MTA, under that name, or is in `trusted`; what it may do is the listener's to say.
 
         A login is not looked up among our own credentials: who may choose one at the MTA could choose one of ours.
         """
         user, ip = message.macro("auth_authen"), message.session.ip
-        if user is None and not any(ip in network for network in self._listener.trusted if ip is not None):
-            return None
-        said = self._limits
-        name = user or self._listener.credential or self._listener.name
-        return Credential(name, said.domains, said.streams, tuple(map(MessageClass, said.classes)), said.may_declare)
+        if user is not None:
+            return replace(self._credential, name=user)
+        trusted = ip is not None and any(ip in network for network in self._listener.trusted)
+        return self._credential if trusted else None
 
     # --- what is not judged ---
 
@@ -124,11 +127,12 @@ class Filter:
         if not needs(changes) & ~can:
             return Answer(changes)
         # What was judged cannot become what is sent: that is a fault, though one of the wiring.
-        fallback = self._fault(f"the MTA does not let us {_names(needs(changes) & ~can)}", trace)
-        if fallback.action is Action.SEND:
+        fault = self._fault(f"the MTA does not let us {_names(needs(changes) & ~can)}", trace)
+        judged = decision.action is not Action.HOLD  # what was to be held is not sent because it cannot be
+        if judged and fault.action is Action.SEND:
             return Answer()
-        if fallback.action is Action.HOLD and Can.QUARANTINE in can and decision.action is not Action.HOLD:
-            return Answer((Quarantine(f"{fallback.reason} ({trace})"),))
+        if judged and fault.action is Action.HOLD and Can.QUARANTINE in can:
+            return Answer((Quarantine(f"{fault.reason} ({trace})"),))
         return Answer(refusal=Reply(451, "4.3.0", f"it could not be handled just now, please try again ({trace})"))
 
     def _tell(self, incoming: Incoming, decision: Decision) -> None:
@@ -181,5 +185,5 @@ def _change(edit: Edit) -> Change:
 
 
 def _names(lacking: Can) -> str:
-    words: Sequence[str] = [(one.name or "").lower().replace("_", " ") for one in lacking]
+    words = [(one.name or "").lower().replace("_", " ") for one in lacking]
     return " and ".join(words)

@@ -96,10 +96,10 @@ class Entry:
             self.trace,
             self.received,
             Origin.AS_SENT,
-            self.sender.smtputf8,
-            self.next_hop,
-            self.stream,
-            self.signed_later,
+            smtputf8=self.sender.smtputf8,
+            next_hop=self.next_hop,
+            stream=self.stream,
+            signed_later=self.signed_later,
         )
 
     def client(self) -> Client:
@@ -108,11 +108,11 @@ class Entry:
             None if self.ip is None else ip_address(self.ip),
             self.port,
             self.listener,
-            self.helo,
-            self.tls,
-            self.protocol,
-            self.credential,
-            dict(self.forwarded),
+            helo=self.helo,
+            tls=self.tls,
+            protocol=self.protocol,
+            credential=self.credential,
+            forwarded=dict(self.forwarded),
         )
 
 
@@ -164,9 +164,9 @@ class HeldStore:
         return entry
 
     def put(self, entry: Entry, octets: bytes) -> None:
-        """Write an entry. Raises HeldError; then nothing of it is there, or, where the disk failed at the last, all of it."""
+        """Write an entry: on the disk when this returns. Raises HeldError: then it is not held."""
         described = _encoded(entry)
-        with _told(f"{entry.trace}: not held"):
+        with _told(entry.trace, "not held: there is no state folder"):
             durable.folder(self.folder.parent)
             durable.folder(self.folder)
             with self._alone():
@@ -180,7 +180,8 @@ class HeldStore:
                     durable.write(self._file(entry.trace, "json"), described)
                 except BaseException:
                     with contextlib.suppress(OSError):
-                        self._file(entry.trace, "eml").unlink()
+                        self._file(entry.trace, "json").unlink(missing_ok=True)  # its folder's fsync may have failed
+                        self._file(entry.trace, "eml").unlink(missing_ok=True)
                     raise
 
     def usage(self) -> Usage:
@@ -385,11 +386,11 @@ def _decoded(octets: bytes, trace: str) -> Entry:
 
 
 @contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
+def _told(what: str, absent: str = "not held, or no longer") -> Iterator[None]:
     """What the file system says, as a HeldError of one line."""
     try:
         yield
     except FileNotFoundError:
-        raise NotHeldError(f"{what}: not held, or no longer") from None
+        raise NotHeldError(f"{what}: {absent}") from None
     except OSError as error:
         raise HeldError(f"{what}: {error.strerror or error}") from error

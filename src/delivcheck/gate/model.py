@@ -202,7 +202,7 @@ class Handler(Protocol):
         ...
 
     async def extensions(self, client: Client) -> Extensions:
-        """For EHLO: what can be offered now."""
+        """For EHLO: what can be offered now. Raises Unready where that is not known."""
         ...
 
     async def authenticate(self, client: Client, user: str, password: str) -> Credential | None:
@@ -288,7 +288,10 @@ class Relay(Protocol):
     """The next hops."""
 
     async def extensions(self) -> Extensions:
-        """What all next hops can, as known from their last EHLO; one that was never reached is asked now, briefly."""
+        """What all next hops can, as known from their last EHLO; one that was never reached is asked now, briefly.
+
+        Raises Unready where none was ever reached: with nothing offered, clients would convert or bounce what they have.
+        """
         ...
 
     def route(self, recipient: str) -> str:
@@ -312,8 +315,9 @@ class Watch(Protocol):
     Fields are plain values (texts, numbers, lists of texts) of any origin: whoever writes them makes them safe. No secret is
     ever a field. Events and their fields:
 
-    * `message`, when it was judged: trace, framing, listener, client, user, mail_from, rcpt_to, size, message_id,
-      sha256 (of the judged octets), stream, class, action, rules, reason, bypass, next_hop, ms, judge_ms, mode
+    * `message`, when it was judged: trace, framing, listener, client, user, queue_id (the MTA's, behind a milter), mail_from,
+      rcpt_to, size, message_id, sha256 (of the judged octets), stream, class, action, rules, reason, bypass, next_hop, ms,
+      judge_ms, mode
     * `sent`, what became of it behind SMTP: trace, next_hop, what ("accepted", "refused", "deferred", "uncertain", "replayed",
       "held"), code, reply, written (whether the client was told), ms
     * `connection`: listener, client, what ("open", "close", "refused", "fault"), reason

@@ -105,6 +105,7 @@ class GatePipeline:
             listener=client.listener,
             client=str(client.ip or ""),
             user=client.credential.name if client.credential else "",
+            queue_id=client.queue_id or "",
             mail_from=incoming.mail_from,
             rcpt_to=list(incoming.rcpt_to),
             size=len(outcome.octets),

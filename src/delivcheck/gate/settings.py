@@ -87,7 +87,7 @@ class Listener:
     mode: Mode | None = None  # None: the gate's
     on_fault: OnFault | None = None  # None: the gate's
     pre_sign: bool = False  # a signer comes after us, so DKIM is not judged
-    received: bool = True  # put our own Received field on top; a milter never does, and `smtpd_proxy_filter` need not
+    received: bool | None = None  # whether our own Received goes on top; None: yes, but not behind XFORWARD, never as a milter
     banner: str | None = None
     group: str | None = None  # of a UNIX socket
     socket_mode: int = 0o660  # of a UNIX socket

@@ -226,7 +226,8 @@ def _without_colour(style: Style) -> Style:
 # --- matching ----------------------------------------------------------------------------------------------------
 
 
-_Entry = tuple[int, Selector, int]  # a rule's number, its selector, the bits that must be above an element for it to fit
+# A rule's number, its selector, the bits that must be above an element for it to fit, whether looking it up says all there is.
+_Entry = tuple[int, Selector, int, bool]
 
 
 @lru_cache(maxsize=4096)
@@ -262,7 +263,9 @@ class _Matcher:
         self.by_tag: dict[str, list[_Entry]] = {}
         for number, rule in enumerate(rules):
             last = rule.selector.groups[0][0]
-            entry = (number, rule.selector, _needed(rule.selector))
+            simple = len(rule.selector.groups) == len(rule.selector.groups[0]) == 1 and not last.attributes
+            simple = simple and (last.tag is not None) + len(last.ids) + len(last.classes) <= 1
+            entry = (number, rule.selector, _needed(rule.selector), simple)
             if last.ids:
                 self.by_id.setdefault(last.ids[0], []).append(entry)
             elif last.classes:
@@ -287,8 +290,17 @@ class _Matcher:
                 for each in classes:
                     candidates += self.by_class.get(each, ())
         self._paths.append(path)
+        if not candidates:
+            return ()
         self.work.left -= len(candidates) // CHEAP
-        found = [number for number, selector, needed in candidates if not needed & ~above and self._matches(element, selector)]
+        found = []
+        for number, selector, needed, simple in candidates:
+            if simple:
+                self.work.left -= 1
+                if self.work.left >= 0:
+                    found.append(number)
+            elif not needed & ~above and self._matches(element, selector):
+                found.append(number)
         return tuple(sorted(found))
 
     def classes(self, written: str) -> tuple[dict[str, None], int]:

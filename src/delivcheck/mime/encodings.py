@@ -4,7 +4,8 @@ import binascii
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, islice
+from operator import add
 from typing import NamedTuple
 
 from .defects import DefectKind
@@ -21,7 +22,12 @@ _NOT_BASE64_NOR_PAD = bytes(set(range(256)) - set(_ALPHABET + b"="))
 _FOREIGN = re.compile(rb"[^A-Za-z0-9+/=\r\n]")
 _AFTER_PADDING = re.compile(rb"=[\r\n]*(?!=)[A-Za-z0-9+/]")
 _TRAILING_SPACE = re.compile(rb"(?<![ \t])[ \t]+(?=\r?\n)")
-_QP_TOKEN = re.compile(rb"=(?:([0-9A-Fa-f]{2}|=)|[ \t]*\r?\n|\r[^\n]*\n?|\Z)|(?<![ \t])[ \t]+(?=\r?\n)")  # as binascii reads it
+# As binascii reads it: what an escape or a line end stands for, and the octet in it if it is one. None goes beyond an LF.
+_QP_TOKEN = re.compile(rb"(=(?:([0-9A-Fa-f]{2}|=)|[ \t]*\r?\n|\r[^\n]*\n?|\Z)|(?<![ \t])[ \t]+(?=\r?\n))")
+_QP_ESCAPE = re.compile(
+    rb"(=(?:([0-9A-Fa-f]{2}|=)|\r?\n|\r[^\n]*\n?|\Z))"
+)  # the same where no line ends in white space: much faster
+_BLOCK = 4096  # octets of quoted-printable mapped at a time: most questions are about the beginning
 _BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|\Z)")
 _QP_OCTETS = b"\t\r\n" + bytes(range(0x20, 0x7F))
 _BAD_OCTET = re.compile(rb"[^\t\r\n\x20-\x7e]")
@@ -51,9 +57,11 @@ def decode_base64(raw: bytes) -> bytes:
 
 def decode_quoted_printable(raw: bytes) -> bytes:
     """Decode leniently: white space at the end of a line goes (RFC 2045 section 6.7 rule 3), a broken escape stays."""
-    if b" \r\n" in raw or b" \n" in raw or b"\t\r\n" in raw or b"\t\n" in raw:
-        raw = _TRAILING_SPACE.sub(b"", raw)
-    return binascii.a2b_qp(raw)
+    return binascii.a2b_qp(_TRAILING_SPACE.sub(b"", raw) if _has_trailing_space(raw) else raw)
+
+
+def _has_trailing_space(raw: bytes) -> bool:
+    return b" \r\n" in raw or b" \n" in raw or b"\t\r\n" in raw or b"\t\n" in raw
 
 
 def is_base64(compact: bytes) -> bool:
@@ -159,22 +167,25 @@ class Origins:
         self.exact = encoding != "base64"
         self._decoded: list[int] = []
         self._raw: list[int] = []
-        # What of quoted-printable is not in the lists yet: most questions are about the beginning.
-        self._ahead = _QP_TOKEN.finditer(raw) if encoding == "quoted-printable" else iter(())
+        # What of quoted-printable is in the lists already, in octets of both.
+        self._coded, self._mapped, self._known = (raw, 0, 0) if encoding == "quoted-printable" else (b"", 0, 0)
         if encoding == "base64":
             self._map_base64(raw)
 
     def _map_quoted_printable(self, offset: int) -> None:
-        """Go on until the list knows of a place behind a decoded offset."""
-        shift = self._raw[-1] - self._decoded[-1] if self._raw else 0
-        for token in self._ahead:
-            start, end = token.span()
-            done = start - shift + (token[1] is not None)
-            shift = end - done
-            self._decoded.append(done)
-            self._raw.append(end)
-            if done > offset:
-                break
+        """Go on, block by block, until everything up to a decoded offset is in the lists."""
+        while self._known <= offset and self._mapped < len(self._coded):
+            end = self._coded.find(b"\n", self._mapped + _BLOCK) + 1 or len(self._coded)
+            block = self._coded[self._mapped : end]
+            token = _QP_TOKEN if _has_trailing_space(block) else _QP_ESCAPE
+            pieces = token.split(block)  # text, token, its octet, text, token …
+            texts = list(map(len, pieces[0::3]))
+            octets = (octet is not None for octet in pieces[2::3])
+            decoded = list(accumulate(map(add, texts, octets), initial=self._known))
+            self._decoded += decoded[1:]
+            self._raw += islice(accumulate(map(add, texts, map(len, pieces[1::3])), initial=self._mapped), 1, None)
+            self._known = decoded[-1] + texts[-1]
+            self._mapped = end
 
     def _map_base64(self, raw: bytes) -> None:
         lines = raw.partition(b"=")[0].split(b"\n")
@@ -184,8 +195,7 @@ class Origins:
 
     def __call__(self, offset: int) -> int:
         """The offset in the encoded octets of a decoded one."""
-        if not self._decoded or self._decoded[-1] <= offset:
-            self._map_quoted_printable(offset)
+        self._map_quoted_printable(offset)
         index = bisect_right(self._decoded, offset) - 1
         if index < 0:
             return offset

@@ -9,8 +9,10 @@ import base64
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
+from ..memo import remembered
 from .names import BadName, is_within, to_ascii
 from .tags import Tag, TagList, scan_tags, without_white_space
 
@@ -141,6 +143,7 @@ def key_name(selector: str, domain: str) -> str:
 # --- keys --------------------------------------------------------------------------------------------------------
 
 
+@remembered(512)  # as with DMARC records
 def parse_key(text: str) -> DkimKey:
     """Read a key record, its character-strings already joined. Raises DkimSyntaxError.
 
@@ -197,6 +200,7 @@ def key_bits(kind: str, data: bytes) -> int | None:
         raise
 
 
+@lru_cache(maxsize=64)  # of at most the 65,535 octets of a DNS record
 def load_rsa(data: bytes) -> "RSAPublicKey":
     """Read an RSA key, as SubjectPublicKeyInfo or as the bare RSAPublicKey that section 3.6.1 describes. Raises ValueError."""
     from cryptography.exceptions import UnsupportedAlgorithm

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import unquote
 
+from ..memo import remembered
 from .errors import ParseError
 from .names import BadName, is_hostname, to_ascii
 from .tags import Tag, TagList, scan_tags
@@ -167,6 +168,7 @@ def published(domain: str, record: str) -> str:
     return txt_line(f"_dmarc.{domain}", record)
 
 
+@remembered(512)  # a sender's record is read for each of its messages
 def parse(text: str) -> DmarcRecord:
     """Read a record. Raises DmarcSyntaxError when it does not begin with the version tag."""
     if not _VERSION.match(text):

@@ -189,6 +189,8 @@ def test_fields_are_put_in_wherever_the_header_ends(octets, comes_to):
         (b"To: a@b\r\n\nbody", "not part of CRLF"),
         (b"To: a@b\r\r\n\r\n", "not part of CRLF"),
         (b"X: y\r\n" * 10_001 + b"\r\n", "more than 10000 fields"),
+        (b"X: y\r\n" * 100_000 + b"\r\n", "more than 20000 lines"),
+        (b"a:\r\n" * 2_000_000, "more than 1048576 octets"),
         (b"X: " + b"y" * 1_048_576 + b"\r\nTo: a@b\r\n\r\n", "more than 1048576 octets"),
         (b"X : y\r\n" * 1000 + b"garbage\r\n\r\n", "1000 faults"),
         (b"X-Delivcheck-Class: bulk\r\n", "nothing but fields that are taken out"),

@@ -1,6 +1,6 @@
 """The Received field of the SMTP front, and loops."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 from hypothesis import given
@@ -70,14 +70,23 @@ def test_nothing_a_client_says_gets_out_of_the_field(helo, protocol, trace, tls)
     assert parse_received(head.replace(b"\r\n", b"").partition(b":")[2].decode("ascii")).by == GATE
 
 
-def test_a_milter_adds_none_and_a_listener_may_be_told_not_to():
+def test_a_milter_adds_none():
     assert quiet().prepare(through_milter()).octets is MESSAGE
-    behind = Listener("behind", Kind.SMTP, Address(host="127.0.0.1", port=25), received=False)
-    preparer = load(Gate(GATE, (behind, Listener("front", Kind.SMTP, Address(host="127.0.0.1", port=26)))))
-    it = Incoming(MESSAGE, "", (), client(listener="behind"), TRACE, NOW)
-    assert preparer.prepare(it).octets is MESSAGE
-    it.client.listener = "front"
-    assert len(preparer.prepare(it).edits) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "adds"),
+    [
+        ({}, True),
+        ({"received": False}, False),
+        ({"xforward": (ip_network("127.0.0.0/8"),)}, False),
+        ({"xforward": (ip_network("127.0.0.0/8"),), "received": True}, True),
+    ],
+)
+def test_behind_another_mta_and_where_told_so_none_is_added(given, adds):
+    listener = Listener("front", Kind.SMTP, Address(host="127.0.0.1", port=25), **given)
+    it = Incoming(MESSAGE, "", (), client(listener="front"), TRACE, NOW)
+    assert len(load(Gate(GATE, (listener,))).prepare(it).edits) == adds
 
 
 # --- loops -----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import pytest
 
 from delivcheck.gate.model import Credential, Delete
-from delivcheck.gate.prepare.strip import MAX_TAG, MAX_TAGS
+from delivcheck.gate.prepare.strip import MAX_TAG, MAX_TAGS, idempotency_key
 from delivcheck.model import MessageClass
 from tests.gate.prepare.mail import ANYTHING, MESSAGE, quiet, through_milter, values
 
@@ -48,7 +48,9 @@ def prepare(fields, credential=ANYTHING, **more):
         b" " + b"(" * 5000 + b" gate.example.org; spf=pass",
         " gate.example。org; spf=pass".encode(),
         " ｇate.example.org; spf=pass".encode(),
-        b" mx.example.net; " + b"x" * 102_400,
+        b" mx.example.net; " + b"x" * 32_768,
+        b" mx.example.net; " + b"()" * 101,
+        b" mx" * 101 + b"; gate.example.org",
     ],
 )
 def test_results_in_our_name_are_removed_however_they_are_written(value):
@@ -161,6 +163,15 @@ def test_what_is_declared_beyond_what_is_allowed_is_ignored_and_said(fields, cre
     assert found.octets == MESSAGE
 
 
+def test_the_idempotency_key_can_be_asked_for_before_anything_else():
+    octets = b"X-Delivcheck-Idempotency-Key: order-17\r\n" + MESSAGE
+    assert idempotency_key(octets, ANYTHING) == "order-17"
+    assert idempotency_key(octets, Credential("plain")) is None
+    assert idempotency_key(octets, None) is None
+    assert idempotency_key(MESSAGE, ANYTHING) is None
+    assert idempotency_key(b"garbage\r\n" + octets, ANYTHING) is None
+
+
 def test_what_is_empty_says_nothing():
     found = prepare(
         b"X-Delivcheck-Class:\r\nX-Delivcheck-Stream: \r\nX-Delivcheck-Tag: ,,\r\nX-Delivcheck-Idempotency-Key:\r\n"
@@ -195,3 +206,28 @@ def test_the_fields_of_a_nested_message_are_not_ours():
     octets = MESSAGE.partition(b"Content-Type")[0] + inner
     assert quiet().prepare(through_milter(octets, ANYTHING)).octets is octets
     assert values(octets, "X-Delivcheck-Class") == []
+
+
+@pytest.mark.attack(33, 38)
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"gate.example.org.x ",
+        b"(",
+        b"()",
+        b"a/",
+        b"\\",
+        b'"',
+        b" . ",
+        "ü.ü ".encode(),
+        b"a=b ",
+        b"((;))",
+        b"gate.example.org/",
+        b"\xff",
+    ],
+)
+def test_results_made_to_take_long_take_no_longer_than_their_length(piece):
+    """A megabyte of them; `--durations` shows it, and what is quadratic or asks IDNA for every word takes minutes."""
+    value = piece * (32_000 // len(piece))
+    octets = (b"Authentication-Results:" + value + b"gate.example.org; x\r\n") * 30 + MESSAGE
+    assert quiet().prepare(through_milter(octets)).octets.endswith(MESSAGE)

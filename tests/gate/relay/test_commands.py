@@ -17,6 +17,7 @@ ALL = offered(heard(250, ["x", "SIZE", "8BITMIME", "SMTPUTF8", "DSN", "PIPELININ
 NONE = offered(heard(250, ["x"]))
 ADDRESS = st.text(max_size=40) | st.from_regex(r'"[ -~]{0,20}"@[a-z]{1,5}', fullmatch=True)
 LINES = st.lists(st.sampled_from([b"", b".", b"..", b"...", b".a", b"a.", b"text", b"\xff."]), max_size=20)
+COMMAND = re.compile(rb'(?:MAIL FROM|RCPT TO):<(?:"(?:[^"\\]|\\.)*"|[^"<> ])*>(?: [A-Z0-9]+(?:=[^ ]*)?)*\r\n')
 
 
 def unstuffed(octets):
@@ -60,11 +61,8 @@ def test_whatever_the_addresses_a_command_is_one_line_with_one_pair_of_brackets(
         except Unspeakable:
             continue
     for line in written:
-        assert line.endswith(b"\r\n")
+        assert COMMAND.fullmatch(line)
         assert not re.search(rb"[\x00-\x1f\x7f]", line[:-2])
-        outside = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", line)
-        assert outside.count(b"<") == outside.count(b">") == 1
-        assert b" " not in outside[outside.index(b"<") : outside.index(b">")]
 
 
 @pytest.mark.attack(15)
@@ -130,8 +128,10 @@ XFORWARD = offered(heard(250, ["x", "XFORWARD NAME ADDR PORT PROTO HELO IDENT SO
 def test_xforward_tells_what_the_client_was():
     client = Client(ip_address("2001:db8::1"), 4711, helo="pc example", protocol="ESMTPSA")
     assert commands.xforward(commands.forwarded(client), XFORWARD) == [
-        b"XFORWARD NAME=[UNAVAILABLE] ADDR=IPV6:2001:db8::1 PORT=4711 PROTO=ESMTPSA HELO=pc+20example "
-        b"IDENT=[UNAVAILABLE] SOURCE=REMOTE\r\n"
+        (
+            b"XFORWARD NAME=[UNAVAILABLE] ADDR=IPV6:2001:db8::1 PORT=4711 PROTO=ESMTPSA HELO=pc+20example "
+            b"IDENT=[UNAVAILABLE] SOURCE=REMOTE\r\n"
+        )
     ]
 
 

@@ -143,18 +143,31 @@ async def test_extensions_are_what_all_next_hops_have():
 
 
 @in_loop
-async def test_a_next_hop_that_cannot_be_reached_offers_nothing_and_is_asked_once():
+async def test_where_no_next_hop_was_ever_reached_it_is_not_known_what_can_be_offered():
+    """Nothing offered would make clients convert their mail, or bounce it; and a next hop that is down is asked once."""
     hop = NextHop()
     await hop.start()
     await hop.stop()
     async with relay_to(hop) as relay:
-        assert await relay.extensions() == Extensions()
-        await hop.start(hop.port)
-        assert await relay.extensions() == Extensions()
+        for _ in range(2):
+            with pytest.raises(Unready) as caught:
+                await relay.extensions()
+            assert caught.value.reply.code == 451
+            if not hop._server.is_serving():
+                await hop.start(hop.port)
         assert hop.connections == 0
         await sent(relay)  # the mail itself is no question
         assert (await relay.extensions()).dsn
         await hop.stop()
+
+
+@in_loop
+async def test_a_next_hop_that_is_down_does_not_hide_what_the_others_can():
+    one, two = NextHop(extensions=["8BITMIME"]), NextHop()
+    await two.start()
+    await two.stop()
+    async with one, relay_to(one, two) as relay:
+        assert await relay.extensions() == Extensions(eight_bit=True)
 
 
 @in_loop

@@ -2,12 +2,17 @@
 
 import asyncio
 import random
+import socket
 import time
 
 import pytest
 
+from delivcheck.gate import settings
 from delivcheck.gate.model import Uncertain, Unready
-from delivcheck.gate.relay import connection, relay
+from delivcheck.gate.relay import connection
+from delivcheck.gate.relay import hop as one_hop
+from delivcheck.gate.relay import outgoing as transaction
+from delivcheck.gate.relay.relay import NextHops
 from delivcheck.gate.reply import Reply
 from tests.gate.next_hop import CLOSE, RESET, SILENCE, NextHop, Slow
 from tests.gate.relay.way import MESSAGE, Told, in_loop, nothing, opened, relay_to, sent, until
@@ -118,11 +123,60 @@ async def test_a_connection_lost_between_recipients_is_the_answer_to_all_that_fo
         assert b"DATA" not in hop.commands
 
 
+@in_loop
+async def test_a_refused_rset_means_another_connection():
+    async with NextHop() as hop, relay_to(hop) as way:
+        await sent(way)
+        hop.says["RSET"] = ["500 5.5.1 what?"]
+        assert (await sent(way))[0].code == 250
+        assert hop.connections == 2
+
+
+@in_loop
+async def test_a_refused_xforward_does_not_stop_the_mail():
+    told = Told()
+    async with (
+        NextHop(extensions=["XFORWARD ADDR"], says={"XFORWARD": "501 no"}) as hop,
+        relay_to(hop, xforward=True, watch=told) as way,
+    ):
+        assert (await sent(way))[0].code == 250
+        assert "XFORWARD" in told.of("failed")[0]["reason"]
+
+
+@pytest.mark.attack(50)
+@in_loop
+async def test_every_address_of_a_next_hop_is_tried(monkeypatch):
+    async with NextHop() as hop:
+
+        async def addresses(_loop, host, port, **_):
+            assert host == "two.example"
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (where, port)) for where in ("127.0.3.99", hop.host)]
+
+        monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", addresses)
+        way = NextHops([settings.NextHop("hop", settings.Address(host="two.example", port=hop.port))], "gate.example")
+        assert (await sent(way))[0].code == 250
+        await way.close()
+
+
+@pytest.mark.attack(50)
+@pytest.mark.parametrize(
+    "error", [socket.gaierror(-2, "unknown"), UnicodeError("label too long"), ValueError("null"), TimeoutError()]
+)
+@in_loop
+async def test_a_host_without_an_address_is_451(monkeypatch, error):
+    async def addresses(*_, **__):
+        raise error
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", addresses)
+    way = NextHops([settings.NextHop("hop", settings.Address(host="none.example", port=1))], "gate.example")
+    assert (await unready(way)).code == 451
+
+
 @pytest.mark.attack(54)
 @pytest.mark.parametrize("verb", ["BANNER", "EHLO", "MAIL", "RCPT"])
 @in_loop
 async def test_a_next_hop_that_says_nothing_is_451_when_its_time_is_over(verb, monkeypatch):
-    monkeypatch.setattr(relay, "ANSWER", 0.1)
+    monkeypatch.setattr(transaction, "ANSWER", 0.1)
     async with NextHop(says={verb: [SILENCE]}) as hop, relay_to(hop) as way:
         assert (await unready(way)).code == 451
         assert (await sent(way))[0].code == 250
@@ -131,10 +185,10 @@ async def test_a_next_hop_that_says_nothing_is_451_when_its_time_is_over(verb, m
 
 @in_loop
 async def test_a_silent_next_hop_does_not_hold_up_our_ehlo(monkeypatch):
-    monkeypatch.setattr(relay, "ASKING", 0.05)
+    monkeypatch.setattr(one_hop, "ASKING", 0.05)
     async with NextHop(says={"BANNER": SILENCE}) as hop, relay_to(hop) as way:
-        many = await asyncio.gather(*(way.extensions() for _ in range(20)))
-        assert not any(one.eight_bit for one in many)
+        many = await asyncio.gather(*(way.extensions() for _ in range(20)), return_exceptions=True)
+        assert all(isinstance(one, Unready) for one in many)
         assert hop.connections == 1
 
 
@@ -198,7 +252,7 @@ async def test_an_answer_before_the_dot_is_never_the_answer_to_the_dot():
 
 @pytest.mark.attack(56)
 @in_loop
-async def test_whatever_the_faults_a_reply_is_the_one_to_its_own_message():
+async def test_whatever_the_faults_a_reply_is_the_one_to_its_own_message(soak):
     """Each message says in its subject what the next hop will answer; faults of all kinds lie in between."""
     random_ = random.Random(56)
     faults = [
@@ -220,7 +274,7 @@ async def test_whatever_the_faults_a_reply_is_the_one_to_its_own_message():
     def sometimes(_session, _line):
         return random_.choice(faults) if random_.random() < 0.08 else None
 
-    says = {verb: sometimes for verb in ("RSET", "MAIL", "RCPT", "DATA", "BANNER")} | {"DOT": dot}
+    says = dict.fromkeys(("RSET", "MAIL", "RCPT", "DATA", "BANNER"), sometimes) | {"DOT": dot}
     got = {"replies": 0, "uncertain": 0, "unready": 0}
 
     async def one(way, number):
@@ -241,7 +295,7 @@ async def test_whatever_the_faults_a_reply_is_the_one_to_its_own_message():
             assert reply.text in {f"message {number}", "no"}, (number, reply)
 
     async with NextHop(says=says) as hop, relay_to(hop, connections=5) as way:
-        await asyncio.gather(*(one(way, number) for number in range(1, 400)))
+        await asyncio.gather(*(one(way, number) for number in range(1, 10_000 if soak else 400)))
         acknowledged = [message.octets for message in hop.messages]
         assert len(acknowledged) == len(set(acknowledged))  # none came twice
     assert all(got.values()), got
@@ -345,11 +399,10 @@ async def test_a_deadline_that_passes_while_nothing_is_awaited_counts_too():
 @pytest.mark.parametrize("reused", [False, True])
 @in_loop
 async def test_no_reply_to_the_dot_is_uncertain_and_never_sent_again(fault, reused):
-    says = {"DOT": [fault if not isinstance(fault, bytes) or fault.endswith(b"\n") else fault]}
     async with NextHop() as hop, relay_to(hop) as way:
         if reused:
             await sent(way)
-        hop.says = {"DOT": lambda session, _: says["DOT"][0]}
+        hop.says = {"DOT": fault}
         outgoing, _ = await opened(way, "b@rcpt.example")
         sending = asyncio.create_task(outgoing.send(MESSAGE, nothing, time.monotonic() + 5))
         if fault == b"250-half":
@@ -368,7 +421,7 @@ async def test_after_the_dot_the_deadline_does_not_count_and_the_wait_is_that_of
     assert connection.TERMINATION == 600
     async with NextHop(says={"DOT": [Slow(0.3, "250 2.0.0 at last")]}) as hop, relay_to(hop) as way:
         assert str((await sent(way, seconds=0.2))[0]) == "250 2.0.0 at last"
-        monkeypatch.setattr(relay, "TERMINATION", 0.05)
+        monkeypatch.setattr(transaction, "TERMINATION", 0.05)
         hop.says = {"DOT": SILENCE}
         with pytest.raises(Uncertain):
             await sent(way)

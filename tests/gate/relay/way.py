@@ -47,7 +47,9 @@ async def relay_to(*hops, watch=None, **more):
     """A relay to next hops called "hop", "hop1", …; settings are for all of them."""
     names = ["hop", *(f"hop{index}" for index in range(1, len(hops)))]
     made = NextHops(
-        [setting(hop, name, **more) for hop, name in zip(hops, names, strict=True)], "gate.example", watch or Told()
+        [setting(hop, name, **more) for hop, name in zip(hops, names, strict=True)],
+        "gate.example",
+        Told() if watch is None else watch,
     )
     try:
         yield made
@@ -73,5 +75,5 @@ async def sent(relay, *recipients, octets=MESSAGE, seconds=10.0, before_dot=noth
 
 async def until(condition):
     """Wait for what comes from the other side of a socket."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 -- what is looked at is no event
         await asyncio.sleep(0.005)

@@ -1,5 +1,6 @@
 """Runs a gate as a process of its own, and speaks the stand-in's toy protocol with it."""
 
+import atexit
 import json
 import os
 import re
@@ -10,8 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -24,7 +26,7 @@ PATIENCE = 15.0  # seconds a gate may take for anything here; a busy machine of 
 class Running:
     """A running gate; `log` are the events it has written so far."""
 
-    def __init__(self, process: subprocess.Popen[bytes], settings: Path, stderr: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes] | Forked", settings: Path, stderr: Path) -> None:
         self.process, self.settings, self.stderr = process, settings, stderr
 
     @property
@@ -108,7 +110,7 @@ class Client:
         self.send(line)
         return self.read()
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -130,6 +132,88 @@ def command(settings: Path) -> list[str]:
     return [sys.executable, "-m", "tests.gate.serve.stand_in", str(settings)]
 
 
+class Forked:
+    """A process that the nursery started, with as much of subprocess.Popen as is needed here."""
+
+    def __init__(self, folder: Path) -> None:
+        self._code = folder / "code"
+        pid = folder / "pid"
+        end = time.monotonic() + PATIENCE
+        while not pid.exists():
+            assert time.monotonic() < end, "the nursery does not answer"
+            time.sleep(0.005)
+        self.pid = int(pid.read_text())
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def poll(self) -> int | None:
+        return int(self._code.read_text()) if self._code.exists() else None
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        end = time.monotonic() + seconds
+        while (code := self.poll()) is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("gate", seconds)
+            time.sleep(0.01)
+        return code
+
+
+@cache
+def nursery() -> "subprocess.Popen[bytes]":
+    """One for all tests of this process; it ends with its standard input."""
+    started = subprocess.Popen([sys.executable, "-m", "tests.gate.serve.nursery"], cwd=ROOT, stdin=subprocess.PIPE)
+    atexit.register(end, started)
+    return started
+
+
+def end(started: "subprocess.Popen[bytes]") -> None:
+    assert started.stdin is not None
+    started.stdin.close()
+    started.wait(PATIENCE)
+
+
+def born(settings: Path, stderr: Path, environment: dict[str, str], arguments: Sequence[str]) -> Forked:
+    for name in ("pid", "code"):
+        (settings.parent / name).unlink(missing_ok=True)
+    stderr.touch()
+    paths = {"settings": str(settings), "stderr": str(stderr), "folder": str(settings.parent)}
+    request = {**paths, "environment": environment, "arguments": list(arguments)}
+    pipe = nursery().stdin
+    assert pipe is not None
+    pipe.write(json.dumps(request).encode() + b"\n")
+    pipe.flush()
+    return Forked(settings.parent)
+
+
+def started(
+    program: Sequence[str],
+    stderr: Path,
+    before: Callable[[], None] | None,
+    pass_fds: Sequence[int],
+    environment: dict[str, str],
+) -> "subprocess.Popen[bytes]":
+    with stderr.open("wb") as output:
+        return subprocess.Popen(
+            program,
+            cwd=ROOT,
+            stderr=output,
+            stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            pass_fds=pass_fds,
+            preexec_fn=before,  # noqa: PLW1509 -- sets limits, takes no lock
+            env={**os.environ, **environment},
+        )
+
+
 @contextmanager
 def gate(
     folder: Path,
@@ -139,23 +223,20 @@ def gate(
     environment: dict[str, str] | None = None,
     ready: bool = True,
     program: Sequence[str] = (),
+    arguments: Sequence[str] = (),
     **settings: Any,
 ) -> Iterator[Running]:
-    """A gate with these settings, for as long as the block runs; `ready` waits until its workers serve."""
+    """A gate with these settings, for as long as the block runs; `ready` waits until its workers serve.
+
+    With `arguments` it is `delivcheck …`, with `program` whatever that is.
+    """
     host = servers.loopback()
     path, stderr = folder / "settings.json", folder / "stderr"
     path.write_text(json.dumps({"listeners": {"a": f"{host}:0"}, **settings}))
-    with stderr.open("wb") as output:
-        process = subprocess.Popen(
-            list(program) or command(path),
-            cwd=ROOT,
-            stderr=output,
-            stdout=subprocess.DEVNULL,
-            stdin=subprocess.DEVNULL,
-            pass_fds=pass_fds,
-            preexec_fn=before,
-            env={**os.environ, **(environment or {})},
-        )
+    if before or pass_fds or program:
+        process = started(program or command(path), stderr, before, pass_fds, environment or {})
+    else:
+        process = born(path, stderr, environment or {}, arguments)
     running = Running(process, path, stderr)
     try:
         if ready:
@@ -171,7 +252,7 @@ def gate(
                 process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait()
+                process.wait(PATIENCE)
         for pid in children:  # orphans, where the supervisor was killed
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

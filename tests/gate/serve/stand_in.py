@@ -3,12 +3,11 @@
     python -m tests.gate.serve.stand_in settings.json
 
 The client says a line, and gets one: PID the worker's process, HANG blocks the worker's event loop, SLEEP n is a message that takes
-n seconds, DIE ends the process, RULES the text of the configuration. An idle connection gets a 421 line when the worker drains.
+n seconds, DIE ends the process, RULES the text of the configuration, LACK what the worker is unready for. An idle connection gets a 421 line when the worker drains.
 """
 
 import asyncio
 import contextlib
-import ipaddress
 import json
 import os
 import socket
@@ -17,6 +16,7 @@ import time
 from pathlib import Path
 
 from delivcheck.config import ConfigError
+from delivcheck.gate.serve import supervisor
 from delivcheck.gate.serve.supervisor import CannotStart, Supervisor
 from delivcheck.gate.serve.worker import CannotServe, Loaded
 from delivcheck.gate.settings import Address, Gate, Kind, Listener
@@ -99,6 +99,9 @@ class StandIn:
                 hang_here()
             case ["DIE"]:
                 os._exit(9)
+            case ["LACK", *text]:
+                self.given["unready"] = [" ".join(text)] if text else []
+                return b"250"
             case ["SLEEP", seconds]:
                 if self.counting is not None:
                     self.counting.began()
@@ -133,6 +136,8 @@ class StandIn:
         return len(self.tasks)
 
     async def close(self):
+        if self.given.get("close") == "hang":
+            await asyncio.sleep(1000)
         for task in self.tasks:
             task.cancel()
 
@@ -150,24 +155,28 @@ async def build(loaded, watch, counting):
             raise KeyError("a bug of ours")
         case "die":
             os._exit(7)
+        case "hang":
+            hang_here()
         case "error later":  # the first ones can be built
             marker = Path(given["marker"])
-            if marker.exists():
+            if marker.exists():  # noqa: ASYNC240 -- nothing else runs here
                 raise CannotServe("the key went away")
     return StandIn(given, watch, counting)
 
 
 def main() -> int:
     path = Path(sys.argv[1])
+    with contextlib.suppress(ValueError):
+        given = json.loads(path.read_text())
+        supervisor.START_LIMIT = supervisor.LOAD_LIMIT = given.get("limit", 60.0)
+        supervisor.GRACE = given.get("grace", 10.0)
     try:
         Supervisor(lambda: load(path), build).run()
     except CannotStart as error:
         sys.stderr.write(f"delivcheck: {error}\n")
-        return 2
+        return 70 if error.ours else 2
     return 0
 
-
-assert ipaddress  # the names that a real gate has loaded are loaded here, too
 
 if __name__ == "__main__":
     sys.exit(main())

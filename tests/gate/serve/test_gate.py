@@ -1,14 +1,15 @@
 """The gate as it is run: `delivcheck gate` with a configuration, a client and a next hop on loopback."""
 
 import asyncio
+import os
 import signal
 import smtplib
 import socket
-import subprocess
+import struct
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -52,8 +53,7 @@ security = "none"
 
 @contextmanager
 def real(folder, path, *, ready=True):
-    program = [sys.executable, "-m", "delivcheck", "gate", "--config", str(path)]
-    with gate(folder, program=program, ready=ready, workers=2) as running:
+    with gate(folder, arguments=["gate", "--config", str(path)], ready=ready, workers=2) as running:
         yield running
 
 
@@ -126,6 +126,60 @@ def test_a_stop_waits_for_the_next_hop_s_answer(tmp_path):
         assert len(hop.messages) == 10
 
 
+# SMFIC_OPTNEG, version 6, all actions, all steps; the answer is one packet of thirteen octets
+NEGOTIATION = struct.pack("!IcIII", 13, b"O", 6, 0x1FF, 0x1FFFFF)
+
+
+def test_a_milter_is_served_on_a_unix_socket_and_drained(tmp_path):
+    path = tmp_path / "milter.sock"
+    listen = f'[[gate.listen]]\nname = "milter"\nkind = "milter"\naddress = "unix:{path}"'
+    with real(tmp_path, configuration(tmp_path, 9, listen_lines=listen)) as running, socket.socket(socket.AF_UNIX) as mta:
+        mta.connect(str(path))
+        mta.settimeout(10)
+        mta.sendall(NEGOTIATION)
+        assert mta.recv(4096)[4:5] == b"O"
+        running.wait_for("connection", listener="milter", what="open")
+        running.signal(signal.SIGTERM)
+        assert mta.recv(4096) == b""
+        assert running.ended() == 0
+
+
+@pytest.mark.attack(48)
+def test_a_flood_of_connections_hears_421_and_those_after_it_are_served(tmp_path):
+    limits = "[gate.limits]\nconnections = 2"
+    with next_hop() as hop, real(tmp_path, configuration(tmp_path, hop.port, more=limits)) as running, ExitStack() as stack:
+        address = running.address("smtp")
+        banners = []
+        for _ in range(20):  # two workers have room for two each
+            client = stack.enter_context(socket.create_connection(address, 10))
+            banners.append(client.recv(4096)[:3])
+        assert banners.count(b"220") >= 2
+        assert banners.count(b"421") >= 16
+        assert set(banners) == {b"220", b"421"}
+        stack.close()
+        running.wait(lambda: running.metric("delivcheck_open_connections") == 0)
+        assert send(address) == {}
+
+
+@pytest.mark.attack(53, 61)
+def test_a_killed_worker_costs_no_message_that_was_acknowledged(tmp_path):
+    with (
+        next_hop(says={"DOT": [Slow(1.5, "250 2.0.0 queued")]}) as hop,
+        real(tmp_path, configuration(tmp_path, hop.port)) as running,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        sending = pool.submit(send, running.address("smtp"))
+        running.wait_for("message")
+        running.wait(lambda: any(session.dots for session in hop.sessions), "the final dot")
+        for worker in running.workers():
+            os.kill(worker, signal.SIGKILL)
+        with pytest.raises((smtplib.SMTPServerDisconnected, ConnectionResetError)):
+            sending.result(10)
+        (told,) = running.wait_for("uncertain")  # the successor has read it in the journal
+        assert told["trace"] == running.events("message")[0]["trace"]
+        assert send(running.address("smtp")) == {}
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
@@ -135,14 +189,15 @@ def test_a_stop_waits_for_the_next_hop_s_answer(tmp_path):
     ],
 )
 def test_what_cannot_be_carried_out_is_one_line_and_exit_2(tmp_path, changes, line):
-    path = configuration(tmp_path, 9, **changes)
-    done = subprocess.run(
-        [sys.executable, "-m", "delivcheck", "gate", "--config", str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-    said = [one for one in done.stderr.splitlines() if one.startswith("delivcheck: ")]
-    assert (done.returncode, len(said)) == (2, 1)
-    assert line in said[0]
+    with real(tmp_path, configuration(tmp_path, 9, **changes), ready=False) as running:
+        assert running.ended() == 2
+        (said,) = [one for one in running.stderr.read_text().splitlines() if one.startswith("delivcheck: ")]
+        assert line in said
+
+
+def test_the_command_itself_starts_the_gate(tmp_path):
+    path = configuration(tmp_path, 9)
+    program = [sys.executable, "-m", "delivcheck", "gate", "--config", str(path)]
+    with gate(tmp_path, program=program, workers=2) as running:
+        running.signal(signal.SIGINT)
+        assert running.ended() == 0

@@ -46,9 +46,9 @@ def test_all_workers_serve_and_a_stop_leaves_nothing(tmp_path):
 def test_an_occupied_port_is_exit_2_with_one_line_and_nothing_left(tmp_path):
     path, address = tmp_path / "gate.sock", free_address()
     host, _, port = address.partition(":")
-    with socket.create_server((host, int(port))):
-        with gate(tmp_path, ready=False, listeners={"u": f"unix:{path}", "mail": address}) as running:
-            assert running.ended() == 2
+    taken = socket.create_server((host, int(port)))
+    with taken, gate(tmp_path, ready=False, listeners={"u": f"unix:{path}", "mail": address}) as running:
+        assert running.ended() == 2
     assert running.stderr.read_text() == f"delivcheck: listener mail: {address}: address already in use\n"
     assert not path.exists()
 
@@ -67,7 +67,7 @@ def test_an_occupied_port_is_exit_2_with_one_line_and_nothing_left(tmp_path):
 def test_what_cannot_be_built_is_exit_2_and_nothing_is_left(tmp_path, fault, line):
     path = tmp_path / "gate.sock"
     with gate(tmp_path, ready=False, **{"listeners": {"u": f"unix:{path}"}, **fault}) as running:
-        assert running.ended() == 2
+        assert running.ended() == (70 if "fault of delivcheck itself" in line else 2)
     assert running.stderr.read_text().splitlines()[-1].startswith(line)
     assert not path.exists()
 
@@ -81,6 +81,26 @@ def test_a_configuration_that_is_none_is_exit_2(tmp_path):
     with gate(tmp_path, ready=False, program=command(broken)) as running:
         assert running.ended() == 2
     assert running.stderr.read_text().startswith(f"delivcheck: {broken}: ")
+
+
+@pytest.mark.parametrize("slow", [{"load": "hang"}, {"build": "hang"}])
+def test_a_stop_while_starting_is_a_stop(tmp_path, slow):
+    path = tmp_path / "gate.sock"
+    with gate(tmp_path, ready=False, listeners={"u": f"unix:{path}"}, **slow) as running:
+        running.wait(lambda: running.workers() and ("load" in slow or path.exists()))
+        running.signal(signal.SIGTERM)
+        assert running.ended() == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("slow", "line"),
+    [({"load": "hang"}, "could not be read within 0.5 seconds"), ({"build": "hang"}, "not built within 0.5 seconds")],
+)
+def test_a_start_that_takes_too_long_is_exit_2(tmp_path, slow, line):
+    with gate(tmp_path, ready=False, limit=0.5, **slow) as running:
+        assert running.ended() == 2
+    assert running.stderr.read_text().splitlines()[-1].endswith(line)
 
 
 # --- UNIX sockets ----------------------------------------------------------------------------------------------------
@@ -222,6 +242,7 @@ def test_sigterm_ends_idle_connections_and_finishes_messages_in_flight(tmp_path)
         time.sleep(0.2)
         running.signal(signal.SIGTERM)
         assert idle.read() == "421 4.3.2"
+        running.wait_for("worker", 3, what="drain")  # the supervisor and both workers have closed theirs
         with pytest.raises(ConnectionRefusedError):
             running.client()
         assert [client.read() for client in busy] == ["250 old"] * 10
@@ -239,6 +260,19 @@ def test_the_drain_has_an_end(tmp_path):
         assert running.ended() == 0
         assert client.read() == ""
     assert any("cut" in one["reason"] for one in running.events("worker", what="stop"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_worker_that_does_not_end_is_ended(tmp_path, number):
+    with gate(tmp_path, drain=0.1, grace=0.3, close="hang") as running:
+        before = running.workers()
+        running.change(close=None)
+        running.signal(number)
+        running.wait(lambda: not {pid for pid in before if Path(f"/proc/{pid}").exists()}, "the end of the workers")
+        if number == signal.SIGTERM:
+            assert running.ended() == 0
+        else:
+            assert running.say("PID")
 
 
 def test_a_second_sigterm_is_the_end_at_once(tmp_path):
@@ -488,6 +522,17 @@ def test_not_ready_is_503(tmp_path):
     with gate(tmp_path, admin=f"{servers.loopback()}:0", unready=["journal: disk full"]) as running:
         assert running.get("/ready") == (503, "journal: disk full\n")
         assert running.get("/health")[0] == 200
+
+
+def test_what_one_worker_cannot_reach_every_worker_tells(tmp_path):
+    with gate(tmp_path, admin=f"{servers.loopback()}:0") as running:
+        assert running.say("LACK next hop out: refused") == "250"
+        running.wait(lambda: all(running.get("/ready") == (503, "next hop out: refused\n") for _ in range(6)), "503 everywhere")
+        while running.say("LACK") == "250":  # whichever worker it is
+            if running.get("/ready")[0] == 200:
+                break
+            time.sleep(0.05)
+        running.wait(lambda: all(running.get("/ready")[0] == 200 for _ in range(6)), "200 everywhere")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import datetime
+import datetime as dt
 import socket
 import ssl
 import tempfile
@@ -86,6 +86,9 @@ class Recorder:
         lmtp = "LMTP" in client.protocol
         return [Reply(250, "2.0.0", f"taken {one.address}") for one in self._rcpts] if lmtp else [Reply(250, "2.0.0", "taken")]
 
+    def gone(self, client: Client) -> None:
+        self.calls.append(("gone",))
+
     async def replied(self, client: Client, *, written: bool) -> None:
         self.calls.append(("replied", written))
 
@@ -119,8 +122,7 @@ class Running:
     async def idle(self) -> None:
         """Until every connection is over."""
         async with asyncio.timeout(10):
-            while self.tasks:
-                await asyncio.sleep(0.005)
+            await asyncio.gather(*self.tasks)
 
     async def client(self, *, greeting: bool = True) -> "Talker":
         if isinstance(self.address, str):
@@ -260,15 +262,15 @@ def issue(folder: Path, name: str = "gate.example") -> Certificate:
     """A new self-signed certificate and its key in a folder."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=2))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -60,7 +60,9 @@ DIALOGS = sorted(FOLDER.glob("*.txt"))
 
 
 def marked(path: Path) -> Any:
-    numbers = [int(one) for found in re.findall(r"^# attack ([0-9, ]+)$", path.read_text(), re.M) for one in found.split(",")]
+    numbers = [
+        int(one) for found in re.findall(r"^# attack ([0-9, ]+)$", path.read_text(), re.MULTILINE) for one in found.split(",")
+    ]
     return pytest.param(path, id=path.stem, marks=[pytest.mark.attack(*numbers)] if numbers else [])
 
 

@@ -61,7 +61,9 @@ def test_the_null_path_is_a_sender_and_no_recipient():
 
 @pytest.mark.attack(11, 15)
 @pytest.mark.parametrize("octet", [*range(0x0A), 0x0B, 0x0C, *range(0x0D, 0x20), 0x7F])
-@pytest.mark.parametrize("path", [b'<"a%cb"@example.com>', b"<a%cb@example.com>", b"<a@exa%cmple.com>", b"<a@example.com> X=%c"])
+@pytest.mark.parametrize(
+    "path", [b'<"a%cb"@example.com>', b"<a%cb@example.com>", b"<a@exa%cmple.com>", b"<a@example.com> X=%c"]
+)
 def test_control_characters_in_a_path_are_refused_and_nothing_is_handed_on(octet, path):
     conversation = Conversation().ready().transaction()
     said = conversation.send(b"RCPT TO:" + path.replace(b"%c", bytes([octet])) + b"\r\n")
@@ -170,7 +172,7 @@ LINES = st.one_of(
 @given(LINES)
 def test_a_command_is_read_or_refused(line):
     try:
-        verb, argument = syntax.command(line)
+        _, argument = syntax.command(line)
         for parse in (
             lambda: syntax.mail(argument, ALL),
             lambda: syntax.rcpt(argument, ALL, smtputf8=True),
@@ -247,7 +249,13 @@ def test_a_proxy_header_is_read_to_its_last_octet_and_not_beyond(header, meant):
     assert f"{found.ip} {found.port}" == meant
 
 
-@given(st.one_of(st.binary(max_size=120), st.binary(max_size=60).map(lambda rest: V2 + rest), st.binary(max_size=120).map(lambda rest: b"PROXY " + rest)))
+@given(
+    st.one_of(
+        st.binary(max_size=120),
+        st.binary(max_size=60).map(lambda rest: V2 + rest),
+        st.binary(max_size=120).map(lambda rest: b"PROXY " + rest),
+    )
+)
 def test_a_proxy_header_is_read_or_refused(octets):
     read = b""
     try:

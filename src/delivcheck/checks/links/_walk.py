@@ -38,6 +38,11 @@ def every(links: Links) -> Iterator[tuple[Link, Called]]:
     return ((link, Called(link, times)) for link, times in links.distinct)
 
 
+def followed(links: Links) -> Iterator[tuple[Link, Called]]:
+    """The first link to each of these that a reader follows to a host with a name."""
+    return ((link, Called(link, times)) for link, times in links.distinct_followed)
+
+
 def web(links: Links) -> Iterator[tuple[Link, Called]]:
     """The first link to each URL over http and https that was rendered; the rest is template/unrendered-code's."""
     return ((link, Called(link, times)) for link, times in links.distinct_web)

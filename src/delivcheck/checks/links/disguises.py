@@ -1,28 +1,20 @@
 """Rules about links that lead elsewhere than they seem to."""
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...engine import rule
 from ...facts.link_secrets import parameters_of
 from ...facts.message import Links
 from ...facts.own_domains import OwnDomains
-from ...mime.links import Link, LinkKind, split_url
+from ...mime.links import Link, split_url
 from ...model import Findings, Level, Problem
 from ...records.lookalikes import imitates, whole_script
 from ...records.names import has_known_suffix, psl_organizational_domain
 from ...records.scripts import mixed_scripts
 from ...saying import shortened
 from ..html import unread
-from ._walk import Called, distinct
-
-
-def _followed(links: Links) -> Iterator[tuple[Link, Called]]:
-    """Each web link once, with how it is called."""
-    wanted = (link for link in links.web if link.kind is LinkKind.LINK)
-    return distinct(link for link in wanted if link.host_ascii and link.url.ip is None)
-
+from ._walk import followed
 
 # --- hosts that look like others ---------------------------------------------------------------------------------
 
@@ -31,7 +23,7 @@ def _followed(links: Links) -> Iterator[tuple[Link, Called]]:
 def lookalike_host(links: Links, own: OwnDomains) -> Findings:
     yield from unread(links)
     told = set()
-    for link, _ in _followed(links):
+    for link, _ in followed(links):
         host = (link.host_ascii or "").rstrip(".")
         if host in told or own.same_organization(host) or mixed_scripts(host) is not None:
             continue  # of several scripts headers/mixed-script-domain tells
@@ -71,10 +63,12 @@ class _Nested(NamedTuple):
 def nested_url(links: Links, own: OwnDomains) -> Findings:
     yield from unread(links)
     told = set()
-    for link, shown in _followed(links):
-        outer = psl_organizational_domain((link.host_ascii or "").rstrip("."))
+    for link, shown in followed(links):
         nested = _nested(link)
-        if nested is None or (outer, link.url.path) in told:
+        if nested is None:
+            continue
+        outer = psl_organizational_domain((link.host_ascii or "").rstrip("."))
+        if (outer, link.url.path) in told:
             continue
         if psl_organizational_domain(nested.host) == outer or own.same_organization(nested.host):
             continue

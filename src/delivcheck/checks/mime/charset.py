@@ -71,7 +71,7 @@ def latin_1(message: Message) -> Findings:
         if codec in LATIN:
             yield Problem(f"the text is declared to be in {part.charset}", place(part, "content-type"), fix=_fix(part))
             continue
-        control = _CONTROLS.search(part.text)
+        control = None if part.text.isascii() else _CONTROLS.search(part.text)
         if control:
             where = part.where_text(control.start(), control.end())
             yield Problem(f"the text has the control character U+{ord(control[0]):04X}, left over from windows-1252", where)

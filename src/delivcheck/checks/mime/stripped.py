@@ -44,7 +44,7 @@ def text_has_markup(message: Message, texts: TextParts, html: HtmlParts) -> Find
     shown_with: dict[Part, str] = {}
     for shown, document in html.readable:
         for part in islice(beside.of(shown.part, "text/plain"), MAX_TEXTS):
-            shown_with.setdefault(part, _SPACE.sub("", document.visible_text[:MAX_TEXT]))
+            shown_with.setdefault(part, "".join(document.visible_text[:MAX_TEXT].split()))
     for text in texts.each:
         plain = text.text[:MAX_TEXT]
         if _DOCUMENT.match(plain):

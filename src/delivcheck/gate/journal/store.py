@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -62,7 +63,7 @@ class Store:
 
     def _transaction(self, works: Sequence[Work]) -> list[Any]:
         connection = self._opened()
-        _begin(connection)
+        _when_free(lambda: connection.execute("BEGIN IMMEDIATE"))
         results = [work(connection) for work in works]
         connection.execute("COMMIT")
         return results
@@ -82,15 +83,10 @@ class Store:
                     return self._connection
             self.close()
         durable.folder(self.path.parent)
-        # SQLite would make it 0644 less the umask; its -wal and -shm files take mode and owner of the file.
-        descriptor = durable.opened(self.path, os.O_RDWR)
+        found = _made(self.path)
+        connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
-            found = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
-        connection = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None, check_same_thread=False)
-        try:
-            self._set_up(connection)
+            _when_free(lambda: self._set_up(connection))
         except BaseException:
             connection.close()
             raise
@@ -107,7 +103,6 @@ class Store:
         if self._suspect:
             self._mend(connection)
         migrate(connection)
-        connection.execute("PRAGMA busy_timeout = 0")  # from here on `_begin` waits, better
 
     def _mend(self, connection: sqlite3.Connection) -> None:
         """After a failed fsync, write everything anew before anything is believed.
@@ -116,22 +111,39 @@ class Store:
         2018): commits behind a hole in the log would be lost with it. A whole checkpoint writes the log's pages into the main
         file, which makes them dirty again, waits for the disk, and empties the log.
         """
+        connection.execute(f"PRAGMA busy_timeout = {BUSY * 1_000:.0f}")
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        connection.execute("PRAGMA busy_timeout = 0")
         if busy:
             raise JournalError(f"{self.path}: another process reads while the log must be emptied after a failed write")
         self._suspect = False
 
 
-def _begin(connection: sqlite3.Connection) -> None:
-    """Begin to write, when the other workers let us.
+def _made(path: Path) -> os.stat_result:
+    """The file as it is, made where there is none. Raises OSError, JournalError.
+
+    SQLite would make it 0644 less the umask; its -wal and -shm files take mode and owner of the file. One that is there is not
+    opened: closing it would take away the locks of every other connection of this process (POSIX; "How To Corrupt" in SQLite's
+    documentation, section 2.2).
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(durable.opened(path, os.O_RDWR | os.O_EXCL))
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise JournalError(f"{path}: not a regular file")
+    return found
+
+
+def _when_free(act: Callable[[], Any]) -> None:
+    """Do something as soon as no other worker is in the way. Raises sqlite3.OperationalError once that takes too long.
 
     SQLite's own waiting sleeps up to 0.1 s a time, while a transaction takes a millisecond: two busy workers then have messages
-    that wait for a quarter of a second.
+    that wait for a quarter of a second. And it does not wait at all where several open a new file and each makes it WAL.
     """
     until = time.monotonic() + BUSY
     while True:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            act()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise

@@ -43,6 +43,7 @@ class Writer:
         self._closing = False
         self._failing = False
         self._doing = 0  # works in the batch at hand
+        self._behind = 0  # works that waited when it was begun
 
     @property
     def waiting(self) -> int:
@@ -63,7 +64,7 @@ class Writer:
         try:
             self._put(_Job(work, None, lazy=lazy, owed=True))
         except JournalError as error:
-            log.error("not journalled: %s", error)  # noqa: TRY400 -- the traceback says nothing more
+            log.warning("not journalled: %s", error)
 
     def _put(self, job: _Job) -> None:
         with self._ready:
@@ -116,19 +117,22 @@ class Writer:
             while not self._closing and all(job.lazy for job in self._jobs) and (left := until - time.monotonic()) > 0:
                 self._ready.wait(left)
             self._doing = min(MAX_BATCH, len(self._jobs))
+            self._behind = len(self._jobs) - self._doing
             return [self._jobs.popleft() for _ in range(self._doing)]
 
     def _failed(self, batch: Sequence[_Job], error: JournalError) -> None:
-        """Tell everybody who waits, the later ones too: an answer in time is due to each. Keep what is owed, in its order."""
+        """Tell everybody who waited when this try began, also behind the batch: an answer in time is due to each.
+
+        Who came later has a try of his own. What is owed is kept, in its order.
+        """
         if not self._failing:
             self._failing = True
-            log.error("the journal fails: %s", error)
+            log.warning("the journal fails: %s", error)  # no error of ours: the disk's
         with self._ready:
-            everything = [*batch, *self._jobs]
-            self._jobs.clear()
+            waited = [*batch, *(self._jobs.popleft() for _ in range(self._behind))]
             if not self._closing:
-                self._jobs.extend(_Job(job.work, None, owed=True) for job in everything if job.owed)
-        self._deliver(everything, [error] * len(everything))
+                self._jobs.extendleft(_Job(job.work, None, owed=True) for job in reversed(waited) if job.owed)
+        self._deliver(waited, [error] * len(waited))
 
     def _deliver(self, batch: Sequence[_Job], results: Sequence[Any]) -> None:
         """Give the results to who waits, with one call for each event loop."""

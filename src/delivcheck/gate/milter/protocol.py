@@ -131,7 +131,7 @@ class Connection:
         self._packets = Packets()
         self._out: list[bytes] = []
         self._version = 0  # until it was agreed upon
-        self._can, self._steps = Can(0), Step(0)
+        self._can, self._blanks, self._skip = Can(0), False, False
         self._answered: frozenset[int] = frozenset()  # commands that the MTA waits for an answer to
         self._session = Session()
         self._macros: dict[int, dict[str, str]] = {}  # of the next message, until its MAIL; then of this one
@@ -211,7 +211,7 @@ class Connection:
                 self._handed = True
                 return self._message
             if command in self._answered:
-                skip = command == Command.BODY and self._message and self._message.missing and self._steps & Step.SKIP
+                skip = self._skip and command == Command.BODY and self._message is not None and self._message.missing
                 self._out.append(codec.SKIP if skip else codec.CONTINUE)
         return None
 
@@ -231,7 +231,7 @@ class Connection:
         assert self._handed
         if answer.refusal is None and (lacking := codec.needs(answer.changes) & ~self._can):
             raise NotOfferedError(f"the MTA does not let us {', '.join(one.name or '' for one in lacking).lower()}")
-        self._out.append(codec.answer(answer, blanks=bool(self._steps & Step.LEADING_BLANKS)))
+        self._out.append(codec.answer(answer, blanks=self._blanks))
         self._handed = False
         self._reset()
 
@@ -249,10 +249,11 @@ class Connection:
         if version < OLDEST:
             raise WireError(f"milter protocol version {version}; {OLDEST} to {NEWEST} are spoken here")
         self._version = min(version, NEWEST)
-        self._can, self._steps = can & WANTED_ACTIONS, steps & WANTED_STEPS
-        self._answered = frozenset(command for command, quiet in _QUIET.items() if not self._steps & quiet)
+        self._can, steps = can & WANTED_ACTIONS, steps & WANTED_STEPS
+        self._blanks, self._skip = bool(steps & Step.LEADING_BLANKS), bool(steps & Step.SKIP)
+        self._answered = frozenset(command for command, quiet in _QUIET.items() if not steps & quiet)
         macros = WANTED_MACROS if self._can & Can.NAME_MACROS else {}
-        self._out.append(codec.agreement(self._version, self._can, self._steps, macros))
+        self._out.append(codec.agreement(self._version, self._can, steps, macros))
 
     def _macro(self, data: bytes) -> None:
         stage, macros = codec.macros(data)
@@ -293,7 +294,7 @@ class Connection:
 
     def _header(self, data: bytes) -> None:
         name, value = codec.header(data)
-        if not self._steps & Step.LEADING_BLANKS:
+        if not self._blanks:
             value = b" " + value  # the MTA took it off; there is one in all but a few messages
         if b"\n" in value:
             # Folds come with LF, MTAs that send CRLF are known, too; OpenDKIM does the same.

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from ipaddress import ip_address
-from typing import Protocol
+from typing import Protocol, cast
 
 from ...model import IPAddress
 from ..model import Watch, unwatched
@@ -145,8 +145,7 @@ class _Driver(asyncio.Protocol):
     # --- asyncio.Protocol ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
         self._server.opened(self)
 
     def data_received(self, data: bytes) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ...model import MessageClass
 from ...records.names import to_ascii
 from ..model import Edit, Incoming, Insert
-from ..settings import Additions, Gate
+from ..settings import Additions, Gate, Listener
 from . import keys as key_store
 from .additions import Adder
 from .errors import NotPreparedError
@@ -103,8 +103,13 @@ def load(
         key_store.load(gate.keys),
         class_of=class_of,
         not_signed=not_signed,
-        without_received=[one.name for one in gate.listeners if not one.received],
+        without_received=[one.name for one in gate.listeners if not _adds_received(one)],
     )
+
+
+def _adds_received(listener: Listener) -> bool:
+    """Behind smtpd_proxy_filter Postfix has written its own Received, and writes another one after us: there only if asked."""
+    return not listener.xforward if listener.received is None else listener.received
 
 
 def _stream(incoming: Incoming) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ...facts.dkim import MAX_SIGNATURES, DkimKeys, DkimSignatures, PublishedKey, SignatureField, Via, published
 from ...facts.dkim_verdict import judge
-from ...facts.signing import SigningError, default_headers, sign_fields
+from ...facts.signing import default_headers, sign_fields
 from ...facts.verdicts import DkimResult
 from ...mime.fields import Field
 from ...mime.headers import HeaderError, parse_addresses
@@ -58,12 +58,9 @@ def signatures(
         have = draft.signed_by(keys, signed)
         keys = [key for key in keys if key.name not in have]
     made = []
-    try:
-        for key in reversed(keys):
-            written = sign_fields(draft.fields, draft.body, key.signing, incoming.received, signed)
-            made.append(Insert(NAME, written.removeprefix(NAME + b": ").removesuffix(b"\r\n")))
-    except SigningError as error:  # of the message; keys were tried when they were loaded
-        return Signed(why_not=str(error))
+    for key in reversed(keys):
+        written = sign_fields(draft.fields, draft.body, key.signing, incoming.received, signed)
+        made.append(Insert(NAME, written.removeprefix(NAME + b": ").removesuffix(b"\r\n")))
     return Signed(tuple(made))
 
 

@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 
 from ...mime.fields import Field
 from ...mime.headers import HeaderError, display_text, parse_authentication_results
-from ...mime.lexer import MAX_VALUE
 from ...model import MessageClass
 from ...records.names import BadName, to_ascii
 from ..model import Credential
+from .errors import NotPreparedError
 from .header import Header
 
 OURS = "x-delivcheck-"
 RESULTS = "authentication-results"
+MAX_RESULTS = 32_768  # characters of one Authentication-Results; Gmail's limit for any header field
+MAX_WORDS = 100  # of its beginning, which has two; and comments in all of it
 MAX_TAGS = 10  # of one message; Mailgun's limit
 MAX_TAG = 128  # characters; Mailgun's limit
 MAX_KEY = 256  # characters of an idempotency key; Resend's limit
@@ -21,7 +23,7 @@ MAX_KEY = 256  # characters of an idempotency key; Resend's limit
 _NAME_LIKE = re.compile(r"[^\s;=\"()<>,]+")
 _PIECE = re.compile(r"[()]|(?:[^()\\]|\\.|\\$)+", re.DOTALL)
 _DOT = re.compile(r"\s*\.\s*")
-_AROUND = re.compile(r"[\s\\]")
+_BETWEEN = re.compile(r"[\s\\]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -40,23 +42,22 @@ def _carries(one: Field, own: Collection[str]) -> bool:
     stands around dots, and a lenient one looks for the name anywhere before the first result.
     """
     text = one.text
-    if len(text) > MAX_VALUE:
-        return True  # nobody's results are that long, and nobody can tell whose they are
+    if len(text) > MAX_RESULTS or text.count("(") > MAX_WORDS:
+        return True  # nobody's results are like that, and to find out whose these are would take long
     bare = _without_comments(text)
-    squeezed = _AROUND.sub("", bare + text).lower()
-    if squeezed.isascii() and not any(name in squeezed for name in own):
+    squeezed = _BETWEEN.sub("", bare + text).lower()
+    named = any(name in squeezed for name in own)
+    if not named and squeezed.isascii():
         return False  # the usual case, at a small cost
-    candidates = [
-        word
-        for head in (text.partition(";")[0], _DOT.sub(".", bare.partition(";")[0]))
-        for found in _NAME_LIKE.findall(head)
-        for word in (found, *found.split("/"))
-    ]
+    head = bare.partition(";")[0]
+    words = _NAME_LIKE.findall(head) + _NAME_LIKE.findall(_DOT.sub(".", head))
+    if len(words) > MAX_WORDS:
+        return True
     try:
-        candidates.append(parse_authentication_results(text, lenient=True).authserv_id)
+        words.append(parse_authentication_results(head, lenient=True).authserv_id)
     except HeaderError:  # it has no beginning that could be read: whatever stands in it
-        candidates += _NAME_LIKE.findall(text.replace("\\", ""))
-    return any(_same(word, own) for word in candidates)
+        return named or any(_same(word, own) for word in words)
+    return any(_same(part, own) for word in words for part in (word, word.partition("/")[0]))
 
 
 def _without_comments(text: str) -> str:
@@ -128,10 +129,16 @@ def declared(fields: Collection[Field], credential: Credential | None) -> Declar
 
 
 def idempotency_key(octets: bytes, credential: Credential | None) -> str | None:
-    """The key that a client gave to its message, to be asked for before anything else is done with it; None for none."""
+    """The key that a client gave to its message, to be asked for before anything else is done with it; None for none.
+
+    Raises nothing: a header that cannot be read has none, and preparing it will say so.
+    """
     if credential is None or not credential.may_declare:
         return None
-    return declared(own_fields(Header(octets)), credential).idempotency_key
+    try:
+        return declared(own_fields(Header(octets)), credential).idempotency_key
+    except NotPreparedError:
+        return None
 
 
 def _class(values: list[str], credential: Credential, ignored: list[str]) -> MessageClass | None:

@@ -13,13 +13,14 @@ from ..settings import Kind, Listener, NextHop, OnFault, Security
 from .values import NARROWEST_TRUST, is_ip
 
 DNS_TIME = 10.0  # seconds that judging gives DNS at most: `judging.TIMEOUT`, which stands above us
+FROM_US = "relay"  # the profile of next hops whose mail leaves from our own addresses, the only one; SPF of others' is theirs
 LMTP_FORBIDDEN = 25  # RFC 2033 section 5: LMTP MUST NOT be used there
 IMPLICIT_TLS = 465  # RFC 8314 section 7.3
 SMTP_KINDS = frozenset({Kind.SMTP, Kind.SUBMISSION, Kind.SUBMISSIONS, Kind.LMTP})
 SUBMISSION_KINDS = frozenset({Kind.SUBMISSION, Kind.SUBMISSIONS})
 NOT_FOR: Mapping[str, frozenset[Kind]] = {  # fields of a listener, and the kinds that know no such thing
-    "trusted": frozenset({Kind.MILTER, *SUBMISSION_KINDS}),
-    "credential": frozenset({Kind.MILTER, *SUBMISSION_KINDS}),
+    "trusted": SUBMISSION_KINDS,
+    "credential": SUBMISSION_KINDS,
     "certificate": frozenset({Kind.MILTER}),
     "xclient": frozenset({Kind.MILTER}),
     "xforward": frozenset({Kind.MILTER}),
@@ -56,7 +57,8 @@ def warnings(section: Section, gate: settings.Gate, found: Config) -> Iterator[s
                 key, f"DNS may take {timeout:g} s, the deadline is {gate.deadline:g} s: slow answers end as faults of ours"
             )
         )
-    if not gate.egress:
+    ours = any(one.kind is Kind.MILTER for one in gate.listeners) or any(hop.profile == FROM_US for hop in gate.next_hops)
+    if ours and not gate.egress:
         names = sorted({rule for chosen in _policies(found).values() for rule in _spf_errors(chosen)})
         if names:
             what = "no address that mail leaves from is named, so SPF is not judged, and"
@@ -83,7 +85,8 @@ class _Held:
             for key in given:
                 if one.kind in NOT_FOR.get(key, ()):
                     raise self.reader.fail((*at, key), f"a {one.kind} listener has no such key")
-                if (key in ONLY_TCP and unix) or (key in ONLY_UNIX and not unix):
+                mtas = key == "trusted" and one.kind is Kind.MILTER  # whoever is connected to the MTA, over TCP
+                if (key in ONLY_TCP and unix and not mtas) or (key in ONLY_UNIX and not unix):
                     raise self.reader.fail((*at, key), f"only for a {'TCP' if unix else 'UNIX'} socket")
             self._may_relay(one, at, unix=unix)
             self._believed(one, at)

@@ -171,8 +171,14 @@ LISTEN: Mapping[str, Key] = {
         _address(values.listening), "unix:/path, 127.0.0.1:587 or [::1]:25; port 0: the kernel chooses, the log says"
     ),
     "networks": Key(_each(values.network), "who may connect; everyone who can reach it where it is not said"),
-    "trusted": Key(_each(values.trust), "who may relay without AUTH"),
-    "credential": Key(_as(values.name), "what clients of trusted networks may send: a [gate.credentials.NAME]"),
+    "trusted": Key(
+        _each(values.trust),
+        "who may relay without AUTH; of a milter: clients of the MTA who have the credential without a login",
+    ),
+    "credential": Key(
+        _as(values.name),
+        "what clients of trusted networks, and of a milter, may send: a [gate.credentials.NAME]; else that of its name",
+    ),
     "certificate": Key(_path, "the certificate chain, PEM; STARTTLS is offered with it"),
     "key": Key(_path, "the certificate's private key, PEM; in the same file where it is not said"),
     "xclient": Key(_each(values.trust), "who may say XCLIENT"),
@@ -182,7 +188,7 @@ LISTEN: Mapping[str, Key] = {
     "mode": Key(_word(settings.Mode), _MODE),
     "on-fault": Key(_word(settings.OnFault), _ON_FAULT),
     "pre-sign": Key(_flag, "a DKIM signer comes after us, so signatures are not judged"),
-    "received": Key(_flag, "whether our own Received field is put on top; a milter never does"),
+    "received": Key(_flag, "whether our own Received field is put on top; behind XFORWARD it is not where this is not said"),
     "banner": Key(_as(values.banner), "the text of the greeting after our name"),
     "group": Key(_text, "the group of the UNIX socket"),
     "socket-mode": Key(_as(values.octal), 'the permissions of the UNIX socket, "0660"'),

@@ -14,6 +14,7 @@ MAX_XFORWARD = 512  # octets of one XFORWARD command, Postfix's XFORWARD_README
 # What may stand between the angle brackets: quoted strings, and other characters that are neither white space, brackets nor
 # controls (C1 included). The front door parses addresses; here it is only made sure that none can end early or hold a command.
 _ADDRESS = re.compile(r'(?:"(?:[^"\\\x00-\x1f\x7f-\x9f\u2028\u2029]|\\[\x20-\x7e])*"|[^"\\<>\s\x00-\x20\x7f-\x9f])*')
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _NOT_XCHAR = re.compile(rb"[^\x21-\x2a\x2c-\x3c\x3e-\x7e]")  # RFC 3461 section 4: what xtext must write as "+" and two digits
 _NOT_UTF8_XCHAR = re.compile(r"[^\x21-\x2a\x2c-\x3c\x3e-\x5b\x5d-\x7e]")  # RFC 6533 section 3: utf-8-addr-xtext
 
@@ -32,7 +33,7 @@ def line(text: str) -> bytes:
         octets = text.encode("utf-8") + b"\r\n"
     except UnicodeEncodeError:
         raise Unspeakable("a command with half a character") from None
-    if any(code < 0x20 or code == 0x7F for code in octets[:-2]):
+    if _CONTROL.search(octets, 0, len(octets) - 2):
         raise Unspeakable("a command with control characters")
     if len(octets) > MAX_COMMAND:
         raise Unspeakable(f"a command of more than {MAX_COMMAND} octets")

@@ -8,16 +8,14 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 from ..reply import Reply
-from ..settings import Address
 from . import commands
 from .protocol import Dialogue, Offers, ProtocolError, offered
 
-# Seconds. RFC 5321 section 4.5.3.2 says how long a client has to wait at least, by command; connecting is Postfix's
-# smtp_connect_timeout, the handshake our own server's limit as well (gate.md attack 28).
-CONNECT = 30.0
+# Seconds. RFC 5321 section 4.5.3.2 says how long a client has to wait at least, by command; the handshake
+# has our own server's limit (gate.md attack 28).
 HANDSHAKE = 30.0
 BANNER = 300.0  # 4.5.3.2.1
 COMMAND = 300.0  # 4.5.3.2.2 and .3: MAIL and RCPT; for EHLO, AUTH, XFORWARD and RSET, which it does not name, the same
@@ -99,7 +97,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def _fail(self, why: Lost) -> None:
-        """From now on of no use; whoever waits is told. The socket is reset, so that no half message can count as whole."""
+        """From now on of no use; whoever waits is told. The socket is closed, without a word that could end a half message."""
         if self._why is None:
             self._why = why
         for answer in self._answers:
@@ -116,10 +114,12 @@ class Connection(asyncio.Protocol):
     @property
     def local(self) -> bool:
         """The other end is on this machine: a UNIX socket, or loopback."""
-        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
-        if not isinstance(peer, tuple):
-            return True  # a UNIX socket's
-        return ipaddress.ip_address(str(peer[0]).partition("%")[0]).is_loopback
+        if self._transport is None:
+            return False
+        if self._transport.get_extra_info("socket").family == socket.AF_UNIX:
+            return True
+        peer = self._transport.get_extra_info("peername")
+        return bool(peer) and ipaddress.ip_address(str(peer[0]).partition("%")[0]).is_loopback
 
     @property
     def tls(self) -> str | None:
@@ -164,7 +164,7 @@ class Connection(asyncio.Protocol):
                 ssl_handshake_timeout=HANDSHAKE,
                 ssl_shutdown_timeout=QUIT,
             )
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: no name for SNI
             why = Insecure(f"TLS: {told(error)}")
             self._fail(why)
             raise why from None
@@ -223,6 +223,8 @@ class Connection(asyncio.Protocol):
             raise type(self._why)(str(self._why), self._why.reply)
 
     async def _within(self, seconds: float, answer: "asyncio.Future[Reply]", what: str) -> Reply:
+        if answer.done():  # the rest of a pipelined group, mostly
+            return answer.result()
         try:
             async with asyncio.timeout(seconds):
                 return await answer
@@ -246,6 +248,8 @@ class Connection(asyncio.Protocol):
             self._check()
             assert self._transport is not None
             self._transport.write(view[start : start + PIECE])
+            if self._writable.is_set():
+                continue
             try:
                 async with asyncio.timeout(BLOCK):
                     await self._writable.wait()
@@ -271,7 +275,7 @@ class Connection(asyncio.Protocol):
         return self._why is None and self._dialogue.quiet
 
     def abort(self) -> None:
-        """Close at once, with a reset: what was written of a message must not look like a whole one."""
+        """Close at once: a QUIT would be a line of the message that was begun."""
         self._fail(Lost("given up by us"))
 
     async def quit(self) -> None:
@@ -283,42 +287,6 @@ class Connection(asyncio.Protocol):
     async def gone(self) -> None:
         """Wait until the socket is closed."""
         await self._gone.wait()
-
-
-async def connect(address: Address, *, tls: ssl.SSLContext | None = None, name: str | None = None) -> Connection:
-    """Connect, with TLS from the first octet where a context is given. Raises Lost."""
-    loop = asyncio.get_running_loop()
-    made: asyncio.BaseProtocol | None = None
-    extra: dict[str, Any] = {}
-    if tls is not None:
-        extra = {"ssl": tls, "server_hostname": name, "ssl_handshake_timeout": HANDSHAKE, "ssl_shutdown_timeout": QUIT}
-    try:
-        if address.path is not None:
-            async with asyncio.timeout(CONNECT):
-                _, made = await loop.create_unix_connection(Connection, str(address.path), **extra)
-        else:
-            async with asyncio.timeout(CONNECT):
-                found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-            # One after the other, each with its share of the time: uvloop knows no happy eyeballs.
-            for index, (family, _, _, _, where) in enumerate(found):
-                try:
-                    async with asyncio.timeout(CONNECT / len(found)):
-                        _, made = await loop.create_connection(Connection, str(where[0]), address.port, family=family, **extra)
-                        break
-                except ssl.SSLError:
-                    raise
-                except (TimeoutError, OSError):
-                    if index == len(found) - 1:
-                        raise
-    except TimeoutError:
-        raise Lost(f"no connection within {CONNECT:g} s") from None
-    except ssl.SSLError as error:
-        raise Insecure(f"TLS: {told(error)}") from None
-    except (OSError, UnicodeError) as error:  # UnicodeError: a host name with a label of more than 63 octets
-        raise Lost(f"no connection: {told(error)}") from None
-    assert isinstance(made, Connection)
-    made.verified = tls is not None and tls.verify_mode == ssl.CERT_REQUIRED
-    return made
 
 
 def told(error: BaseException) -> str:

@@ -1,14 +1,18 @@
 """From an address to a connection that is ready for mail: connect, greet, TLS, log in."""
 
+import asyncio
+import socket
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 from ..reply import Reply
-from ..settings import NextHop, SaslMechanism, Security
+from ..settings import Address, NextHop, SaslMechanism, Security
 from . import commands
-from .connection import Connection, Insecure, Lost, connect
+from .connection import HANDSHAKE, QUIT, Connection, Insecure, Lost, told
 from .secrets import Kept, NoSecret
 
+CONNECT = 30.0  # seconds, Postfix's smtp_connect_timeout
 _BEST = (SaslMechanism.PLAIN, SaslMechanism.LOGIN)  # XOAUTH2 only where it is named: its secret is another kind of thing
 
 Note = Callable[[str, str], None]  # what happened, and why: the `relay` event of model.Watch
@@ -25,7 +29,7 @@ class Dial:
         self._hop, self._name, self._note = hop, name, note
         self._secret = Kept(hop.secret) if hop.secret is not None else None
         self._server = hop.server_name or hop.address.host.rstrip(".") or "localhost"
-        self._verified, self._any = _context(hop, verify=True), _context(hop, verify=False)
+        self._verified, self._any = _verifying(hop), _any()
 
     async def __call__(self) -> Connection:
         """A new connection, greeted, secured, logged in. Raises Lost."""
@@ -39,10 +43,14 @@ class Dial:
             self._note("failed", f"{failed}; going on without TLS")
             return await self._ready(await self._connect(implicit=False), secure=True)
 
+    def _trusting(self) -> ssl.SSLContext:
+        assert self._verified is not None  # made for every security that asks for it
+        return self._verified
+
     async def _connect(self, *, implicit: bool) -> Connection:
         if implicit:
-            return await connect(self._hop.address, tls=self._verified, name=self._server)
-        return await connect(self._hop.address)
+            return await _connected(self._hop.address, tls=self._trusting(), name=self._server)
+        return await _connected(self._hop.address)
 
     async def _ready(self, connection: Connection, *, secure: bool) -> Connection:
         """Greet, STARTTLS unless it is `secure` enough, log in."""
@@ -66,7 +74,7 @@ class Dial:
             wanted = Security.REQUIRED  # the password needs a verified certificate: without one there is nothing to do here
         if wanted is Security.NONE:
             return
-        context = self._verified if wanted is Security.REQUIRED else self._any
+        context = self._trusting() if wanted is Security.REQUIRED else self._any
         if "STARTTLS" in connection.offers and await connection.starttls(context, self._server):
             await connection.hello(self._name)
         elif wanted is Security.REQUIRED:  # stripped by somebody in between, or never there: CVE-2016-0772, gate.md attack 25
@@ -118,16 +126,60 @@ class Dial:
         raise NotLoggedIn(f"no mechanism that we have: {' '.join(offers)[:200] or 'AUTH is not offered'}")
 
 
+async def _connected(address: Address, *, tls: ssl.SSLContext | None = None, name: str | None = None) -> Connection:
+    """Connect, with TLS from the first octet where a context is given. Raises Lost."""
+    loop = asyncio.get_running_loop()
+    made: asyncio.BaseProtocol | None = None
+    extra: dict[str, Any] = {}
+    if tls is not None:
+        extra = {"ssl": tls, "server_hostname": name, "ssl_handshake_timeout": HANDSHAKE, "ssl_shutdown_timeout": QUIT}
+    try:
+        if address.path is not None:
+            async with asyncio.timeout(CONNECT):
+                _, made = await loop.create_unix_connection(Connection, str(address.path), **extra)
+        else:
+            async with asyncio.timeout(CONNECT):
+                found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+            # One after the other, each with its share of the time: uvloop knows no happy eyeballs.
+            for index, (family, _, _, _, where) in enumerate(found):
+                try:
+                    async with asyncio.timeout(CONNECT / len(found)):
+                        _, made = await loop.create_connection(Connection, str(where[0]), address.port, family=family, **extra)
+                        break
+                except ssl.SSLError:
+                    raise
+                except (TimeoutError, OSError):
+                    if index == len(found) - 1:
+                        raise
+    except TimeoutError:
+        raise Lost(f"no connection within {CONNECT:g} s") from None
+    except ssl.SSLError as error:
+        raise Insecure(f"TLS: {told(error)}") from None
+    except (OSError, ValueError) as error:  # ValueError: a host name with a label of more than 63 octets
+        raise Lost(f"no connection: {told(error)}") from None
+    assert isinstance(made, Connection)
+    made.verified = tls is not None and tls.verify_mode == ssl.CERT_REQUIRED
+    return made
+
+
 def _quotable(reply: Reply | None) -> str:
     """A refusal of AUTH for the log: a server's text may repeat what it was sent, so only the codes."""
     return f"{reply.code} {reply.enhanced or ''}".rstrip() if reply is not None else "nothing"
 
 
-def _context(hop: NextHop, *, verify: bool) -> ssl.SSLContext:
-    """TLS 1.2 and up (RFC 8996). Without verification for OPPORTUNISTIC only."""
+def _verifying(hop: NextHop) -> ssl.SSLContext | None:
+    """TLS 1.2 and up (RFC 8996), the certificate held against the CA file or the system's; None where nobody asks for that."""
+    if hop.security is Security.NONE or (hop.security is Security.OPPORTUNISTIC and hop.user is None and hop.ca_file is None):
+        return None
     context = ssl.create_default_context(cafile=str(hop.ca_file) if hop.ca_file is not None else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _any() -> ssl.SSLContext:
+    """TLS 1.2 and up with anybody: against those who only listen (RFC 7435), for OPPORTUNISTIC only."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     return context

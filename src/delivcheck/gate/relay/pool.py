@@ -40,7 +40,7 @@ class Pool:
         It must come back by `give` or `drop`.
         """
         try:
-            async with asyncio.timeout(WAIT):
+            async with asyncio.timeout(WAIT if self._places.locked() else None):
                 await self._places.acquire()
         except TimeoutError:
             raise Full from None

@@ -1,21 +1,18 @@
-"""The next hops, as the gate's transaction sees them: what they can, which takes a recipient, and one transaction with one."""
+"""The next hops, as the gate's transaction sees them: what they can, which takes a recipient, a transaction with one."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable
+from functools import reduce
+from operator import and_
 
-from ..model import Client, Extensions, MailFrom, Outgoing, RcptTo, Uncertain, Unready, Watch, unwatched
+from ..model import Client, Extensions, MailFrom, Outgoing, Unready, Watch, unwatched
 from ..reply import Reply
 from ..settings import NextHop
-from . import commands
-from .connection import DATA, RSET, TERMINATION, Connection, Insecure, Lost
-from .dial import Dial, NotLoggedIn
-from .pool import Full, Pool
+from .hop import Hop
+from .outgoing import begun
 from .routes import Routes
 
-ASKING = 5.0  # seconds for the EHLO of a next hop that was never reached; a client waits for our own EHLO meanwhile
-ASK_AGAIN = 10.0  # seconds before it is asked again in vain
-ANSWER = 240.0  # seconds for all that one RCPT of the client sets off: it waits 300 (RFC 5321 section 4.5.3.2.3)
+_NONE = Reply(451, "4.4.1", "no next hop can be reached just now, please try again")
 
 
 class NextHops:
@@ -23,326 +20,25 @@ class NextHops:
 
     def __init__(self, hops: Iterable[NextHop], name: str, watch: Watch = unwatched) -> None:
         hops = tuple(hops)
-        self._hops = {hop.name: _Hop(hop, name, watch) for hop in hops}
+        self._hops = {hop.name: Hop(hop, name, watch) for hop in hops}
         self.route = Routes(hops)
 
     async def extensions(self) -> Extensions:
-        """What all next hops can. One that cannot be reached counts as one that can nothing."""
-        found = await asyncio.gather(*(hop.extensions() for hop in self._hops.values()))
-        if not found:
-            return Extensions()
-        able = found[0]
-        for one in found[1:]:
-            able &= one
-        return able
+        """What all next hops can whose EHLO is known. Raises Unready where there are some and none is known.
+
+        To offer nothing then would lose mail: a client with internationalized mail bounces it at once, one with 8-bit mail
+        converts it, which breaks its signature.
+        """
+        asked = await asyncio.gather(*(hop.extensions() for hop in self._hops.values()))
+        known = [one for one in asked if one is not None]
+        if asked and not known:
+            raise Unready(_NONE)
+        return reduce(and_, known, known[0]) if known else Extensions()
 
     async def open(self, next_hop: str, sender: MailFrom, client: Client) -> Outgoing:
         """A transaction on a pooled or new connection. MAIL goes with the first RCPT. Raises Unready."""
-        hop = self._hops[next_hop]
-        try:
-            async with asyncio.timeout(ANSWER):
-                connection, reused = await hop.pool.take()
-        except (Lost, Full, TimeoutError) as why:
-            raise Unready(_unready(why)) from None
-        return _Transaction(hop, sender, client, connection, reused=reused)
+        return await begun(self._hops[next_hop], sender, client)
 
     async def close(self) -> None:
         """Say goodbye on idle connections. Transactions that are open go on."""
         await asyncio.gather(*(hop.pool.close() for hop in self._hops.values()))
-
-
-class _Hop:
-    """One next hop: its settings, its connections, its last EHLO."""
-
-    def __init__(self, hop: NextHop, name: str, watch: Watch) -> None:
-        self.settings, self._watch = hop, watch
-        self.pool = Pool(Dial(hop, name, self.note), hop.connections, self.note)
-        self._asking: asyncio.Task[None] | None = None
-        self._asked = 0.0  # time.monotonic() of the last time it was asked in vain
-        self.late: set[asyncio.Task[list[Reply]]] = set()  # replies to a final dot whose caller went away
-
-    def note(self, what: str, reason: str = "", ms: int | None = None) -> None:
-        """Tell the log."""
-        self._watch("relay", next_hop=self.settings.name, what=what, reason=reason, **({} if ms is None else {"ms": ms}))
-
-    async def extensions(self) -> Extensions:
-        if self.pool.offers is None and time.monotonic() - self._asked >= ASK_AGAIN:
-            if self._asking is None:  # one asks for all
-                self._asking = asyncio.create_task(self._ask())
-                self._asking.add_done_callback(self._answered)
-            await asyncio.shield(self._asking)
-        return self.pool.offers.extensions if self.pool.offers is not None else Extensions()
-
-    async def _ask(self) -> None:
-        try:
-            async with asyncio.timeout(ASKING):
-                connection, _ = await self.pool.take()
-        except (Lost, Full, TimeoutError):
-            self._asked = time.monotonic()
-        else:
-            self.pool.give(connection)  # the next message's
-
-    def _answered(self, _: "asyncio.Task[None]") -> None:
-        self._asking = None
-
-
-class _Transaction:
-    """The `model.Outgoing`: one message's way to the next hop. It owns `_connection` until it gives or drops it."""
-
-    def __init__(self, hop: _Hop, sender: MailFrom, client: Client, connection: Connection, *, reused: bool) -> None:
-        self._hop, self._sender, self._client = hop, sender, client
-        self._connection: Connection | None = connection
-        self._reused = reused
-        self._again = True  # a connection that went away may still be replaced, once
-        self._begun = False  # MAIL was written on this connection
-        self._accepted: list[RcptTo] = []
-        self._over: Reply | None = None  # what every further recipient is told: the sender was refused, the connection lost
-
-    # --- recipients --------------------------------------------------------------------------------------------------
-
-    async def rcpt(self, recipient: RcptTo) -> Reply:
-        """Hand the recipient on, with MAIL before the first; a refused MAIL is the reply to every recipient."""
-        if self._over is not None:
-            return self._over
-        try:
-            async with asyncio.timeout(ANSWER):
-                try:
-                    reply = await self._rcpt(recipient)
-                except Lost:
-                    if not self._reused or not self._again:
-                        raise
-                    await self._replace()
-                    reply = await self._rcpt(recipient)
-        except (Lost, Full, TimeoutError) as why:
-            self._drop()
-            self._over = _unready(why)
-            return self._over
-        except BaseException:
-            self._drop()
-            raise
-        if reply.positive:
-            self._accepted.append(recipient)
-        return reply
-
-    async def _rcpt(self, recipient: RcptTo) -> Reply:
-        """One RCPT on the connection there is. Raises Lost."""
-        if self._over is not None:
-            return self._over
-        connection = self._owned()
-        opening: list[bytes] = []
-        if not self._begun:
-            try:
-                opening = self._opening(connection)
-            except commands.Unspeakable as error:
-                return self._end(_refusal(error, "5.1.7"))
-        try:
-            command = commands.rcpt(recipient, connection.offers, utf8=self._sender.smtputf8)
-        except commands.Unspeakable as error:
-            return _refusal(error, "5.1.3")
-        if opening:
-            self._begun, connection.clean = True, False
-            connection.messages += 1
-        replies = await connection.group([*opening, command])
-        for said, reply in zip(opening, replies, strict=False):
-            if said == RSET and reply.code != 250:
-                raise Lost(f"RSET was answered {reply}", reply)
-            if said.startswith(b"XFORWARD ") and not reply.positive:
-                self._hop.note("failed", f"XFORWARD: {reply}")  # the mail goes all the same, as from Postfix's own client
-            if said.startswith(b"MAIL ") and not _final(reply, "MAIL").positive:
-                return self._end(_mirrored(reply))
-        return _mirrored(_final(replies[-1], "RCPT"))
-
-    def _opening(self, connection: Connection) -> list[bytes]:
-        """What comes before the first RCPT."""
-        opening = [] if connection.clean else [RSET]
-        if self._hop.settings.xforward:
-            opening += commands.xforward(commands.forwarded(self._client), connection.offers)
-        return [*opening, commands.mail(self._sender, connection.offers)]
-
-    async def _replace(self) -> None:
-        """A new connection in place of one that went away, with the recipients that were accepted. Raises Lost, Full.
-
-        Only before the message: nothing was handed over that could come twice.
-        """
-        self._again = False
-        self._drop()
-        self._connection, self._reused = await self._hop.pool.take(fresh=True)
-        self._begun = False
-        for recipient in self._accepted:
-            if not (reply := await self._rcpt(recipient)).positive:
-                raise Lost(f"a recipient that was accepted is refused on a new connection: {reply}")
-
-    # --- the message -------------------------------------------------------------------------------------------------
-
-    async def send(self, octets: bytes, before_dot: Callable[[], Awaitable[None]], deadline: float) -> Sequence[Reply]:
-        """Send the message. Raises Unready before the final dot, Uncertain after it; see `model.Outgoing`.
-
-        Cancelled before the dot, the connection is reset. Cancelled after it, the wait for the reply goes on, and what came is
-        told to the log only: whoever must know it shields the call.
-        """
-        if self._connection is None or not self._accepted:
-            raise Unready(self._over or Reply(451, "4.3.0", "there is no transaction with the next hop"))
-        try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                if (refusal := await self._data(octets)) is not None:
-                    self._drop(keep=True)
-                    return [refusal] * self._replies
-                connection = self._owned()
-                await connection.stream(commands.dot_stuffed(octets))
-                await before_dot()
-                await connection.look()
-                # Nothing is awaited from here on until the dot is written.
-                if time.monotonic() >= deadline:
-                    raise TimeoutError
-                answers = connection.end(self._replies)
-        except (Lost, Full) as why:
-            self._drop()
-            raise Unready(_unready(why)) from None
-        except TimeoutError:
-            self._drop()
-            raise Unready(Reply(451, "4.4.5", "the time for this message was over before the next hop had it")) from None
-        except BaseException:
-            self._drop()
-            raise
-        self._connection = None  # it is the wait's now, whatever becomes of us
-        ending = asyncio.create_task(self._ending(connection, answers))
-        self._hop.late.add(ending)
-        ending.add_done_callback(self._hop.late.discard)
-        try:
-            return await asyncio.shield(ending)
-        except asyncio.CancelledError:
-            ending.add_done_callback(self._late)
-            raise
-
-    async def _data(self, octets: bytes) -> Reply | None:
-        """DATA; the reply that ends it here, or None where the message may come. Raises Lost, Full, Unready."""
-        if not commands.relayable(octets):  # what came was refused or mended long ago, so this is our own fault: it waits
-            self._hop.note("failed", "a message with a bare CR or LF, or without an end of line")
-            raise Unready(Reply(451, "4.3.0", "the message cannot be relayed as it is"))
-        if (unfit := self._unfit(octets)) is not None:
-            return unfit
-        try:
-            reply = await self._owned().ask(b"DATA\r\n", DATA)
-        except Lost:
-            # The connection stood still while the client sent the message and we judged it: others do not wait that long.
-            if not self._again:
-                raise
-            await self._replace()
-            if (unfit := self._unfit(octets)) is not None:
-                return unfit
-            reply = await self._owned().ask(b"DATA\r\n", DATA)
-        if reply.code == 354:
-            return None
-        if reply.positive:
-            raise Lost(f"DATA was answered {reply}")
-        return _mirrored(reply)
-
-    def _unfit(self, octets: bytes) -> Reply | None:
-        """Why this message cannot go to this next hop: nothing is ever converted, since it is signed (gate.md attack 41)."""
-        offers = self._owned().offers
-        if "8BITMIME" not in offers and not octets.isascii():
-            return Reply(554, "5.6.3", "the next hop takes no 8-bit mail")
-        if offers.size is not None and len(octets) > offers.size:
-            return Reply(552, "5.3.4", f"the next hop takes messages of at most {offers.size} octets")
-        return None
-
-    @property
-    def _replies(self) -> int:
-        """How many replies the dot has: one, or with LMTP one for each recipient it accepted (RFC 2033 section 4.2)."""
-        return len(self._accepted) if self._hop.settings.lmtp else 1
-
-    async def _ending(self, connection: Connection, answers: "list[asyncio.Future[Reply]]") -> list[Reply]:
-        """The replies to the final dot. Raises Uncertain."""
-        replies: list[Reply] = []
-        try:
-            async with asyncio.timeout(TERMINATION):
-                for answer in answers:
-                    replies.append(_final(await answer, "the message"))  # noqa: PERF401 -- those before a failure are told
-        except Lost as lost:
-            self._hop.pool.drop(connection)
-            raise Uncertain(f"no reply to the message: {lost}", replies) from None
-        except TimeoutError:
-            self._hop.pool.drop(connection)
-            raise Uncertain(f"no reply to the message within {TERMINATION:g} s", replies) from None
-        except BaseException:
-            self._hop.pool.drop(connection)
-            raise
-        self._hop.pool.give(connection)
-        return [_mirrored(reply) for reply in replies]
-
-    def _late(self, ending: "asyncio.Task[list[Reply]]") -> None:
-        """Nobody waits for the reply any more."""
-        if ending.cancelled():
-            return
-        error = ending.exception()
-        self._hop.note("late", str(error) if error is not None else "; ".join(map(str, ending.result())))
-
-    # --- the end -----------------------------------------------------------------------------------------------------
-
-    async def abort(self) -> None:
-        """End without sending. May be called at any time, and again."""
-        self._drop(keep=True)
-        self._over = self._over or Reply(451, "4.3.0", "the transaction was ended")
-
-    def _end(self, reply: Reply) -> Reply:
-        """Nothing more can come of this transaction, by the next hop's word: every recipient is told this."""
-        self._over = reply
-        self._drop(keep=True)
-        return reply
-
-    def _drop(self, *, keep: bool = False) -> None:
-        """Let go of the connection; `keep` it for others, with RSET, where its state is known."""
-        connection, self._connection = self._connection, None
-        if connection is not None and keep:
-            self._hop.pool.give(connection, reset=self._begun)
-        elif connection is not None:
-            self._hop.pool.drop(connection)
-
-    def _owned(self) -> Connection:
-        if self._connection is None:
-            raise Lost("the connection was given up")
-        return self._connection
-
-
-# --- replies ---------------------------------------------------------------------------------------------------------
-
-
-def _mirrored(reply: Reply) -> Reply:
-    """The next hop's reply for our client. 421 would say that *our* connection closes (RFC 5321 section 3.8): 451."""
-    return Reply(451, reply.enhanced, reply.text) if reply.code == 421 else reply
-
-
-def _final(reply: Reply, to: str) -> Reply:
-    """A reply that must be a yes or a no. Raises Lost for 3xx: then it and we are not at the same place."""
-    if 300 <= reply.code < 400:
-        raise Lost(f"{to} was answered {reply}")
-    return reply
-
-
-def _refusal(error: commands.Unspeakable, enhanced: str) -> Reply:
-    """What cannot be said to the next hop, by what it lacks (RFC 6531 section 3.5, RFC 3463 section 3.7), or by its syntax."""
-    match error.needs:
-        case "SMTPUTF8":
-            return Reply(553, "5.6.7", str(error))
-        case "8BITMIME":
-            return Reply(554, "5.6.3", str(error))
-        case _:
-            return Reply(501, enhanced, str(error))
-
-
-def _unready(why: Exception) -> Reply:
-    """What our client is told where the next hop cannot be had: always 4xx, since the mail is not at fault."""
-    match why:
-        case NotLoggedIn():
-            return Reply(451, "4.7.0", "the next hop does not take our credentials")
-        case Insecure():
-            return Reply(451, "4.7.5", "no secure connection with the next hop")
-        case Full():
-            return Reply(451, "4.4.5", "all connections with the next hop are in use")
-        case Lost(reply=Reply() as reply):
-            enhanced = reply.enhanced if reply.enhanced is not None and reply.temporary else "4.4.0"
-            return Reply(451, enhanced, f"the next hop says: {reply}")
-        case Lost():
-            return Reply(451, "4.4.2", "the connection with the next hop was lost or not made")
-        case _:
-            return Reply(451, "4.4.2", "the next hop does not answer")

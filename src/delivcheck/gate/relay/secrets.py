@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import os
+import signal
 from pathlib import Path
 
 from ..settings import Secret
 
 COMMAND = 10.0  # seconds a command may take to print a secret; token helpers ask a server, and somebody waits for us
+KILLED = 1.0  # seconds for its end after that
 MAX_SECRET = 8_192  # octets; what fits into an AUTH line of 12,288 octets (RFC 4954 section 4) after base64
 
 
@@ -90,5 +92,9 @@ async def _printed(command: tuple[str, ...]) -> bytes:
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, 9)  # its own group: a shell's children, too
-            await process.wait()
+                os.killpg(process.pid, signal.SIGKILL)  # its own group: a shell's children, too
+            with contextlib.suppress(TimeoutError):  # asyncio takes it for ended when its output is, too
+                async with asyncio.timeout(KILLED):
+                    while await process.stdout.read(MAX_SECRET):
+                        pass
+                    await process.wait()

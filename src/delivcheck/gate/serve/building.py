@@ -1,16 +1,18 @@
 """Builds what a worker serves with, from the configuration, in the worker itself: nothing of it was there before the fork."""
 
 import asyncio
+import importlib
 import logging
 import os
 import random
-import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+from ... import catalog
 from ...config import Config, ConfigError
 from ...model import MessageClass
 from ...net import authoritative
@@ -18,19 +20,21 @@ from ...net import dns as live
 from ...net.lasting import Lasting
 from ...net.outside import Outside
 from ...policy import PolicyError
+from ...rulefiles import RuleFileError
+from ..filter import Filter
 from ..held import HeldError, HeldStore
 from ..journal import Journal, JournalError
 from ..judging import Egress, Judge, options_for
+from ..milter.server import Server as MilterServer
 from ..missing import Missing
 from ..model import Incoming, Outcome, Pipeline, Watch
 from ..pipeline import GatePipeline
 from ..prepare import PreparationError
-from ..prepare import keys as key_store
-from ..prepare.preparer import Preparer
+from ..prepare import load as load_preparer
 from ..relay.profiles import PROFILES
 from ..relay.relay import NextHops
-from ..settings import Gate, Kind, Listener
-from ..smtp.server import Server
+from ..settings import Gate, Kind
+from ..smtp.server import Server as SmtpServer
 from ..smtp.tls import BadCertificate
 from ..transaction import Reception
 from ..users import Users
@@ -46,7 +50,28 @@ CLOSING = 5.0  # seconds to write down what is owed at the end
 
 _log = logging.getLogger("delivcheck.gate")
 
-_OPERATORS = (ConfigError, PolicyError, PreparationError, BadCertificate, live.NoNameservers, OSError)
+_OPERATORS = (ConfigError, PolicyError, RuleFileError, PreparationError, BadCertificate, live.NoNameservers, OSError)
+
+
+# Loaded when a verdict is asked for the first time; here before the fork, so that no message waits for it, and once in memory.
+_LATER = (
+    "delivcheck.facts._dkimpy",
+    "delivcheck.facts._pyspf",
+    "delivcheck.net.wire",
+    "delivcheck.net.snapshot",
+    "dns.resolver",
+    "prometheus_client",
+    "argon2",
+    "uvloop",
+)
+
+
+def warm() -> None:
+    """Import everything that workers will need: they share what was there before the fork. Raises RuleFileError."""
+    catalog.standard()
+    for name in _LATER:
+        with suppress(ImportError):  # extras; who needs one says so itself
+            importlib.import_module(name)
 
 
 async def build(loaded: Loaded, watch: Watch, counting: Counting | None) -> "Gateway":
@@ -63,31 +88,42 @@ class Gateway:
     """The `worker.Running` of the real gate."""
 
     def __init__(self, config: Config, gate: Gate, watch: Watch, counting: Counting | None) -> None:
+        """Raises what `_OPERATORS` lists, and CannotServe."""
         self._condition = _Condition(gate)
         self._watch = watch = log.both(watch, self._condition)
-        self._gate = gate
         self._dns = Lasting(Outside(live.Live([live.nameserver(text) for text in config.nameservers] or None)))
-        pipeline: Pipeline = _pipeline(config, gate, self._dns, watch)
+        pipeline: Pipeline = pipeline_of(config, gate, self._dns, watch)
         if counting is not None:
             pipeline = _Counted(pipeline, counting)
-        self._listeners = {one.name: one for one in gate.listeners}
         self._relay = NextHops(gate.next_hops, gate.name, watch)
-        self._journal: Journal | None = None
+        self._journal = Journal(gate.state)
         self._users = Users(gate.users, watch) if gate.users is not None else None
         self._held = HeldStore(gate.state, gate.hold) if gate.hold is not None else None
-        self._tasks: list[asyncio.Task[None]] = []
-        if any(one.kind is not Kind.MILTER for one in gate.listeners):
-            _check_state(gate)
-        self._journal = Journal(gate.state)
-        self._reception = Reception(gate, pipeline, self._relay, self._journal, self._held, watch, users=self._users)
-        self._smtp = Server(gate, self._reception.handler, watch)
+        reception = Reception(gate, pipeline, self._relay, self._journal, self._held, watch, users=self._users)
+        self._smtp = SmtpServer(gate, reception.handler, watch)
+        self._milters: dict[str, MilterServer] = {}
+        self._listeners = {one.name: one for one in gate.listeners}
         for one in gate.listeners:
-            if one.kind is not Kind.MILTER:
+            if one.kind is Kind.MILTER:
+                # The memory for messages is one for all listeners of the worker.
+                self._milters[one.name] = MilterServer(
+                    one.name,
+                    Filter(gate, one, pipeline, watch),
+                    gate.limits,
+                    budget=self._smtp.load,
+                    networks=one.networks,
+                    watch=watch,
+                )
+            else:
                 self._smtp.check(one)
+        self._relays = len(self._milters) < len(gate.listeners)
+        if self._relays:
+            _check_state(gate)
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def begin(self) -> None:
         """What can only be begun in a running loop."""
-        if any(one.kind is not Kind.MILTER for one in self._gate.listeners):
+        if self._relays:
             try:
                 await self._recover()
             except JournalError as error:  # a disk that is full is no reason to stay down: each message is told 452
@@ -101,12 +137,9 @@ class Gateway:
 
     def connect(self, listener: str) -> Connect:
         """What takes the connections of a listener."""
-        found = self._listeners[listener]
-
-        def connect(connection: socket.socket) -> Awaitable[None]:
-            return self._smtp.serve(connection, found)
-
-        return connect
+        if listener in self._milters:
+            return self._milters[listener].connect
+        return partial(self._smtp.serve, listener=self._listeners[listener])
 
     def unready(self) -> list[str]:
         """What failed of late."""
@@ -114,12 +147,13 @@ class Gateway:
 
     def drain(self) -> None:
         """Idle connections end now, the others when their message is answered."""
-        self._reception.draining = True
         self._smtp.drain()
+        for one in self._milters.values():
+            one.drain()
 
     def connections(self) -> int:
         """How many are open."""
-        return self._smtp.connections
+        return self._smtp.connections + sum(one.connections() for one in self._milters.values())
 
     async def close(self) -> None:
         """Write what is owed to the journal, and say goodbye to the next hops."""
@@ -127,9 +161,9 @@ class Gateway:
             task.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING):
+                await asyncio.gather(*(one.close() for one in self._milters.values()))
+                await self._journal.close()
                 await self._relay.close()
-                if self._journal is not None:
-                    await self._journal.close()
                 await self._dns.close()
         if self._users is not None:
             self._users.close()
@@ -138,8 +172,6 @@ class Gateway:
 
     async def _recover(self) -> None:
         """Conclude for workers that died: we may be the successor of one."""
-        if self._journal is None:
-            return
         recovered = await self._journal.recover()
         for trace in recovered.uncertain:
             self._watch("uncertain", trace=trace, next_hop="", reason="its worker died after the final dot, or just before")
@@ -157,7 +189,7 @@ class Gateway:
         await asyncio.sleep(random.uniform(1, UPKEEP))  # noqa: S311 -- no secret
         while True:
             try:
-                if self._journal is not None:
+                if self._relays:
                     await self._journal.prune(timedelta(days=JOURNAL_DAYS))
                 if self._held is not None:
                     for trace in await asyncio.to_thread(self._held.expire, datetime.now(UTC)):
@@ -167,23 +199,13 @@ class Gateway:
             await asyncio.sleep(UPKEEP)
 
 
-def _pipeline(config: Config, gate: Gate, dns: Lasting, watch: Watch) -> GatePipeline:
+def pipeline_of(config: Config, gate: Gate, dns: Lasting, watch: Watch) -> GatePipeline:
+    """What prepares, judges and decides. Raises what `_OPERATORS` lists."""
     profiles = {hop.name: PROFILES[hop.profile] for hop in gate.next_hops}
-    judge = Judge(
-        config,
-        dns,
-        Egress(gate.egress, gate.egress_ehlo, frozenset(name for name, one in profiles.items() if not one.spf)),
-        Missing(dns, authoritative.Live(dns)),
-    )
-    preparer = Preparer(
-        gate.name,
-        gate.additions,
-        key_store.load(gate.keys),
-        class_of=_classes(config),
-        not_signed={name: one.rewrites for name, one in profiles.items()},
-        # Behind smtpd_proxy_filter Postfix has written its own Received, and writes another one after us.
-        without_received=[one.name for one in gate.listeners if one.xforward],
-    )
+    elsewhere = frozenset(name for name, one in profiles.items() if not one.spf)
+    egress = Egress(gate.egress, gate.egress_ehlo, elsewhere)
+    judge = Judge(config, dns, egress, Missing(dns, authoritative.Live(dns)))
+    preparer = load_preparer(gate, _classes(config), {name: one.rewrites for name, one in profiles.items()})
     return GatePipeline(gate, judge, preparer, watch)
 
 

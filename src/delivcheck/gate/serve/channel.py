@@ -1,14 +1,18 @@
 """What supervisor and worker say to each other, line by line over a pair of sockets.
 
-The worker says `beat` each second, `ready` once it is built, or `error` with the one line that says why it cannot be. It is told
-`go`, `retire` (others took over: finish what you have) and `stop` (the gate ends). An end that closes tells the other that it is gone.
+The worker says `beat` each second, `ready` once it is built, or `error` (`bug` where the fault is our own) with the one line
+that says why it cannot be, and `unready` with what keeps it from serving well, whenever that changes. It is told `go`, `retire`
+(others took over: finish what you have), `stop` (the gate ends), and `others` with what the other workers are unready for: each
+of them answers for the whole gate. An end that closes tells the other that it is gone.
 """
 
 import socket
 from collections.abc import Iterator
 
-BEAT, READY, ERROR = "beat", "ready", "error"
-GO, RETIRE, STOP = "go", "retire", "stop"
+BEAT, READY, ERROR, BUG, UNREADY = "beat", "ready", "error", "bug", "unready"
+GO, RETIRE, STOP, OTHERS = "go", "retire", "stop", "others"
+
+SEPARATOR = " | "  # between reasons
 
 MAX_LINE = 4096  # characters; longer ones are cut
 

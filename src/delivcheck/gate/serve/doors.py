@@ -16,10 +16,10 @@ _SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Door:
-    """Gives each connection of one socket to `connect`, a coroutine function that ends when the connection is set up.
+    """Gives each connection of one socket to `connect`, a coroutine function that sets it up, or serves it to its end.
 
-    One connection is taken each time that the socket is readable, so that a busy worker leaves the others to its siblings; asyncio's
-    own server takes up to the whole backlog at once.
+    One connection is taken each time that the socket is readable, so that a busy worker leaves the others to its siblings;
+    asyncio's own server takes up to the whole backlog at once.
     """
 
     def __init__(self, name: str, listening: socket.socket, connect: Connect, watch: Watch) -> None:

@@ -1,8 +1,8 @@
 """Opens the sockets that all workers share, and takes them away again.
 
-The sockets are opened once, by the supervisor, and inherited: not SO_REUSEPORT. With SO_REUSEPORT the kernel deals connections out
-to the workers' own queues, and a worker that hangs keeps getting its share, which nobody answers; with one queue for all, whoever
-is free takes the next one. (UNIX sockets have no SO_REUSEPORT anyway.)
+The sockets are opened once, by the supervisor, and inherited: not SO_REUSEPORT. With SO_REUSEPORT the kernel deals connections
+out to the workers' own queues, and a worker that hangs keeps getting its share, which nobody answers; with one queue for all,
+whoever is free takes the next one. (UNIX sockets have no SO_REUSEPORT anyway.)
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """Writes what happens to stderr, one line an event, as text or JSON.
 
 Values come from anywhere (EHLO, addresses, subjects), and whoever reads the log has a terminal and a parser: so every character
-that is not printable is escaped, and values with blanks or quotes are quoted. A log that takes no more, through a full pipe or disk,
-must not stop mail: the line is dropped and counted, and the count is told with the next line that goes through.
+that is not printable is escaped, and values with blanks or quotes are quoted. A log that takes no more, through a full pipe or
+disk, must not stop mail: the line is dropped and counted, and the count is told with the next line that goes through.
 """
 
 import logging
@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -81,7 +82,7 @@ class Log:
         self._level = Level[level.upper()]
         self._json = form == "json"
         self._now = now
-        self._write = _writer(fd)
+        self._write, self._close = _writer(fd)
         self._journal = journal is not None and journal == _identity(fd)
         self.dropped = 0
 
@@ -93,6 +94,11 @@ class Log:
                 self._line(event, level, fields)
         except Exception:  # noqa: BLE001 -- a Watch never raises: a value whose str() fails must not cost a message
             self.dropped += 1
+
+    def close(self) -> None:
+        """Let go of the way to stderr; what is told afterwards is dropped."""
+        self._close()
+        self._write, self._close = _nowhere, _nothing
 
     def _line(self, event: str, level: Level, fields: Mapping[str, Any]) -> None:
         if self.dropped and self._put("log", Level.WARNING, {"dropped": self.dropped}):
@@ -182,38 +188,44 @@ def _identity(fd: int) -> str:
     return f"{found.st_dev}:{found.st_ino}"
 
 
-def _writer(fd: int) -> Callable[[bytes], bool]:
-    """A function that writes one line at once, or not at all and says False.
+def _writer(fd: int) -> tuple[Callable[[bytes], bool], Callable[[], None]]:
+    """A function that writes one line at once, or not at all and says False; and one that closes what it opened.
 
-    O_NONBLOCK on stderr itself would hold for everyone who shares it, the user's shell included. So a pipe or terminal is opened
-    a second time through /proc, and a socket (the journal) is told with each call. What can be neither is asked before each
-    write whether it takes a line, which is right but for the moment between question and write.
+    O_NONBLOCK on stderr itself would hold for everyone who shares it, the user's shell included. So a pipe or terminal is
+    opened a second time through /proc, and a socket (the journal) is told with each call. What can be neither is asked before
+    each write whether it takes a line, which is right but for the moment between question and write.
     """
     try:
         mode = os.fstat(fd).st_mode
     except OSError:
-        return lambda _line: False
+        return _nowhere, _nothing
     if stat.S_ISSOCK(mode):
-        return _to_socket(socket.socket(fileno=os.dup(fd)))
+        own = socket.socket(fileno=os.dup(fd))
+        return partial(_send, own), own.close
     if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
         try:
-            own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC)
+            second = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:  # no /proc, or a pipe that belongs to someone else
             poll = select.poll()
             poll.register(fd, select.POLLOUT)
-            return lambda line: bool(poll.poll(0)) and _write(fd, line)
-        return lambda line: _write(own, line)
-    return lambda line: _write(fd, line)
+            return lambda line: bool(poll.poll(0)) and _write(fd, line), _nothing
+        return partial(_write, second), partial(os.close, second)
+    return partial(_write, fd), _nothing
 
 
-def _to_socket(own: socket.socket) -> Callable[[bytes], bool]:
-    def write(line: bytes) -> bool:
-        try:
-            return own.send(line, socket.MSG_DONTWAIT) == len(line)
-        except OSError:
-            return False
+def _nowhere(_line: bytes) -> bool:
+    return False
 
-    return write
+
+def _nothing() -> None:
+    return
+
+
+def _send(own: socket.socket, line: bytes) -> bool:
+    try:
+        return own.send(line, socket.MSG_DONTWAIT) == len(line)
+    except OSError:
+        return False
 
 
 def _write(fd: int, line: bytes) -> bool:

@@ -2,8 +2,8 @@
 
 prometheus-client's multi-process mode writes counters into mapped files. Two things it leaves to its user are settled here:
 
-* A file is named after a worker's slot, not its pid, so that the successor of a dead worker counts on in the same file. Totals never
-  go back, and the files do not grow in number with every restart.
+* A file is named after a worker's slot, not its pid, so that the successor of a dead worker counts on in the same file. Totals
+  never go back, and the files do not grow in number with every restart.
 * The files have all their room from the start. A mapped file with holes on a disk that fills up ends the process that writes to
   it (SIGBUS); and the room is never exceeded, since no label takes values without end.
 """
@@ -81,7 +81,7 @@ class Metrics:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
         # The library looks at these two when a metric is made; by itself it would use the pid.
-        values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call,misc] # as its manual says
+        values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call] # as its manual says
         registry = CollectorRegistry()
 
         def counter(name: str, what: str, *labels: str) -> Any:
@@ -168,8 +168,14 @@ class Metrics:
 
 
 _WORDS = frozenset(
-    "send refuse defer hold observe enforce open close refused fault accepted deferred uncertain replayed held connected failed"
-    " reused tls start stop ended killed drain reload stale refreshed missing".split()
+    {
+        *("send", "refuse", "defer", "hold", "observe", "enforce"),
+        *("open", "close", "refused", "fault"),
+        *("accepted", "deferred", "uncertain", "replayed", "held"),
+        *("connected", "failed", "reused", "tls", "late"),
+        *("start", "stop", "ended", "killed", "drain", "reload"),
+        *("stale", "refreshed", "missing"),
+    }
 )
 
 
@@ -204,7 +210,7 @@ def _few(most: int) -> Callable[[Any], str]:
 
 
 def exposition(folder: Path) -> bytes:
-    """All workers' counts, in Prometheus' text format. Raises OSError, RuntimeError or ValueError where the files are damaged."""
+    """All workers' counts, in Prometheus' text format. Raises OSError, RuntimeError, ValueError where files are damaged."""
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
 

@@ -9,9 +9,12 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ...config import ConfigError
+from ...policy import PolicyError
+from ...rulefiles import RuleFileError
 from . import channel
 from .channel import Channel
 from .worker import Loaded, Start, work
@@ -34,10 +37,12 @@ class Worker:
     heard: float
     ready: bool = False  # it is built
     serving: float | None = None  # since when
-    ending: bool = False  # it was told to retire or stop
+    ending: float | None = None  # when it was told to retire or stop
     asked: float | None = None  # when it was asked where it hangs
     trace: list[str] = field(default_factory=list)  # what it answered
     error: str | None = None  # why it cannot be built
+    bug: bool = False  # that was a fault of our own
+    unready: str = ""  # what keeps it from serving well
 
 
 def start_worker(start: Start, now: float, foreign: Iterable[Any], forget: Callable[[], None]) -> Worker:
@@ -59,14 +64,22 @@ def start_worker(start: Start, now: float, foreign: Iterable[Any], forget: Calla
             own = Channel(theirs)
             try:
                 return work(start, own)
-            except Exception as error:
-                own.say(channel.ERROR, f"a fault of delivcheck itself: {type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 -- logged in the next line but one, and told to the supervisor
+                own.say(channel.BUG, f"a fault of delivcheck itself: {type(error).__name__}: {error}")
                 _log.exception("a worker ends by a fault of ours")
                 return BUG
 
         _run_and_exit(child)
     theirs.close()
     return Worker(pid, start.slot, Channel(ours), now, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a configuration cannot be used, in one line; `ours`: by a fault of our own."""
+
+    why: str
+    ours: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -93,20 +106,20 @@ class Reader:
         self.octets += data
         return not data
 
-    def result(self) -> Loaded | str:
-        """What was read, or the one line that says why not."""
+    def result(self) -> "Loaded | Refusal":
+        """What was read, or why nothing was."""
         self.pipe.close()
         try:
             found = pickle.loads(self.octets)  # noqa: S301 -- our own child wrote it, and nobody else has the socket
         except Exception:  # noqa: BLE001 -- whatever is wrong with it: the child was killed while it wrote
-            return "the configuration's reader ended without an answer"
-        return found if isinstance(found, (Loaded, str)) else "the configuration's reader answered nonsense"
+            return Refusal("what reads the configuration ended without an answer", ours=True)
+        return found if isinstance(found, (Loaded, Refusal)) else Refusal("what reads the configuration failed", ours=True)
 
 
 def start_reader(load: Callable[[], Loaded], now: float, forget: Callable[[], None]) -> Reader:
-    """Read the configuration in a child: nothing that is kept of the old one can slip into the new, and a hanging disk hangs
+    """Read the configuration in a child. Raises OSError.
 
-    the child alone. Raises OSError.
+    So nothing that is kept of the old one slips into the new one, and a hanging disk hangs the child alone.
     """
     ours, theirs = socket.socketpair()
     try:
@@ -132,13 +145,12 @@ def start_reader(load: Callable[[], Loaded], now: float, forget: Callable[[], No
 def _read(load: Callable[[], Loaded]) -> bytes:
     try:
         return pickle.dumps(load())
-    except ConfigError as error:
-        return pickle.dumps(str(error))
+    except (ConfigError, PolicyError, RuleFileError) as error:
+        return pickle.dumps(Refusal(str(error)))
     except Exception as error:  # noqa: BLE001 -- it must be told, not raised: nobody would see it here
-        lines = traceback.format_exception(error)
-        return pickle.dumps(
-            f"a fault of delivcheck itself: {type(error).__name__}: {error} ({lines[-2].split(chr(10))[0].strip()})"
-        )
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        why = f"a fault of delivcheck itself: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+        return pickle.dumps(Refusal(why, ours=True))
 
 
 def _fork() -> int:

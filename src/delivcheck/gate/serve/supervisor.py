@@ -1,8 +1,8 @@
 """Opens the sockets, starts the workers and watches over them: replaces those that die or hang, reloads, drains.
 
-It does little, so that little can go wrong with it: no event loop, no thread, nothing of a message. All that can fail (reading the
-configuration, building, judging) happens in children. A generation is the workers of one configuration; a new one serves when
-all its workers are built, and only then are the old ones told to retire, with the rules they have.
+It does little, so that little can go wrong with it: no event loop, no thread, nothing of a message. All that can fail (reading
+the configuration, building, judging) happens in children. A generation is the workers of one configuration; a new one serves
+when all its workers are built, and only then are the old ones told to retire, with the rules they have.
 """
 
 import gc
@@ -23,7 +23,7 @@ from . import channel, log
 from .listeners import CannotListen, Opened, Wanted, close_all, open_all
 from .metrics import Metrics, MetricsError, forget_worker, open_folder, remove_folder
 from .notify import Notify, handed_over
-from .processes import HANDLED, Reader, Worker, ended, kill, start_reader, start_worker
+from .processes import HANDLED, Reader, Refusal, Worker, ended, kill, start_reader, start_worker
 from .worker import ADMIN, TRACE_SIGNAL, Build, Loaded, Start
 
 TURN = 1.0  # seconds between two looks at the clock
@@ -34,14 +34,19 @@ TRACE_WAIT = 0.5  # seconds a hanging worker has to say where it hangs
 TRACE_LINES = 60
 
 # A worker that dies is replaced at once, a second one soon; what cannot even be built waits as long as OpenSSH's and systemd's
-# users are used to. One that serves is back within a second however often it dies: whoever can make it die must not keep us down.
+# users are used to. One that serves is back within a second however often it dies: whoever can make it die must not keep us
+# down.
 SOON = 0.1
 LONGEST_BUILT, LONGEST_UNBUILT = 1.0, 30.0
 STEADY = 5.0  # seconds of service after which a death is no longer part of a series
 
 
 class CannotStart(Exception):  # noqa: N818 -- reads well in an except clause
-    """The gate cannot start; one line that says why. Nothing is left behind."""
+    """The gate cannot start; one line that says why. Nothing is left behind. `ours`: by a fault of our own."""
+
+    def __init__(self, why: str, *, ours: bool = False) -> None:
+        super().__init__(why)
+        self.ours = ours
 
 
 @dataclass(eq=False, slots=True)
@@ -64,6 +69,7 @@ class Supervisor:
         self._notify = Notify(environment)
         self._handed = handed_over(environment)
         self._environment = environment
+        self._log: log.Log | None = None
         self._watch: Watch = unwatched
         self._folder: Path | None = None  # of metrics
         self._metrics: Metrics | None = None
@@ -76,7 +82,7 @@ class Supervisor:
         self._retiring: list[Generation] = []
         self._slots: set[int] = set()
         self._stopping: float | None = None  # when patience ends
-        self._error: str | None = None
+        self._error: CannotStart | None = None
         self._fed = 0.0
 
     # --- the whole life
@@ -104,7 +110,7 @@ class Supervisor:
             for one, handler in before.items():
                 signal.signal(one, handler)
         if self._error is not None:
-            raise CannotStart(self._error)
+            raise self._error
 
     def _over(self) -> bool:
         if self._error is not None:
@@ -190,19 +196,19 @@ class Supervisor:
         self._reader = None
         self._selector.unregister(reader)
         late = time.monotonic() - reader.started > LOAD_LIMIT
-        result = reader.result() if not late else f"the configuration could not be read within {LOAD_LIMIT:g} seconds"
+        result = reader.result() if not late else Refusal(f"the configuration could not be read within {LOAD_LIMIT:g} seconds")
         kill(reader.pid)  # it has said all it had to say, or has hung
         with suppress(ChildProcessError):
             os.waitpid(reader.pid, 0)
-        if isinstance(result, str):
-            self._refuse(result)
+        if isinstance(result, Refusal):
+            self._refuse(result.why, ours=result.ours)
         else:
             self._prepare(result)
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str, *, ours: bool = False) -> None:
         """The new configuration cannot be used: at the start that is the end, later all stays as it was."""
         if self._current is None:
-            self._error = why
+            self._error = CannotStart(why, ours=ours)
             return
         self._watch("configuration", what="refused", reason=f"{why}; the old one stays")
         self._notify.ready(self._status())
@@ -249,7 +255,9 @@ class Supervisor:
 
     def _log_as(self, loaded: Loaded) -> None:
         """Write as this configuration says."""
-        written = log.Log(loaded.gate.log_format, loaded.gate.log_level, journal=self._journal)
+        if self._log is not None:
+            self._log.close()
+        self._log = written = log.Log(loaded.gate.log_format, loaded.gate.log_level, journal=self._journal)
         self._watch = log.both(written, self._metrics) if self._metrics is not None else written
         log.take_over(self._watch)
 
@@ -276,7 +284,7 @@ class Supervisor:
         self._selector.register(worker.channel, selectors.EVENT_READ, partial(self._hear, generation, worker))
         return True
 
-    def _abandon(self, why: str) -> None:
+    def _abandon(self, why: str, *, ours: bool = False) -> None:
         """Give up the generation that was coming."""
         generation, self._coming = self._coming, None
         if generation is None:
@@ -287,7 +295,7 @@ class Supervisor:
                 os.waitpid(worker.pid, 0)
             self._remove(generation, worker)
         close_all(generation.opened, but=self._current.opened if self._current is not None else {})
-        self._refuse(why)
+        self._refuse(why, ours=ours)
 
     def _take_over(self, generation: Generation) -> None:
         """All its workers are built: they serve, and those before them retire."""
@@ -316,7 +324,7 @@ class Supervisor:
 
     @staticmethod
     def _end(worker: Worker, word: str) -> None:
-        worker.ending = True
+        worker.ending = time.monotonic()
         worker.channel.say(word)
 
     def _status(self) -> str:
@@ -335,19 +343,29 @@ class Supervisor:
             elif word == channel.READY:
                 worker.ready = True
                 worker.heard = time.monotonic()
-            elif word == channel.ERROR:
-                worker.error = text
+            elif word in {channel.ERROR, channel.BUG}:
+                worker.error, worker.bug = text, word == channel.BUG
+            elif word == channel.UNREADY:
+                worker.unready = text
+                self._tell_others(generation)
             elif len(worker.trace) < TRACE_LINES:  # faulthandler's answer to TRACE_SIGNAL
                 worker.trace.append(f"{word} {text}".strip())
         if worker.channel.closed:
             self._selector.unregister(worker.channel)  # its end is told by SIGCHLD
         if generation is self._coming:
             if worker.error is not None:
-                self._abandon(worker.error)
+                self._abandon(worker.error, ours=worker.bug)
             elif all(one.ready for one in generation.workers):
                 self._take_over(generation)
-        elif generation is self._current and worker.ready and worker.serving is None and not worker.ending:
+        elif generation is self._current and worker.ready and worker.serving is None and worker.ending is None:
             self._go(worker)
+
+    @staticmethod
+    def _tell_others(generation: Generation) -> None:
+        """Whoever is asked whether the gate is ready answers for all."""
+        for worker in generation.workers:
+            unready = [one.unready for one in generation.workers if one is not worker and one.unready]
+            worker.channel.say(channel.OTHERS, channel.SEPARATOR.join(dict.fromkeys(unready)))
 
     def _reap(self, now: float) -> None:
         for generation in self._generations():
@@ -366,9 +384,9 @@ class Supervisor:
     def _ended(self, generation: Generation, worker: Worker, how: str, now: float) -> None:
         why = worker.error or how or "ended without being told"
         if generation is self._coming:
-            self._abandon(f"a worker cannot be built: {why}")
+            self._abandon(worker.error or f"a worker cannot be built: {why}")
             return
-        if worker.ending and not how:
+        if worker.ending is not None and not how:
             return
         self._watch("worker", what="ended", pid=worker.pid, reason=why)
         if generation is self._current and self._stopping is None:
@@ -384,6 +402,8 @@ class Supervisor:
         if not worker.channel.closed:
             self._selector.unregister(worker.channel)
         worker.channel.close()
+        if worker.unready:
+            self._tell_others(generation)
         if self._folder is not None:
             forget_worker(self._folder, f"w{worker.slot}")
 
@@ -397,6 +417,9 @@ class Supervisor:
                     self._silent(worker, now)
                 elif not worker.ready and now - worker.started > START_LIMIT:
                     worker.error = worker.error or f"not built within {START_LIMIT:g} seconds"
+                    kill(worker.pid)
+                elif worker.ending is not None and now - worker.ending > generation.loaded.gate.drain + GRACE:
+                    self._watch("worker", what="killed", pid=worker.pid, reason="it does not end")
                     kill(worker.pid)
         current = self._current
         if current is not None and self._stopping is None:
@@ -462,7 +485,7 @@ def _cores() -> int:
 
 
 def _raise_descriptor_limit() -> None:
-    """As many descriptors as the hard limit allows: the soft one of 1,024 is for programs with select(2) (as Go does since 1.19)."""
+    """As many descriptors as the hard limit allows, as Go does since 1.19: the soft one of 1,024 is for users of select(2)."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -116,7 +116,7 @@ def work(start: Start, own: Channel) -> int:
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    """uvloop where it is installed ([speed]), else asyncio's own."""
+    """One of uvloop's where it is installed ([speed]), else asyncio's own."""
     try:
         import uvloop
     except ImportError:
@@ -129,6 +129,8 @@ class _Worker:
         self._start, self._channel, self._watch, self._metrics = start, own, watch, metrics
         self._told: asyncio.Queue[str] = asyncio.Queue()
         self._draining = False
+        self._running: Running | None = None
+        self._others: list[str] = []  # what other workers are unready for
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -149,9 +151,9 @@ class _Worker:
             return await self._start.build(self._start.loaded, self._watch, self._metrics)
         except CannotServe as error:
             self._channel.say(channel.ERROR, str(error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- logged, and told to the supervisor
             _log.exception("a worker cannot be built")
-            self._channel.say(channel.ERROR, f"a fault of delivcheck itself: {type(error).__name__}: {error}")
+            self._channel.say(channel.BUG, f"a fault of delivcheck itself: {type(error).__name__}: {error}")
         return None
 
     async def _serve(self, running: Running) -> int:
@@ -160,6 +162,7 @@ class _Worker:
         if (word := await self._told.get()) != channel.GO:
             await running.close()
             return 0
+        self._running = running
         doors, admin = self._open(running)
         self._watch("worker", what="start", pid=os.getpid())
         while (word := await self._told.get()) not in {channel.RETIRE, channel.STOP}:
@@ -174,7 +177,7 @@ class _Worker:
         running.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._start.loaded.gate.drain):
-                while running.connections():
+                while running.connections():  # noqa: ASYNC110 -- a look costs nothing, and every framing can be asked
                     await asyncio.sleep(LOOK)
         left = running.connections()
         await running.close()
@@ -192,16 +195,24 @@ class _Worker:
         return doors, own
 
     def _unready(self, running: Running) -> list[str]:
-        return ["draining"] if self._draining else running.unready()
+        return ["draining"] if self._draining else list(dict.fromkeys([*running.unready(), *self._others]))
 
     def _listen(self) -> None:
-        for word, _ in self._channel.heard():
-            self._told.put_nowait(word)
+        for word, text in self._channel.heard():
+            if word == channel.OTHERS:
+                self._others = text.split(channel.SEPARATOR) if text else []
+            else:
+                self._told.put_nowait(word)
         if self._channel.closed:  # the supervisor is gone, and with it who would watch and replace us
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self._told.put_nowait(channel.STOP)
 
     async def _beat(self) -> None:
+        told = ""
         while True:
             self._channel.say(channel.BEAT)
+            lacking = channel.SEPARATOR.join(self._running.unready() if self._running is not None else ())
+            if lacking != told:
+                self._channel.say(channel.UNREADY, lacking)
+                told = lacking
             await asyncio.sleep(BEAT)

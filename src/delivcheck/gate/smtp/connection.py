@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import ipaddress
 import socket
+import ssl
 import struct
 import termios
 from collections.abc import Awaitable, Sequence
@@ -18,6 +19,7 @@ from ..settings import Gate, Listener
 from .events import Ended, Event, Forward, Hello, Impersonate, Login, Mail, Message, Rcpt, Reset, StartTls
 from .limits import READ_AHEAD, Patience
 from .protocol import Session
+from .secure import Secured
 from .tls import BadCertificate, Contexts
 
 _FAULT = Reply(451, "4.3.0", "internal error, please try again")
@@ -51,7 +53,15 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(
-        self, host: Host, listener: Listener, client: Client, session: Session, handler: Handler, *, watch: Watch
+        self,
+        host: Host,
+        listener: Listener,
+        client: Client,
+        session: Session,
+        handler: Handler,
+        *,
+        watch: Watch,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.reason = ""
         self._host, self._listener, self._client = host, listener, client
@@ -59,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._patience = host.patience
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._tls = Secured(tls) if tls is not None else None
         self._lost = self._eof = self._paused = self._full = self._at_work = False
         self._waiter: asyncio.Future[None] | None = None
         self._deadline: float | None = None
@@ -79,6 +90,8 @@ class Connection(asyncio.Protocol):
         """Octets of the client."""
         self._received += len(data)
         session = self._session
+        if self._tls is not None:
+            data = self._decrypted(self._tls, data)
         session.receive(data)
         if self._waiter is not None:
             if session.hungry:  # a message goes on: nobody need wake up for it
@@ -91,12 +104,12 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client sends no more: it is gone, or only done (half-close). TLS knows no half-close here."""
+        """The client sends no more: it is gone, or only done (half-close)."""
         self._eof = True
         self._gone()
         self._session.end_of_input()
         self._wake()
-        return self._client.tls is None
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
         """Nobody is there any more."""
@@ -132,8 +145,8 @@ class Connection(asyncio.Protocol):
 
     async def run(self) -> None:
         """From banner to end."""
-        if self._listener_is_tls():
-            self._note_tls()
+        if self._tls is not None and not await self._handshake(self._tls):
+            return
         refusal = await self._ask("connected", self._handler.connected(self._client), _LEAVE)
         # Whoever talks before the banner is there to be seen only once the loop has looked at the socket: two rounds.
         await asyncio.sleep(0)
@@ -164,6 +177,10 @@ class Connection(asyncio.Protocol):
                 return
             else:
                 await self._handle(event)
+                if session.unsaid > READ_AHEAD:  # a long group of commands; usually its answers go out together
+                    self._flush()
+                    if self._full:
+                        await self._wait_for_room()
 
     async def _handle(self, event: Event) -> None:
         """Have the handler answer."""
@@ -245,8 +262,8 @@ class Connection(asyncio.Protocol):
 
     async def _start_tls(self) -> None:
         """Shake hands. Nothing is awaited between the session's look at its input and the change of protocol."""
-        session, certificate, transport = self._session, self._listener.certificate, self._transport
-        if certificate is None or transport is None:
+        session, certificate = self._session, self._listener.certificate
+        if certificate is None:
             raise AssertionError("STARTTLS without a certificate is never offered")
         try:
             context = self._host.contexts.get(certificate)
@@ -255,39 +272,61 @@ class Connection(asyncio.Protocol):
             session.timed_out("TLS cannot be had")
             return
         self._flush()
-        self._deadline = None  # the handshake has its own
-        try:
-            upgraded = await self._loop.start_tls(
-                transport, self, context, server_side=True, ssl_handshake_timeout=self._patience.handshake
-            )
-        except (OSError, ValueError) as error:
-            self.reason = f"TLS: {error or type(error).__name__}"
-            self._lost = True
-            session.end_of_input()
-            session.secured()
-            return
-        if upgraded is None:
-            self._lost = True
-            session.end_of_input()
-        else:
-            self._transport = upgraded
+        self._tls = Secured(context)
+        self._client.helo = None
+        self._client.forwarded.clear()
+        await self._handshake(self._tls)
         session.secured()
-        client = self._client
-        client.helo = None
-        client.forwarded.clear()
-        self._note_tls()
+
+    async def _handshake(self, tls: Secured) -> bool:
+        """Wait for the handshake's end; false where there is none."""
+        self._resume()
+        self._deadline = self._loop.time() + self._patience.handshake
+        self._clock()
+        while not (tls.established or self._eof or self._lost):
+            await self._sleep()
+        self._deadline = None
+        if not tls.established:
+            self.reason = self.reason or "TLS: the client gave up"
+            self._leave()
+            return False
+        self._client.tls = tls.version
+        self._client.protocol = self._protocol()
+        return True
+
+    def _decrypted(self, tls: Secured, data: bytes) -> bytes:
+        """The plain text of what came, the handshake's answers written; nothing, and the connection over, where that fails."""
+        try:
+            data = tls.receive(data)
+        except ssl.SSLError as error:
+            self.reason = f"TLS: {error.reason or error}"
+            data = b""
+            self._write(tls.output())
+            self._leave()
+        else:
+            self._write(tls.output())
+        if tls.ended and not self._eof:
+            self.eof_received()
+        return data
+
+    def _leave(self) -> None:
+        """Nothing more can be said or heard."""
+        self._lost = True
+        self._session.end_of_input()
+        if self._transport is not None:
+            self._transport.close()
+        self._wake()
 
     async def _impersonate(self, attributes: dict[str, str | None]) -> None:
         """XCLIENT: from now on the client is somebody else, and is looked at as one that has just connected."""
         client, host = self._client, self._host
         try:
-            if "ADDR" in attributes:
-                client.ip = _address(attributes["ADDR"])
-            if "PORT" in attributes:
-                client.port = int(attributes["PORT"] or 0)
+            ip = _address(attributes["ADDR"]) if "ADDR" in attributes else client.ip
+            port = _port(attributes["PORT"]) if "PORT" in attributes else client.port
         except ValueError:
             self._session.refuse(Reply(501, "5.5.4", "bad attribute"))
             return
+        client.ip, client.port = ip, port
         client.forwarded.clear()
         client.helo = attributes.get("HELO")
         # An address that is not known must not pass for a UNIX socket's.
@@ -342,14 +381,6 @@ class Connection(asyncio.Protocol):
 
     # --- the client's state ------------------------------------------------------------------------------------------
 
-    def _listener_is_tls(self) -> bool:
-        return self._transport is not None and self._transport.get_extra_info("ssl_object") is not None
-
-    def _note_tls(self) -> None:
-        secured = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
-        self._client.tls = (secured.version() or "TLS") if secured is not None else None
-        self._client.protocol = self._protocol()
-
     def _protocol(self, *, utf8: bool = False) -> str:
         """What "with" in Received says: RFC 3848, RFC 6531 section 4.3."""
         session = self._session
@@ -365,6 +396,16 @@ class Connection(asyncio.Protocol):
 
     def _flush(self) -> None:
         octets = self._session.output()
+        if octets and self._tls is not None and not self._lost:
+            try:
+                self._tls.send(octets)
+            except ssl.SSLError as error:
+                self.reason = f"TLS: {error.reason or error}"
+                self._leave()
+            octets = self._tls.output()
+        self._write(octets)
+
+    def _write(self, octets: bytes) -> None:
         if octets and not self._lost and self._transport is not None:
             self._transport.write(octets)
 
@@ -386,8 +427,6 @@ class Connection(asyncio.Protocol):
             return False
         if not self._eof:
             return True
-        if self._client.tls is not None:
-            return False
         sock = self._transport.get_extra_info("socket")
         if sock is None or self._client.ip is None:
             return not self._transport.is_closing()  # a UNIX socket says so at once
@@ -407,6 +446,9 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None or self._lost:
             return
+        if self._tls is not None:
+            self._tls.end()
+            self._write(self._tls.output())
         if self._eof or not transport.can_write_eof() or self.reason == "QUIT":
             transport.close()
         else:
@@ -484,7 +526,7 @@ class Connection(asyncio.Protocol):
             self._deadline = min(now + self._patience.data, self._window_end)
             self._clock()
             return
-        if self._session.ended or self._full:
+        if self._session.ended or self._full or (self._tls is not None and not self._tls.established):
             self._lost = True
             if self._transport is not None:
                 self._transport.abort()
@@ -501,7 +543,17 @@ def _address(text: str | None) -> IPAddress | None:
     """XCLIENT's ADDR: IPv4, or IPv6 with "IPV6:" before it. Raises ValueError."""
     if text is None:
         return None
+    if "%" in text:  # Python would take a scope
+        raise ValueError(text)
     return unmapped(ipaddress.ip_address(text[5:] if text[:5].upper() == "IPV6:" else text))
+
+
+def _port(text: str | None) -> int:
+    """XCLIENT's PORT; 0 where it is not known. Raises ValueError."""
+    port = int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 5 else -1
+    if text is not None and not 0 <= port <= 65_535:
+        raise ValueError(text)
+    return max(port, 0)
 
 
 def _tcp(sock: socket.socket) -> bool | None:

@@ -69,6 +69,7 @@ class Session:
         self.logged_in = False
         self.auth_failures = 0
         self.lines = 0  # complete commands, responses and contents so far: the driver's clock starts anew with each
+        self.unsaid = 0  # octets of output
         self._load = load
         self._mode = _Mode.COMMAND
         self._input = bytearray()
@@ -116,6 +117,7 @@ class Session:
             return b""
         octets = self._out[0] if len(self._out) == 1 else b"".join(self._out)
         self._out.clear()
+        self.unsaid = 0
         return octets
 
     @property
@@ -305,7 +307,9 @@ class Session:
         self._awaiting = None
 
     def _say(self, reply: Reply) -> None:
-        self._out.append(reply.octets())
+        octets = reply.octets()
+        self._out.append(octets)
+        self.unsaid += len(octets)
 
     def _banner(self) -> None:
         said = self.options.banner or ("LMTP" if self.lmtp else "ESMTP")

@@ -82,6 +82,8 @@ class Server:
         self.load.connections += 1
         try:
             await self._counted(sock, listener, ip, port)
+        except Exception as error:  # noqa: BLE001 -- a bug of ours costs this connection and no other
+            self.watch("fault", where=listener.name, reason=f"{type(error).__name__}: {error}")
         finally:
             self.load.connections -= 1
             sock.close()
@@ -124,13 +126,11 @@ class Server:
             self.watch("fault", where="handler", reason=f"{type(error).__name__}: {error}")
             await self._turn_away(sock, listener, client.ip, Reply(421, "4.3.0", "internal error, please try again"), "fault")
             return
-        connection = Connection(self, listener, client, session, handler, watch=self.watch)
-        loop = asyncio.get_running_loop()
-        handshake = self.patience.handshake if context else None
+        connection = Connection(self, listener, client, session, handler, watch=self.watch, tls=context)
         try:
-            await loop.connect_accepted_socket(lambda: connection, sock, ssl=context, ssl_handshake_timeout=handshake)
-        except (OSError, ValueError) as error:  # ssl.SSLError and TimeoutError are among the first
-            self._tell(listener, client.ip, "refused", f"TLS: {error or type(error).__name__}")
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, sock)
+        except OSError as error:
+            self._tell(listener, client.ip, "refused", str(error))
             return
         self._tell(listener, client.ip, "open", "")
         self._open.add(connection)

@@ -5,7 +5,6 @@ import sys
 from collections.abc import AsyncIterator, Iterable
 
 from ....config import Config
-from ....model import Dns
 from ....net import dns as live
 from ....net.client import Client
 from ....net.outside import Outside
@@ -43,7 +42,7 @@ async def findings(config: Config, gate: Gate, dns: Client | None = None) -> Asy
     async for one in beyond.next_hops(gate):
         yield one
     try:
-        asked: Dns = dns or Outside(live.Live([live.nameserver(text) for text in config.nameservers] or None))
+        asked: Client = dns or Outside(live.Live([live.nameserver(text) for text in config.nameservers] or None))
     except live.NoNameservers as error:
         yield Finding(State.BROKEN, "DNS", str(error))
         return

@@ -8,7 +8,8 @@ from ....facts.dkim import PublishedKey, Via, published
 from ....facts.identity import MailFromDomain, SendingHost
 from ....facts.spf_verdict import evaluate
 from ....facts.verdicts import SpfResult
-from ....model import Dns, IPAddress, NotApplicable, Unavailable
+from ....model import IPAddress, NotApplicable, Unavailable
+from ....net.client import Client
 from ....net.deadline import Deadline
 from ....records.dkim import DkimKey, load_rsa, parse_key
 from ...prepare import PreparationError
@@ -76,7 +77,7 @@ def _offered(gate: Gate, hop: NextHop, connection: Connection, told: Iterable[st
 # --- DKIM ----------------------------------------------------------------------------------------------------------
 
 
-async def dkim(gate: Gate, dns: Dns) -> AsyncIterator[Finding]:
+async def dkim(gate: Gate, dns: Client) -> AsyncIterator[Finding]:
     """Whether DNS has the key that we sign with; a key that cannot be read was told already."""
     keys = []
     for one in gate.keys:
@@ -88,9 +89,9 @@ async def dkim(gate: Gate, dns: Dns) -> AsyncIterator[Finding]:
         yield found
 
 
-async def _published(key: Key, dns: Dns) -> Finding:
+async def _published(key: Key, dns: Client) -> Finding:
     what = f"DKIM key {key.name}"
-    answer = await Deadline(dns, PATIENCE).ask(key.name, "TXT")  # type: ignore[arg-type] # our clients count; others need not
+    answer = await Deadline(dns, PATIENCE).ask(key.name, "TXT")
     found = published(key.signing.selector, key.signing.domain, Via.NAMED, answer)
     if isinstance(found, Unavailable):
         return Finding(State.PROBLEM, what, found.reason)
@@ -133,7 +134,7 @@ def _public(key: DkimKey) -> object:
 # --- SPF -----------------------------------------------------------------------------------------------------------
 
 
-async def spf(config: Config, gate: Gate, dns: Dns) -> AsyncIterator[Finding]:
+async def spf(config: Config, gate: Gate, dns: Client) -> AsyncIterator[Finding]:
     """Whether the SPF records of our own domains authorise the addresses that mail leaves from."""
     if not gate.egress:
         return  # `reading.warnings` says what follows
@@ -150,11 +151,11 @@ async def spf(config: Config, gate: Gate, dns: Dns) -> AsyncIterator[Finding]:
             yield found
 
 
-async def _authorised(domain: str, ip: IPAddress, ehlo: str | None, dns: Dns) -> Finding:
+async def _authorised(domain: str, ip: IPAddress, ehlo: str | None, dns: Client) -> Finding:
     what = f"SPF of {domain}"
     sender = MailFromDomain(domain, f"postmaster@{domain}")
     try:
-        verdict = await evaluate(SendingHost(ip, ehlo), sender, Deadline(dns, PATIENCE))  # type: ignore[arg-type] # as above
+        verdict = await evaluate(SendingHost(ip, ehlo), sender, Deadline(dns, PATIENCE))
     except (Unavailable, NotApplicable) as error:
         return Finding(State.PROBLEM, what, f"{ip}: {error.reason}")
     decided = f" ({verdict.reason or verdict.mechanism})" if verdict.reason or verdict.mechanism else ""

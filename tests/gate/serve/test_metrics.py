@@ -1,0 +1,104 @@
+"""Metrics in processes of their own: the library decides for a whole process how values are kept."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+from delivcheck.gate.serve import metrics
+folder = Path(sys.argv[1])
+for slot, events in json.load(sys.stdin):
+    if os.fork() == 0:
+        made = metrics.Metrics(folder, slot)
+        for event, fields in events:
+            made(event, **fields)
+        os._exit(0)
+    os.wait()
+sys.stdout.write(metrics.exposition(folder).decode())
+"""
+
+MESSAGE = {
+    "framing": "ESMTPSA",
+    "listener": "a",
+    "mode": "enforce",
+    "action": "refuse",
+    "size": 100,
+    "ms": 30.0,
+    "judge_ms": 20.0,
+    "rules": ["spf/none"],
+    "bypass": "",
+}
+
+
+def counted(folder, *workers):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(folder)], input=json.dumps(workers), capture_output=True, text=True, check=True
+    )
+    return {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in done.stdout.splitlines() if not line.startswith("#")
+    }
+
+
+def test_workers_are_added_up_and_a_successor_counts_on(tmp_path):
+    one = [("message", MESSAGE)]
+    found = counted(tmp_path, ("w0", one), ("w1", one), ("w0", one))
+    assert found['delivcheck_messages_total{action="refuse",framing="smtp",listener="a",mode="enforce"}'] == 3
+    assert found['delivcheck_rule_failures_total{rule="spf/none"}'] == 3
+    assert found['delivcheck_message_seconds_bucket{framing="smtp",le="0.025"}'] == 0
+    assert found['delivcheck_message_seconds_bucket{framing="smtp",le="0.05"}'] == 3
+    assert found["delivcheck_message_octets_total"] == 300
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"{kind}_{slot}.db" for kind in ("counter", "gauge_livesum", "histogram") for slot in ("w0", "w1")
+    ]
+
+
+def test_what_a_dead_worker_had_open_is_forgotten(tmp_path):
+    opened = ("connection", {"listener": "a", "what": "open", "client": "x"})
+    found = counted(tmp_path, ("w0", [opened]), ("w1", [opened, opened]), ("w0", []))
+    assert found['delivcheck_open_connections{listener="a"}'] == 2
+    assert found['delivcheck_connections_total{listener="a",what="open"}'] == 3
+
+
+def test_labels_from_outside_cannot_fill_the_files(tmp_path):
+    events = [("message", MESSAGE | {"rules": [f"rule/{n}"], "bypass": f"{n}: x", "mode": f"m{n}"}) for n in range(3000)]
+    events += [("fault", {"where": f"{'x' * 500}{n}"}) for n in range(3000)]
+    events += [("relay", {"next_hop": f"hop{n}", "what": f"what{n}"}) for n in range(300)]
+    found = counted(tmp_path, ("w0", events))
+    assert found['delivcheck_rule_failures_total{rule="other"}'] == 2600
+    assert sum(value for name, value in found.items() if name.startswith("delivcheck_faults_total")) == 3000
+    assert {path.stat().st_size for path in tmp_path.iterdir()} == {512 * 1024}
+
+
+@pytest.mark.parametrize("fields", [{}, {"listener": None}, {"framing": 1, "rules": 3}])
+def test_an_event_with_missing_fields_is_counted_as_a_fault_and_nothing_more(tmp_path, fields):
+    found = counted(tmp_path, ("w0", [("message", fields), ("nonsense", fields)]))
+    assert found['delivcheck_faults_total{where="metrics"}'] == 1
+
+
+def test_other_outcomes(tmp_path):
+    events = [
+        ("sent", {"next_hop": "out", "what": "accepted", "code": 250}),
+        ("sent", {"next_hop": "out", "what": "deferred", "code": 451}),
+        ("sent", {"next_hop": "out", "what": "uncertain", "code": None}),
+        ("auth", {"listener": "a", "ok": False}),
+        ("uncertain", {"next_hop": "out"}),
+        ("dns", {"what": "stale", "count": 7}),
+        ("worker", {"what": "killed"}),
+        ("message", MESSAGE | {"framing": "UTF8LMTP", "bypass": "fault: x: y"}),
+        ("message", MESSAGE | {"framing": "milter"}),
+    ]
+    found = counted(tmp_path, ("w0", events))
+    assert found['delivcheck_sent_total{code_class="2xx",next_hop="out",what="accepted"}'] == 1
+    assert found['delivcheck_sent_total{code_class="4xx",next_hop="out",what="deferred"}'] == 1
+    assert found['delivcheck_sent_total{code_class="none",next_hop="out",what="uncertain"}'] == 1
+    assert found['delivcheck_logins_total{listener="a",ok="false"}'] == 1
+    assert found['delivcheck_uncertain_total{next_hop="out"}'] == 1
+    assert found['delivcheck_dns_total{what="stale"}'] == 7
+    assert found['delivcheck_workers_total{what="killed"}'] == 1
+    assert found['delivcheck_bypasses_total{cause="fault"}'] == 1
+    assert found['delivcheck_messages_total{action="refuse",framing="lmtp",listener="a",mode="enforce"}'] == 1
+    assert found['delivcheck_messages_total{action="refuse",framing="milter",listener="a",mode="enforce"}'] == 1

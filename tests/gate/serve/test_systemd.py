@@ -1,0 +1,28 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).parents[3] / "deploy" / "systemd"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_the_units_are_right_for_systemd(tmp_path):
+    for unit in UNITS.iterdir():
+        text = unit.read_text().replace("/usr/bin/delivcheck ", "/bin/true ")  # which is there
+        (tmp_path / unit.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *map(str, tmp_path.iterdir())], capture_output=True, text=True, check=False
+    )
+    ours = [line for line in done.stderr.splitlines() if "delivcheck" in line]
+    assert (done.returncode, ours) == (0, [])
+
+
+def test_systemd_waits_longer_than_the_gate_drains():
+    from delivcheck.gate.serve.supervisor import GRACE, START_LIMIT
+    from delivcheck.gate.settings import Gate
+
+    said = dict(line.split("=", 1) for line in (UNITS / "delivcheck-gate.service").read_text().splitlines() if "=" in line)
+    assert int(said["TimeoutStopSec"]) > Gate("x", ()).drain + GRACE
+    assert int(said["TimeoutStartSec"]) > START_LIMIT
