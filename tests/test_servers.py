@@ -52,29 +52,19 @@ sys.exit(code)
 """
 
 
+NAMES, DEBIAN = ", ".join(servers.PACKAGES), " ".join(servers.PACKAGES.values())
+SKIPPED = f"servers missing: {NAMES} (apt-get install {DEBIAN}); their tests will be skipped\n"
+NOT_INSTALLED = f"installing {DEBIAN}\nservers missing, and they could not be installed: {NAMES}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "code", "says"),
     [
-        ((), {}, 0, "servers missing: nsd, postfix (apt-get install nsd postfix); their tests will be skipped\n"),
-        (
-            ("--install-if-asked",),
-            {},
-            0,
-            "servers missing: nsd, postfix (apt-get install nsd postfix); their tests will be skipped\n",
-        ),
-        (
-            (),
-            {"DELIVCHECK_INSTALL": "1"},
-            0,
-            "servers missing: nsd, postfix (apt-get install nsd postfix); their tests will be skipped\n",
-        ),
-        (
-            ("--install-if-asked",),
-            {"DELIVCHECK_INSTALL": "1"},
-            1,
-            "installing nsd postfix\nservers missing, and they could not be installed: nsd, postfix",
-        ),
-        ((), {"CI": "true"}, 1, "installing nsd postfix\nservers missing, and they could not be installed: nsd, postfix"),
+        ((), {}, 0, SKIPPED),
+        (("--install-if-asked",), {}, 0, SKIPPED),
+        ((), {"DELIVCHECK_INSTALL": "1"}, 0, SKIPPED),
+        (("--install-if-asked",), {"DELIVCHECK_INSTALL": "1"}, 1, NOT_INSTALLED),
+        ((), {"CI": "true"}, 1, NOT_INSTALLED),
     ],
 )
 def test_servers_are_installed_only_when_asked_for(arguments, environment, code, says):

@@ -103,9 +103,6 @@ class Session:
         for one in mail.recipients:
             self.say(f"RCPT TO:<{one}>")
 
-    def reset(self):
-        self.say("RSET")
-
 
 def stuffed(octets):
     """The message as DATA sends it, with its final dot."""
@@ -169,12 +166,9 @@ class Queue:
                     self.refused.append((mail.number, str(no)))
                 else:
                     self._again(todo, mail, str(no))
-                if session is not None:
-                    try:
-                        session.reset()
-                    except (OSError, EOFError, Refused):
-                        session.close()
-                        session = None
+                if session is not None:  # as MTAs do: what comes next is tried afresh
+                    session.close()
+                session = None
             except (OSError, EOFError) as lost:
                 self._again(todo, mail, type(lost).__name__)
                 if session is not None:

@@ -200,6 +200,10 @@ class Passage:
             reply = Reply(451, "4.4.2", f"the next hop did not say whether it has the message ({self._parcel.trace})")
             self._told("uncertain", reply)
             return [reply]
+        except BaseException:  # cancelled at the end of a drain, or a bug: the dot may be out
+            if self._journalled:
+                self._shared.journal.uncertain(self._parcel.trace)
+            raise
         self.sent = True
         ours = [self._mirrored(reply) for reply in replies]
         accepted = any(reply.positive for reply in replies)

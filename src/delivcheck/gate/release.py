@@ -14,7 +14,7 @@ from functools import cached_property
 from . import trace as traces
 from .held import Entry, HeldStore
 from .journal import Attempt, Conflict, Fresh, InProgress, Journal, JournalError, OvertakenError, Replay, Unsure, fingerprint
-from .model import Action, Decision, Outgoing, Pipeline, RcptTo, Relay, Uncertain, Unready, Watch, unwatched
+from .model import Action, Decision, NoRoute, Outgoing, Pipeline, RcptTo, Relay, Uncertain, Unready, Watch, unwatched
 from .reply import Reply
 
 DEADLINE = 25.0  # seconds from the end of judging to the final dot: settings.Gate's default
@@ -60,7 +60,9 @@ class Releaser:
             accepted: list[str] = []
             removed = False
             try:
-                for next_hop, recipients in self._by_next_hop(entry.recipients).items():
+                groups, nowhere = self._by_next_hop(entry.recipients)
+                said += nowhere
+                for next_hop, recipients in groups.items():
                     copy = _Copy(
                         by=self, entry=entry, octets=octets, next_hop=next_hop, recipients=recipients, accepted=accepted
                     )
@@ -81,11 +83,16 @@ class Releaser:
             tuple(recipient.address for recipient, _ in left),
         )
 
-    def _by_next_hop(self, recipients: Sequence[RcptTo]) -> dict[str, list[RcptTo]]:
+    def _by_next_hop(self, recipients: Sequence[RcptTo]) -> tuple[dict[str, list[RcptTo]], Said]:
+        """Who goes where, and what is said of those for whom the configuration has no next hop any more."""
         groups: dict[str, list[RcptTo]] = {}
+        nowhere: Said = []
         for recipient in recipients:
-            groups.setdefault(self.relay.route(recipient.address), []).append(recipient)
-        return groups
+            try:
+                groups.setdefault(self.relay.route(recipient.address), []).append(recipient)
+            except NoRoute:
+                nowhere.append((recipient, Reply(550, "5.7.1", "there is no next hop for this recipient")))
+        return groups, nowhere
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from . import trace as traces
 from .journal import JournalError
-from .model import Client, Credential, Extensions, MailFrom, Outgoing, RcptTo, Unready
+from .model import Client, Credential, Extensions, MailFrom, NoRoute, Outgoing, RcptTo, Unready
 from .ownership import owns
 from .passage import NO_SPACE, Parcel, Passage, Shared
 from .reply import Reply
@@ -81,7 +81,10 @@ class Transactions:
         """Hand the recipient to its next hop, whose reply is ours; those of another come again (RFC 5321, 4.5.3.1.10)."""
         transaction = self._open
         assert transaction is not None
-        next_hop = self._shared.relay.route(recipient.address)
+        try:
+            next_hop = self._shared.relay.route(recipient.address)
+        except NoRoute:
+            return Reply(550, "5.7.1", "there is no next hop for this recipient")
         if transaction.outgoing is None:
             try:
                 transaction.outgoing = await self._shared.relay.open(next_hop, transaction.sender, client)

@@ -108,6 +108,14 @@ def test_a_refusal_is_printable_split_escaped_and_never_positive(reply):
         assert (line[3] == " ") == (number == len(lines))
 
 
+@pytest.mark.attack(46)
+def test_a_refusal_of_very_many_lines_ends_where_libmilters_would():
+    [(_, data)] = read(codec.refusal(Reply(550, "5.7.1", "x\n" * 100)))
+    lines = data[:-1].split(b"\r\n")
+    assert len(lines) == codec.MAX_REPLY_LINES
+    assert [line[:4] for line in lines] == [b"550-"] * (len(lines) - 1) + [b"550 "]
+
+
 @given(name=st.binary(max_size=30), value=st.binary(max_size=80), index=st.integers(0, 2**32 - 1))
 def test_a_change_is_one_packet_whatever_is_in_it(name, value, index):
     for change, command, start in (

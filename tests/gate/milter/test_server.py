@@ -115,6 +115,17 @@ def test_nonsense_closes_its_own_connection_and_no_other(path):
 
 
 @pytest.mark.attack(43)
+def test_nonsense_behind_a_message_ends_the_connection_once_the_message_is_answered(path):
+    with serve(path) as served:
+        client = Mta(path)
+        client.say(mta.message(fields=[(b"X-Do", b" sleep=0.05")]) + mta.packet("z"))
+        assert client.packet()[0] == "a"
+        assert client.ended()
+        wait_until(lambda: served.server.connections() == 0, lambda: served.events)
+        assert served.events[-2][1]["reason"] == "the unknown command 0x7a"
+
+
+@pytest.mark.attack(43)
 def test_memory_stays_flat_under_nonsense_and_floods(path):
     load = Load(Limits())
     with serve(path, budget=load, limits=Limits(message_size=2_000_000)) as served:

@@ -189,13 +189,13 @@ async def running(
         yield made_running
     finally:
         accepting.cancel()
-        for talker in made_running.talkers:
-            await talker.close()
         left = list(tasks)
         for task in left:
             task.cancel()
         results = await asyncio.gather(accepting, *left, return_exceptions=True)
         opened.close()
+        for talker in made_running.talkers:
+            await talker.close()
         faults = [one for one in results if isinstance(one, BaseException) and not isinstance(one, asyncio.CancelledError)]
         assert not faults, faults
 

@@ -177,8 +177,7 @@ class _Driver(asyncio.Protocol):
         """Read what is there, up to the next message. Raises WireError."""
         assert self._transport is not None
         event = self._milter.next()
-        if (octets := self._milter.to_send()) and not self._transport.is_closing():
-            self._transport.write(octets)
+        self._write()
         if isinstance(event, Closed):
             self._transport.close()
         elif event is not None:
@@ -203,10 +202,16 @@ class _Driver(asyncio.Protocol):
         except NotOfferedError as error:
             self._server.watch("fault", where="milter", reason=str(error))
             self._milter.answer(_FAULT)
+        self._write()  # before what follows is read: should it be nonsense, the answer still stands
         try:
             self._go_on()
         except WireError as error:
             self.abort(str(error))
+
+    def _write(self) -> None:
+        assert self._transport is not None
+        if (octets := self._milter.to_send()) and not self._transport.is_closing():
+            self._transport.write(octets)
 
     def _still_working(self) -> None:
         assert self._transport is not None

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import fcntl
-import ipaddress
 import socket
 import ssl
 import struct
@@ -12,10 +11,11 @@ from collections.abc import Awaitable, Sequence
 from typing import Protocol, TypeVar, cast
 
 from ...model import IPAddress
-from ...records.names import unmapped
 from ..model import Client, Handler, Unready, Watch
 from ..reply import Reply
 from ..settings import Gate, Listener
+from . import syntax
+from .clock import Clock
 from .events import Ended, Event, Forward, Hello, Impersonate, Login, Mail, Message, Rcpt, Reset, StartTls
 from .limits import READ_AHEAD, Patience
 from .protocol import Session
@@ -72,8 +72,7 @@ class Connection(asyncio.Protocol):
         self._tls = Secured(tls) if tls is not None else None
         self._lost = self._eof = self._paused = self._full = self._at_work = False
         self._waiter: asyncio.Future[None] | None = None
-        self._deadline: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._clock = Clock(self._expired)
         self._lines = -1
         self._command_deadline = 0.0
         self._received = 0  # octets
@@ -137,9 +136,7 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once, and stop the clock."""
         self._lost = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._clock.stop()
         if self._transport is not None:
             self._transport.abort()
 
@@ -281,11 +278,10 @@ class Connection(asyncio.Protocol):
     async def _handshake(self, tls: Secured) -> bool:
         """Wait for the handshake's end; false where there is none."""
         self._resume()
-        self._deadline = self._loop.time() + self._patience.handshake
-        self._clock()
+        self._clock.set(self._clock.now() + self._patience.handshake)
         while not (tls.established or self._eof or self._lost):
             await self._sleep()
-        self._deadline = None
+        self._clock.stand_still()
         if not tls.established:
             self.reason = self.reason or "TLS: the client gave up"
             self._leave()
@@ -321,10 +317,10 @@ class Connection(asyncio.Protocol):
         """XCLIENT: from now on the client is somebody else, and is looked at as one that has just connected."""
         client, host = self._client, self._host
         try:
-            ip = _address(attributes["ADDR"]) if "ADDR" in attributes else client.ip
-            port = _port(attributes["PORT"]) if "PORT" in attributes else client.port
-        except ValueError:
-            self._session.refuse(Reply(501, "5.5.4", "bad attribute"))
+            ip = syntax.client_address(attributes["ADDR"]) if "ADDR" in attributes else client.ip
+            port = syntax.client_port(attributes["PORT"]) if "PORT" in attributes else client.port
+        except syntax.BadCommand as bad:
+            self._session.refuse(bad.reply)
             return
         client.ip, client.port = ip, port
         client.forwarded.clear()
@@ -353,7 +349,7 @@ class Connection(asyncio.Protocol):
 
     async def _strict(self, where: str, asked: Awaitable[_T], *, secret: bool = False) -> _T:
         """The handler's answer; whatever it raises is Unready afterwards. The clock stands still meanwhile."""
-        self._deadline = None
+        self._clock.stand_still()
         try:
             return await asked
         except Unready:
@@ -411,11 +407,10 @@ class Connection(asyncio.Protocol):
 
     async def _wait_for_room(self) -> None:
         """Nothing is read before our replies are."""
-        self._deadline = self._loop.time() + self._patience.write
-        self._clock()
+        self._clock.set(self._clock.now() + self._patience.write)
         while self._full and not self._lost:
             await self._sleep()
-        self._deadline = None
+        self._clock.stand_still()
 
     async def _written(self) -> bool:
         """Whether the client is there to hear the answer just written.
@@ -454,13 +449,11 @@ class Connection(asyncio.Protocol):
         else:
             transport.write_eof()
             self._resume()
-            self._deadline = self._loop.time() + self._patience.linger
-            self._clock()
+            self._clock.set(self._clock.now() + self._patience.linger)
             while not (self._eof or self._lost):
                 await self._sleep()
             transport.close()
-        self._deadline = self._loop.time() + self._patience.linger
-        self._clock()
+        self._clock.set(self._clock.now() + self._patience.linger)
         while not self._lost:
             await self._sleep()
 
@@ -492,39 +485,19 @@ class Connection(asyncio.Protocol):
 
     def _set_deadline(self) -> None:
         """When the client must have sent what we wait for: a whole command, however its octets come; more of a message."""
-        session, patience, now = self._session, self._patience, self._loop.time()
+        session, patience, now = self._session, self._patience, self._clock.now()
         if session.lines != self._lines:
             self._lines = session.lines
             self._command_deadline = now + patience.command
             self._window_end, self._window_start = now + patience.window, self._received
-        self._deadline = min(now + patience.data, self._window_end) if session.in_content else self._command_deadline
-        self._clock()
+        self._clock.set(min(now + patience.data, self._window_end) if session.in_content else self._command_deadline)
 
-    def _clock(self) -> None:
-        """Have the timer go off by the deadline.
-
-        One that goes off early sets itself again: that is cheaper than a new one each time a client says something.
-        """
-        if self._deadline is None:
-            return
-        if self._timer is not None:
-            if self._timer.when() <= self._deadline:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._deadline, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        now = self._loop.time()
-        if self._deadline is None or self._lost:
-            return
-        if now < self._deadline:
-            self._clock()
-            return
+    def _expired(self) -> None:
+        """Nothing came in time: say 421, or where nobody would hear that, hang up."""
+        now = self._clock.now()
         if self._session.in_content and not self._full and now >= self._window_end and self._fast_enough():
             self._window_end, self._window_start = now + self._patience.window, self._received
-            self._deadline = min(now + self._patience.data, self._window_end)
-            self._clock()
+            self._clock.set(min(now + self._patience.data, self._window_end))
             return
         if self._session.ended or self._full or (self._tls is not None and not self._tls.established):
             self._lost = True
@@ -532,28 +505,10 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
         else:
             self._session.timed_out()
-        self._deadline = None
         self._wake()
 
     def _fast_enough(self) -> bool:
         return self._received - self._window_start >= self._patience.rate * self._patience.window
-
-
-def _address(text: str | None) -> IPAddress | None:
-    """XCLIENT's ADDR: IPv4, or IPv6 with "IPV6:" before it. Raises ValueError."""
-    if text is None:
-        return None
-    if "%" in text:  # Python would take a scope
-        raise ValueError(text)
-    return unmapped(ipaddress.ip_address(text[5:] if text[:5].upper() == "IPV6:" else text))
-
-
-def _port(text: str | None) -> int:
-    """XCLIENT's PORT; 0 where it is not known. Raises ValueError."""
-    port = int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 5 else -1
-    if text is not None and not 0 <= port <= 65_535:
-        raise ValueError(text)
-    return max(port, 0)
 
 
 def _tcp(sock: socket.socket) -> bool | None:

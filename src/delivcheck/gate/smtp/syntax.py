@@ -8,7 +8,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from ...records.names import BadName, to_ascii
+from ...model import IPAddress
+from ...records.names import BadName, to_ascii, unmapped
 from ..model import Extensions, MailFrom, RcptTo
 from ..reply import Reply
 from .limits import MAX_DIGITS, MAX_HELO
@@ -293,3 +294,23 @@ def attributes(argument: str, known: frozenset[str]) -> Mapping[str, str | None]
     if not given:
         raise BadCommand(501, "5.5.4", "the attributes are missing")
     return given
+
+
+def client_address(text: str | None) -> IPAddress | None:
+    """XCLIENT's ADDR: IPv4, or IPv6 with "IPV6:" before it; None where it is not known. Raises BadCommand."""
+    if text is None:
+        return None
+    try:
+        if "%" in text:  # Python would take a scope
+            raise ValueError(text)
+        return unmapped(ipaddress.ip_address(text[5:] if text[:5].upper() == "IPV6:" else text))
+    except ValueError:
+        raise BadCommand(501, "5.5.4", "bad address") from None
+
+
+def client_port(text: str | None) -> int:
+    """XCLIENT's PORT; 0 where it is not known. Raises BadCommand."""
+    port = 0 if text is None else digits(text, "PORT")
+    if port > 65_535:
+        raise BadCommand(501, "5.5.4", "bad port")
+    return port
