@@ -78,7 +78,7 @@ def test_nothing_at_all_gets_the_help_and_a_usage_error(run):
         ("xyz", "no command 'xyz'"),
         ("example.com", "'example.com' is no command; did you mean delivcheck domain example.com?"),
         ("lunch.eml", "'lunch.eml' is no command; did you mean delivcheck message lunch.eml?"),
-        ("gate", "no command 'gate'"),
+        ("gait", "no command 'gait'; did you mean gate?"),
     ],
 )
 def test_a_wrong_command_gets_the_one_that_was_meant(run, message, word, says):

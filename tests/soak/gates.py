@@ -109,17 +109,22 @@ def every(seconds, happens):
 
 
 class Killer:
-    """Kills a worker each time it is called, and counts."""
+    """Kills one of the workers that serve each time it is called, and counts."""
 
     def __init__(self, running, seed=4):
         self._running, self._dice, self.kills = running, random.Random(seed), 0
 
     def __call__(self):
-        workers = sorted(self._running.workers())
+        workers = sorted(serving(self._running))
         if workers:
             with suppress(ProcessLookupError):
                 os.kill(self._dice.choice(workers), signal.SIGKILL)
                 self.kills += 1
+
+
+def serving(running):
+    """The workers that are built, and serve."""
+    return {one["pid"] for one in running.events("worker", what="start")} & running.workers()
 
 
 def resident(pids):

@@ -123,6 +123,9 @@ class Queue:
     refused: list[tuple[str, str]] = field(default_factory=list)
     tries: Counter = field(default_factory=Counter)
     later: Counter = field(default_factory=Counter)  # why mail was tried again
+    said: dict[str, str] = field(default_factory=dict)  # to each message that was acknowledged
+    took: list[float] = field(default_factory=list)  # seconds from the connection, or the last message, to each of these
+    lasted: float = 0.0  # seconds
 
     def run(self, mails, seconds):
         """Raises AssertionError when something is still unanswered then."""
@@ -137,6 +140,7 @@ class Queue:
             one.start()
         for one in threads:
             one.join()
+        self.lasted = time.monotonic() - self._begun
         assert self.answered == total, f"{total - self.answered} messages are unanswered; {self.later.most_common(10)}"
 
     @property
@@ -152,6 +156,7 @@ class Queue:
                 continue
             self._wait(due)
             self.tries[mail.number] += 1
+            begun = time.monotonic()
             try:
                 if session is None or sent >= self.per_session:
                     if session is not None:
@@ -159,7 +164,8 @@ class Queue:
                     session, sent = None, 0
                     session = Session(self.address() if callable(self.address) else self.address)
                 sent += 1
-                session.send(mail)
+                self.said[mail.number] = session.send(mail)
+                self.took.append(time.monotonic() - begun)
                 self.acknowledged.append(mail.number)
             except Refused as no:
                 if no.code >= 500:

@@ -222,7 +222,7 @@ class Handler(Protocol):
         ...
 
     def gone(self, client: Client) -> None:
-        """The client went away while `message` is at work, which goes on; `replied` follows with `written` false."""
+        """The client sends no more while `message` is at work, which goes on; `replied` says whether it heard the answer."""
         ...
 
     async def replied(self, client: Client, *, written: bool) -> None:
@@ -325,7 +325,12 @@ class Watch(Protocol):
     * `relay`: next_hop, what ("connected", "failed", "reused", "tls", "late": a reply after its caller had gone), reason, ms
     * `uncertain`: trace, next_hop, reason
     * `fault`: where, reason (never a traceback in a reply; the log has it)
-    * `worker`: what ("start", "stop", "killed", "drain", "reload"), pid, reason
+    * `worker`: what ("start", "stop", "ended", "killed", "failed", "drain", "reload"), pid, reason, traceback (where one hung)
+    * `listener`: what ("open"), listener, address
+    * `configuration`: what ("refused", "warning"), reason
+    * `dns`: what ("stale"), count
+    * `held`: what ("expired"), trace
+    * `log`: where, reason (what a library logged), or dropped (how many lines could not be written)
     """
 
     def __call__(self, event: str, /, **fields: Any) -> None:

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from html import unescape
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 import turbohtml
@@ -65,15 +65,21 @@ class HtmlSource:
         self._bom = text.startswith("\ufeff")  # the parser takes it for text that begins the body
         plain = text[1:] if self._bom else text
         self._crlf = array("I")  # where in `plain` line ends stand that were CRLF
-        if "\r" in plain:
+        pairs = plain.count("\r\n")
+        # Where all line ends are CRLF, as in mail, an offset is as many characters further on as its line has lines before it.
+        self._alike = pairs == plain.count("\n") == plain.count("\r")
+        if self._alike:
+            plain = plain.replace("\r\n", "\n")
+        elif "\r" in plain:
             for found in _CR.finditer(plain):
                 if found.end() - found.start() == 2:
                     self._crlf.append(found.start() - len(self._crlf))
             plain = _CR.sub("\n", plain)
         self.plain = plain
-        self.line_starts = array("I", chain((0,), (found.end() for found in re.finditer("\n", plain))))
-        # Where all line ends were CRLF, as in mail, an offset is as many characters further on as its line has lines before it.
-        self._alike = len(self._crlf) == len(self.line_starts) - 1
+        lengths = map(len, plain.split("\n")[:-1])
+        self.line_starts = array("I", accumulate((length + 1 for length in lengths), initial=0))
+        if self._alike:
+            self._crlf.extend(start - 1 for start in self.line_starts[1:])
         self.runs: list[Run] = []
         self.tags: list[Tag] = []
         self.comments: list[tuple[str, int]] = []

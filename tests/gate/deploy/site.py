@@ -6,6 +6,7 @@
 """
 
 import re
+import shutil
 import socketserver
 import sys
 import threading
@@ -53,6 +54,11 @@ def message(text: str = "Your order has been sent.", *, header: str = "", sender
         "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"
     )
     return f"{fields}{header}\r\n{text}\r\n".encode()
+
+
+def without_received(octets: bytes) -> bytes:
+    """The message without the first Received field, Postfix's own, which no milter sees; fields that were inserted are above it."""
+    return re.sub(rb"(?m)^Received: (?s:.*?)\r\n(?![ \t])", b"", octets, count=1)
 
 
 # --- configurations ---------------------------------------------------------------------------------------------------
@@ -132,7 +138,7 @@ def gate_with(
     if enforce:
         text = re.sub(r'^mode( *)= "observe"', r'mode\1= "enforce"', text, count=1, flags=re.M)
     (folder / "state").mkdir(exist_ok=True)
-    own = f'[gate]\nstate = "{folder / "state"}"\nworkers = 1\nlog-format = "json"'
+    own = f'[gate]\nstate = "{folder / "state"}"\nworkers = 1\nlog-format = "json"\nlog-level = "debug"'
     with name_server(records) as address:
         path = folder / "delivcheck.toml"
         path.write_text(f'nameservers = ["{address}"]\n' + text.replace("[gate]", own, 1))
@@ -159,8 +165,6 @@ def signer(queue: Path, folder: Path) -> Iterator[None]:
     conf.write_text(text)
     path = program("opendkim")
     assert path is not None
-    import shutil
-
     shutil.chown(where, "root", "postfix")
     where.chmod(0o2750)
     with running([path, "-f", "-x", str(conf)], folder / "opendkim.log", (where / "opendkim.sock").exists):

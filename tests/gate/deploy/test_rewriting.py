@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gate.deploy.site import settings_of
+from tests.gate.deploy.site import settings_of, without_received
 from tests.gate.milter.serving import serve
 from tests.gate.next_hop import ALL
 from tests.gate.serve.test_gate import next_hop
@@ -27,11 +27,6 @@ PLAIN = HEADER + b"\r\nhello\r\n"
 EIGHT_BIT = HEADER + b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\ngr\xc3\xbc\xc3\x9fe\r\n"
 LONG = HEADER + b"\r\n" + b"x" * 1_500 + b"\r\n"
 WITHOUT_8BITMIME = ("PIPELINING", "SIZE 36700160", "DSN", "ENHANCEDSTATUSCODES")  # SMTPUTF8 would mean 8BITMIME, too
-
-
-def without_received(octets):
-    """Postfix's own field stands on top."""
-    return re.sub(rb"\AReceived: .*?\r\n(?![ \t])", b"", octets, count=1, flags=re.DOTALL)
 
 
 @contextmanager
@@ -164,7 +159,7 @@ def test_bcc_and_the_like_are_gone_before_us():
 BARE = b"From: a@sender.example\r\nSubject: one\r\n\r\nhello\r\n"
 
 
-@pytest.mark.parametrize(("settings", "added"), [({}, True), (SAME_OCTETS, False)])
+@pytest.mark.parametrize(("settings", "added"), [({}, True), ({"local_header_rewrite_clients": ""}, False)])
 def test_what_is_missing_is_added_before_us_unless_that_is_switched_off(settings, added):
     with through(settings) as sent:
         judged, relayed = sent(BARE)
@@ -204,6 +199,17 @@ def test_bare_line_feeds_are_refused_with_what_we_ask_to_set():
     with through(settings_of("smuggling.main.cf")) as sent:
         with pytest.raises((smtplib.SMTPDataError, smtplib.SMTPServerDisconnected)) as refused:
             sent_raw(sent, HEADER + b"\r\none\n.\nMAIL FROM:<evil@sender.example>\r\n")
-        if isinstance(refused.value, smtplib.SMTPDataError):
-            assert refused.value.smtp_code == 550
+        assert not sent.milter.pipeline.judged
+
+
+@pytest.mark.attack(12)
+def test_who_speaks_too_early_is_cut_off_with_what_we_ask_to_set():
+    with through(settings_of("smuggling.main.cf")) as sent, sent.mta.smtp() as client:
+        client.ehlo()
+        client.send(b"MAIL FROM:<a@sender.example>\r\nRCPT TO:<b@rcpt.example>\r\nDATA\r\nSubject: x\r\n\r\nearly\r\n.\r\n")
+        replies = []
+        with pytest.raises(smtplib.SMTPServerDisconnected):
+            while True:
+                replies.append(client.getreply()[0])
+        assert 554 in replies
         assert not sent.milter.pipeline.judged

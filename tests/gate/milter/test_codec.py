@@ -1,5 +1,6 @@
 """Packets: what comes is read or refused with the one declared error, what goes out can do no harm."""
 
+import itertools
 import re
 import struct
 
@@ -38,14 +39,14 @@ def test_a_parser_returns_or_raises_wire_error(parse, octets):
 
 
 @pytest.mark.attack(43)
-@given(packets=st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=300)), max_size=8), data=st.data())
-def test_packets_are_the_same_however_the_octets_are_split(packets, data):
+@given(
+    packets=st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=300)), max_size=8), cuts=st.lists(st.integers(0, 2_500))
+)
+def test_packets_are_the_same_however_the_octets_are_split(packets, cuts):
     octets = b"".join(struct.pack("!IB", 1 + len(body), command) + body for command, body in packets)
     reader, found = Packets(), []
-    while octets:
-        size = data.draw(st.integers(1, len(octets)))
-        reader.receive(octets[:size])
-        octets = octets[size:]
+    for start, end in itertools.pairwise([0, *sorted(cuts), max(len(octets), 2_500)]):
+        reader.receive(octets[start:end])
         while (one := reader.next()) is not None:
             found.append(one)
     assert found == packets

@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from delivcheck.gate import secret as secrets
 from delivcheck.gate.prepare import PreparationError, load
 from delivcheck.gate.prepare import keys as store
 from delivcheck.gate.settings import Gate, Secret, SigningKey
@@ -106,7 +107,7 @@ def test_a_key_that_is_not_there_is_said_in_one_line(secret, says):
 
 
 def test_a_command_that_does_not_end_is_ended(monkeypatch):
-    monkeypatch.setattr(store, "COMMAND_TIME", 0.2)
+    monkeypatch.setattr(secrets, "COMMAND", 0.2)
     with pytest.raises(PreparationError, match=r"took more than 0\.2 seconds"):
         one(Secret(command=(sys.executable, "-c", "import time; time.sleep(60)")))
 

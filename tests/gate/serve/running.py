@@ -20,7 +20,7 @@ import pytest
 from tests import servers
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 15.0  # seconds a gate may take for anything here; a busy machine of two cores needs two
+PATIENCE = 30.0  # seconds a gate may take for anything here; a busy machine of two cores needs two
 
 
 class Running:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from delivcheck.config import ConfigError
-from delivcheck.gate.serve import supervisor
+from delivcheck.gate.serve import supervisor, worker
 from delivcheck.gate.serve.supervisor import CannotStart, Supervisor
 from delivcheck.gate.serve.worker import CannotServe, Loaded
 from delivcheck.gate.settings import Address, Gate, Kind, Listener
@@ -96,6 +96,7 @@ class StandIn:
             case ["RULES"]:
                 return str(self.given.get("rules")).encode()
             case ["HANG"]:
+                self.watch("hanging")
                 hang_here()
             case ["DIE"]:
                 os._exit(9)
@@ -168,7 +169,10 @@ def main() -> int:
     path = Path(sys.argv[1])
     with contextlib.suppress(ValueError):
         given = json.loads(path.read_text())
-        supervisor.START_LIMIT = supervisor.LOAD_LIMIT = given.get("limit", 60.0)
+        supervisor.START_LIMIT = given.get("start_limit", 60.0)
+        supervisor.LOAD_LIMIT = given.get("load_limit", 30.0)
+        if given.get("loop") == "asyncio":
+            worker._new_loop = asyncio.new_event_loop
         supervisor.GRACE = given.get("grace", 10.0)
     try:
         Supervisor(lambda: load(path), build).run()

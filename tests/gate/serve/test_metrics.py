@@ -1,8 +1,10 @@
 """Metrics in processes of their own: the library decides for a whole process how values are kept."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -102,3 +104,23 @@ def test_other_outcomes(tmp_path):
     assert found['delivcheck_bypasses_total{cause="fault"}'] == 1
     assert found['delivcheck_messages_total{action="refuse",framing="lmtp",listener="a",mode="enforce"}'] == 1
     assert found['delivcheck_messages_total{action="refuse",framing="milter",listener="a",mode="enforce"}'] == 1
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(monkeypatch):
+    from delivcheck.gate.serve import metrics
+
+    monkeypatch.setattr(metrics.tempfile, "mkdtemp", lambda **_: Path("/nowhere/x").read_bytes())
+    with pytest.raises(metrics.MetricsError, match="no folder for metrics in /nowhere/x: No such file or directory"):
+        metrics.open_folder({})
+
+
+def test_what_a_killed_gate_left_behind_is_removed_and_what_others_use_is_not(tmp_path):
+    from delivcheck.gate.serve import metrics
+
+    ended = subprocess.Popen(["/bin/true"])
+    ended.wait()
+    names = (f"delivcheck-metrics-{ended.pid}-x", f"delivcheck-metrics-{os.getppid()}-x", "delivcheck-metrics-of-somebody-else")
+    for name in names:
+        (tmp_path / name).mkdir()
+    made = metrics.open_folder({"RUNTIME_DIRECTORY": str(tmp_path)})
+    assert {path.name for path in tmp_path.iterdir()} == {made.name, *names[1:]}

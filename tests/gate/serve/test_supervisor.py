@@ -24,9 +24,10 @@ def free_address() -> str:
 # --- start ---------------------------------------------------------------------------------------------------------
 
 
-def test_all_workers_serve_and_a_stop_leaves_nothing(tmp_path):
+@pytest.mark.parametrize("loop", ["asyncio", "the best"])
+def test_all_workers_serve_and_a_stop_leaves_nothing(tmp_path, loop):
     path = tmp_path / "gate.sock"
-    with gate(tmp_path, listeners={"a": f"{servers.loopback()}:0", "u": f"unix:{path}"}) as running:
+    with gate(tmp_path, listeners={"a": f"{servers.loopback()}:0", "u": f"unix:{path}"}, loop=loop) as running:
         with ExitStack() as stack:
             pids = {stack.enter_context(running.client()).say("PID") for _ in range(20)}
         assert {int(pid) for pid in pids} <= running.workers()
@@ -95,12 +96,15 @@ def test_a_stop_while_starting_is_a_stop(tmp_path, slow):
 
 @pytest.mark.parametrize(
     ("slow", "line"),
-    [({"load": "hang"}, "could not be read within 0.5 seconds"), ({"build": "hang"}, "not built within 0.5 seconds")],
+    [
+        ({"load": "hang", "load_limit": 0.5}, "the configuration could not be read within 0.5 seconds"),
+        ({"build": "hang", "start_limit": 0.5}, "not built within 0.5 seconds"),
+    ],
 )
 def test_a_start_that_takes_too_long_is_exit_2(tmp_path, slow, line):
-    with gate(tmp_path, ready=False, limit=0.5, **slow) as running:
+    with gate(tmp_path, ready=False, **slow) as running:
         assert running.ended() == 2
-    assert running.stderr.read_text().splitlines()[-1].endswith(line)
+    assert running.stderr.read_text().splitlines()[-1] == f"delivcheck: {line}"
 
 
 # --- UNIX sockets ----------------------------------------------------------------------------------------------------
@@ -165,6 +169,7 @@ def test_a_check_that_hangs_costs_its_worker_alone_and_the_log_says_where(tmp_pa
     with gate(tmp_path, watchdog=1.5) as running, running.client() as client:
         victim = int(client.say("PID"))
         client.send("HANG")
+        running.wait_for("hanging")
         assert {int(running.say("PID")) for _ in range(5)} == running.workers() - {victim}
         (killed,) = running.wait_for("worker", what="killed")
         assert killed["pid"] == victim
@@ -186,13 +191,11 @@ def test_a_stopped_worker_gets_no_new_connections_and_is_replaced(tmp_path):
 
 
 @pytest.mark.attack(70)
-def test_a_worker_that_keeps_dying_is_back_within_a_second_or_so(tmp_path):
+def test_a_worker_that_keeps_dying_comes_back_each_time(tmp_path):
     with gate(tmp_path, workers=1) as running:
-        begun = time.monotonic()
         for _ in range(4):
             assert running.say("DIE") == ""
             assert int(running.say("PID"))  # waits in the queue until the next one serves
-        assert time.monotonic() - begun < 12
 
 
 def test_a_worker_that_cannot_be_built_again_is_told_and_the_others_serve(tmp_path):
@@ -297,8 +300,7 @@ def test_a_reload_brings_new_rules_and_messages_in_flight_keep_the_old(tmp_path)
         time.sleep(0.1)
         running.change(rules="new")
         running.signal(signal.SIGHUP)
-        running.wait_for("worker", what="reload")
-        assert {running.say("RULES") for _ in range(6)} == {"new"}
+        running.wait(lambda: {running.say("RULES") for _ in range(6)} == {"new"}, "the new rules")
         assert client.read() == "250 old"
         running.wait(lambda: not before & running.workers(), "the end of the old workers")
         assert len(running.workers()) == 2
@@ -323,8 +325,7 @@ def test_a_bad_configuration_changes_nothing(tmp_path, bad):
             socket.create_connection((host, int(port)))
         running.change(build=None, load=None, listeners={"a": f"{servers.loopback()}:0"})
         running.signal(signal.SIGHUP)
-        running.wait_for("worker", what="reload")
-        assert running.say("RULES") == "new"
+        running.wait(lambda: running.say("RULES") == "new", "the new rules")
 
 
 def test_a_reload_opens_new_listeners_and_closes_those_that_are_gone(tmp_path):
@@ -338,6 +339,16 @@ def test_a_reload_opens_new_listeners_and_closes_those_that_are_gone(tmp_path):
         assert running.say("PID", "b")
         assert running.address("a") == address
         assert not path.exists()
+
+
+def test_a_stop_during_a_reload_is_a_stop(tmp_path):
+    with gate(tmp_path) as running:
+        before = running.workers()
+        running.change(load="hang")
+        running.signal(signal.SIGHUP)
+        running.wait(lambda: running.workers() - before, "who reads the configuration")
+        running.signal(signal.SIGTERM)
+        assert running.ended() == 0
 
 
 def test_reloads_that_come_fast_are_not_lost(tmp_path):

@@ -1,8 +1,6 @@
 """DKIM keys: read from where the operator keeps them, chosen by domain, made anew, and the records that publish them."""
 
 import base64
-import os
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...facts.signing import SigningError, SigningKey, check, load_private
 from ...records.dkim import key_name
 from ...records.names import BadName, parents, to_ascii
-from .. import settings
+from .. import secret, settings
 from ..settings import Secret
 from .errors import PreparationError
 
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 MAX_PEM = 65_536  # octets that are read; an RSA key of 16,384 bits has 13,000
-COMMAND_TIME = 10.0  # seconds a command has to print a key; systemd-creds, a vault's client
 USUAL_BITS = 2048  # RFC 8301 section 3.2: signers SHOULD use at least this
 MAX_BITS = 4096  # of a key we make; RFC 8301 section 3.2: verifiers must handle up to 4,096
 MIN_BITS = 1024  # the same section: signers MUST use at least this
@@ -82,52 +79,15 @@ def usable(signing: SigningKey) -> Key:
 # --- where keys are kept ---------------------------------------------------------------------------------------------
 
 
-def read(secret: Secret) -> bytes:
-    """What a secret's file, environment variable or command gives. Raises PreparationError."""
-    if secret.file is not None:
-        try:
-            with secret.file.open("rb") as file:
-                octets = file.read(MAX_PEM + 1)
-        except OSError as error:
-            raise PreparationError(f"{secret.file} cannot be read: {error.strerror or error}") from None
-        where = str(secret.file)
-    elif secret.environment is not None:
-        where = f"the environment variable {secret.environment}"
-        text = os.environ.get(secret.environment)
-        if text is None:
-            raise PreparationError(f"{where} is not set")
-        octets = text.encode("utf-8", "surrogateescape")
-        if b"\n" not in octets.strip():  # a .env file has one line for it
-            octets = octets.replace(b"\\n", b"\n")
-    elif secret.command:
-        where = f"the command {secret.command[0]}"
-        octets = _printed(secret.command, where)
-    else:
-        raise PreparationError("neither a file nor an environment variable nor a command is named")
-    if not octets.strip():
-        raise PreparationError(f"{where} gives nothing")
-    if len(octets) > MAX_PEM:
-        raise PreparationError(f"{where} gives more than {MAX_PEM} octets, which is no key")
-    return octets
-
-
-def _printed(command: tuple[str, ...], where: str) -> bytes:
+def read(where: Secret) -> bytes:
+    """What a key's file, environment variable or command gives. Raises PreparationError."""
     try:
-        done = subprocess.run(  # noqa: S603 -- the operator's own command, without a shell
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=COMMAND_TIME,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise PreparationError(f"{where} took more than {COMMAND_TIME:g} seconds") from None
-    except (OSError, ValueError) as error:
-        raise PreparationError(f"{where} cannot be run: {getattr(error, 'strerror', None) or error}") from None
-    if done.returncode:
-        raise PreparationError(f"{where} ended with {done.returncode}")
-    return done.stdout
+        octets = secret.read(where, MAX_PEM)
+    except secret.NoSecret as error:
+        raise PreparationError(str(error)) from None
+    if where.environment is not None and b"\n" not in octets.strip():  # a .env file has one line for it
+        octets = octets.replace(b"\\n", b"\n")
+    return octets
 
 
 # --- keys and records ------------------------------------------------------------------------------------------------

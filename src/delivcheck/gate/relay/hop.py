@@ -11,7 +11,8 @@ from .dial import Dial
 from .pool import Full, Pool
 
 ASKING = 5.0  # seconds for the EHLO of a next hop that was never reached; a client waits for our own EHLO meanwhile
-ASK_AGAIN = 10.0  # seconds before it is asked again in vain
+SOON = 0.5  # seconds before it is asked again after it said no at once, as while it restarts; clients come again after minutes
+LATER = 2.0  # times as long as it took to find out that it does not answer: what is silent is not asked by every client
 
 
 class Hop:
@@ -21,7 +22,7 @@ class Hop:
         self.settings, self._watch = hop, watch
         self.pool = Pool(Dial(hop, name, self.note), hop.connections, self.note)
         self._asking: asyncio.Task[None] | None = None
-        self._asked = float("-inf")  # time.monotonic() of the last time it was asked in vain
+        self._not_before = float("-inf")  # time.monotonic() when it may be asked again
         self.late: set[asyncio.Task[list[Reply]]] = set()  # replies to a final dot whose caller went away
 
     def note(self, what: str, reason: str = "", ms: int | None = None) -> None:
@@ -30,7 +31,7 @@ class Hop:
 
     async def extensions(self) -> Extensions | None:
         """What it can, as of its last EHLO; None where it was never reached, and cannot be now."""
-        if self.pool.offers is None and time.monotonic() - self._asked >= ASK_AGAIN:
+        if self.pool.offers is None and time.monotonic() >= self._not_before:
             if self._asking is None:  # one asks for all
                 self._asking = asyncio.create_task(self._ask())
                 self._asking.add_done_callback(self._answered)
@@ -38,11 +39,13 @@ class Hop:
         return self.pool.offers.extensions if self.pool.offers is not None else None
 
     async def _ask(self) -> None:
+        begun = time.monotonic()
         try:
             async with asyncio.timeout(ASKING):
                 connection, _ = await self.pool.take()
         except (Lost, Full, TimeoutError):
-            self._asked = time.monotonic()
+            now = time.monotonic()
+            self._not_before = now + max(SOON, LATER * (now - begun))
         else:
             self.pool.give(connection)  # the next message's
 

@@ -62,6 +62,11 @@ class Door:
             with contextlib.suppress(OSError):
                 connection.close()
 
+    @property
+    def busy(self) -> bool:
+        """Whether connections that were taken are still being set up (or served, where `connect` does that)."""
+        return bool(self._starting)
+
     def close(self) -> None:
         """Take no more. The socket itself stays as it is for the others who have it."""
         if self._pause is not None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOM = 512 * 1024  # octets of a file: some 2,000 series of 250 octets; the limits on label values below come to fewer
+_PREFIX = "delivcheck-metrics-"  # and the process id of the gate
 KINDS = ("counter", "histogram", "gauge_livesum")
 MAX_LISTENERS, MAX_RULES, MAX_CAUSES = 32, 400, 40  # values of one label; what comes later is counted as "other"
 
@@ -39,10 +40,32 @@ def open_folder(environment: Mapping[str, str]) -> Path:
     except ImportError:
         raise MetricsError("metrics need prometheus-client: pip install 'delivcheck[gate]'") from None
     runtime = environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    for parent in (runtime, "/dev/shm"):  # noqa: S108 -- memory; the folder is made by mkdtemp, readable for us alone
-        if parent and os.access(parent, os.W_OK):
-            return Path(tempfile.mkdtemp(prefix="delivcheck-metrics-", dir=parent))
-    return Path(tempfile.mkdtemp(prefix="delivcheck-metrics-"))
+    memory = (runtime, "/dev/shm")  # noqa: S108 -- the folder is made by mkdtemp, readable for us alone
+    parent = next((one for one in memory if one and os.access(one, os.W_OK)), tempfile.gettempdir())
+    _sweep(Path(parent))
+    try:
+        return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+    except OSError as error:
+        raise MetricsError(f"no folder for metrics in {error.filename}: {error.strerror}") from None
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what gates left behind that were killed."""
+    for one in parent.glob(f"{_PREFIX}*-*"):
+        pid = one.name.removeprefix(_PREFIX).partition("-")[0]
+        with suppress(OSError):
+            if pid.isdecimal() and one.lstat().st_uid == os.geteuid() and not _alive(int(pid)):
+                remove_folder(one)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def remove_folder(folder: Path) -> None:

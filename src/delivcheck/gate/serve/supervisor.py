@@ -56,7 +56,8 @@ class Generation:
     loaded: Loaded
     opened: dict[str, Opened]
     workers: list[Worker] = field(default_factory=list)
-    failures: int = 0  # deaths in a row
+    failures: int = 0  # deaths in a row, of workers that served
+    unbuilt: int = 0  # and of such as never did, since one did
     due: list[float] = field(default_factory=list)  # when replacements are to be started
 
 
@@ -200,6 +201,8 @@ class Supervisor:
         kill(reader.pid)  # it has said all it had to say, or has hung
         with suppress(ChildProcessError):
             os.waitpid(reader.pid, 0)
+        if self._stopping is not None:
+            return
         if isinstance(result, Refusal):
             self._refuse(result.why, ours=result.ours)
         else:
@@ -390,11 +393,7 @@ class Supervisor:
             return
         self._watch("worker", what="ended", pid=worker.pid, reason=why)
         if generation is self._current and self._stopping is None:
-            served = worker.serving is not None
-            generation.failures = 1 if served and now - (worker.serving or now) > STEADY else generation.failures + 1
-            longest = LONGEST_BUILT if served else LONGEST_UNBUILT
-            wait = 0.0 if generation.failures == 1 else min(longest, SOON * 2.0 ** min(generation.failures, 20))
-            generation.due.append(now + wait)
+            generation.due.append(now + _wait(generation, worker, now))
 
     def _remove(self, generation: Generation, worker: Worker) -> None:
         generation.workers.remove(worker)
@@ -464,6 +463,22 @@ class Supervisor:
             for worker in generation.workers:
                 self._end(worker, channel.STOP)
             close_all(generation.opened, but={})
+
+
+def _wait(generation: Generation, worker: Worker, now: float) -> float:
+    """Seconds until a worker that died is replaced.
+
+    The two series are apart: a hundred workers that served and died must not make the next one, which dies while it is built,
+    wait as if a hundred had.
+    """
+    if worker.serving is not None:
+        generation.failures = 1 if now - worker.serving > STEADY else generation.failures + 1
+        generation.unbuilt = 0
+        series, longest = generation.failures, LONGEST_BUILT
+    else:
+        generation.unbuilt += 1
+        series, longest = generation.unbuilt, LONGEST_UNBUILT
+    return 0.0 if series == 1 else min(longest, SOON * 2.0 ** min(series, 20))
 
 
 def _wanted(loaded: Loaded) -> list[Wanted]:

@@ -177,7 +177,8 @@ class _Worker:
         running.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._start.loaded.gate.drain):
-                while running.connections():  # noqa: ASYNC110 -- a look costs nothing, and every framing can be asked
+                # Whoever was let in at the last moment hears 421, too.
+                while running.connections() or any(door.busy for door in doors):  # noqa: ASYNC110 -- a look costs nothing
                     await asyncio.sleep(LOOK)
         left = running.connections()
         await running.close()

@@ -1,12 +1,8 @@
 """One SMTP connection: octets from the transport to the session, its events to the handler, answers back, and the clock."""
 
 import asyncio
-import contextlib
-import fcntl
 import socket
 import ssl
-import struct
-import termios
 from collections.abc import Awaitable, Sequence
 from typing import Protocol, TypeVar, cast
 
@@ -15,6 +11,7 @@ from ..model import Client, Handler, Unready, Watch
 from ..reply import Reply
 from ..settings import Gate, Listener
 from . import syntax
+from .arrival import arrived
 from .clock import Clock
 from .events import Ended, Event, Forward, Hello, Impersonate, Login, Mail, Message, Rcpt, Reset, StartTls
 from .limits import READ_AHEAD, Patience
@@ -24,7 +21,6 @@ from .tls import BadCertificate, Contexts
 
 _FAULT = Reply(451, "4.3.0", "internal error, please try again")
 _LEAVE = Reply(421, "4.3.0", "internal error, please try again")
-_LOOK = 0.02  # seconds between two looks at whether a client that hung up got our answer
 
 _T = TypeVar("_T")
 
@@ -413,25 +409,15 @@ class Connection(asyncio.Protocol):
         self._clock.stand_still()
 
     async def _written(self) -> bool:
-        """Whether the client is there to hear the answer just written.
-
-        Where it sent its end before, it is either gone or waits with one half closed: the kernel knows as soon as the other
-        side acknowledged our octets, or refused them.
-        """
+        """Whether the client is there to hear the answer just written."""
         if self._lost or self._transport is None:
             return False
         if not self._eof:
             return True
         sock = self._transport.get_extra_info("socket")
-        if sock is None or self._client.ip is None:
+        if sock is None or sock.family == socket.AF_UNIX:
             return not self._transport.is_closing()  # a UNIX socket says so at once
-        end = self._loop.time() + self._patience.linger
-        while not self._lost and not self._transport.is_closing() and self._loop.time() < end:
-            state = _tcp(sock)
-            if state is not None:
-                return state
-            await asyncio.sleep(_LOOK)
-        return False
+        return await arrived(sock, self._patience.linger) and not self._lost
 
     async def _hang_up(self) -> None:
         """Close, so that the last reply arrives.
@@ -509,13 +495,3 @@ class Connection(asyncio.Protocol):
 
     def _fast_enough(self) -> bool:
         return self._received - self._window_start >= self._patience.rate * self._patience.window
-
-
-def _tcp(sock: socket.socket) -> bool | None:
-    """Whether what was written to a TCP socket has arrived; None: it is on its way."""
-    with contextlib.suppress(OSError):
-        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            return False
-        left = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
-        return True if left == 0 else None
-    return False
