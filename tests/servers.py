@@ -19,12 +19,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-PACKAGES = {"nsd": "nsd", "postfix": "postfix", "opendkim": "opendkim"}  # program: Debian package
+PACKAGES = {  # program: Debian packages, with what they only recommend and the tests need: SASL, TLS
+    "nsd": "nsd",
+    "postfix": "postfix libsasl2-modules",
+    "opendkim": "opendkim",
+    "swaks": "swaks libnet-ssleay-perl",
+    "msmtp": "msmtp",
+    "curl": "curl",
+    "openssl": "openssl",
+    "npm": "npm",
+}
+NODEMAILER = "nodemailer"  # a package of npm's, not a program
 PRESEED = "postfix postfix/main_mailer_type select No configuration\n"  # answers to what a package would ask for
 START = 20.0  # seconds a server may take to answer; a busy machine of two cores needs one
 FIXTURE = Path(__file__).parent / "bench" / "fixture"
 ZONES = Path(__file__).parent / "net" / "zones"
 POLICY = Path("/usr/sbin/policy-rc.d")
+NPM = Path(__file__).parent.parent / ".pytest_cache" / "d" / "npm"  # where npm installs, without a lock file
+MODULES = Path(__file__).parent / "gate" / "clients" / "package.json"
+NODE_MODULES = NPM / "node_modules"
 
 
 # --- which there are ---------------------------------------------------------------------------------------------
@@ -32,13 +45,15 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 def program(name: str) -> str | None:
     """Where a server's program is; servers are often not on a user's PATH."""
+    if name == NODEMAILER:
+        return str(NODE_MODULES / name) if (NODE_MODULES / name).is_dir() and shutil.which("node") else None
     return shutil.which(
         name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/sbin"])
     )
 
 
 def missing() -> list[str]:
-    return [name for name in PACKAGES if program(name) is None]
+    return [name for name in (*PACKAGES, NODEMAILER) if program(name) is None]
 
 
 def in_ci() -> bool:
@@ -49,15 +64,18 @@ def check(arguments: Sequence[str]) -> tuple[int, str]:
     """The exit code, and the one line to say."""
     lacking = missing()
     if not lacking:
-        return 0, f"servers for the tests: {', '.join(PACKAGES)}"
-    packages = [PACKAGES[name] for name in lacking]
-    how = f"apt-get install {' '.join(packages)}"
+        return 0, f"servers for the tests: {', '.join((*PACKAGES, NODEMAILER))}"
+    packages = [one for name in lacking if name != NODEMAILER for one in PACKAGES[name].split()]
+    how = "; ".join([f"apt-get install {' '.join(packages)}"] * bool(packages) + ["poe servers, for npm"] * (NODEMAILER in lacking))
     if not in_ci() and not ("--install-if-asked" in arguments and os.environ.get("DELIVCHECK_INSTALL") == "1"):
         return 0, f"servers missing: {', '.join(lacking)} ({how}); their tests will be skipped"
-    install(packages)
+    installed = lacking
+    if packages:
+        install(packages)
+    install_modules()
     if lacking := missing():
         return 1, f"servers missing, and they could not be installed: {', '.join(lacking)} ({how} as root)"
-    return 0, f"servers installed: {' '.join(packages)}"
+    return 0, f"servers installed: {' '.join(installed)}"
 
 
 def install(packages: Sequence[str]) -> None:
@@ -81,6 +99,16 @@ def install(packages: Sequence[str]) -> None:
             POLICY.unlink()
     if shutil.which("systemctl"):
         subprocess.run(["systemctl", "disable", "--now", *packages], check=False, capture_output=True)
+
+
+def install_modules() -> None:
+    """Install what tests/gate/clients/package.json names, beside pytest's cache."""
+    npm = shutil.which("npm")
+    if npm is None or program(NODEMAILER) is not None:
+        return
+    NPM.mkdir(parents=True, exist_ok=True)
+    shutil.copy(MODULES, NPM)
+    subprocess.run([npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=NPM, check=False)
 
 
 # --- running one -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import asyncio
 import json
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 import delivcheck
@@ -277,3 +278,31 @@ def test_inside_a_running_loop_the_twin_is_named():
 def test_without_dns_no_provider_is_known_to_have_no_blocker():
     """Neither SPF nor DKIM nor DMARC was judged, so silence about them is no good news."""
     assert {one.outlook for one in check().targets[0].providers.values()} <= {"unknown", "would-reject", "would-defer"}
+
+
+def test_outlooks_can_be_left_out_and_nothing_else_changes():
+    """No verdict rests on them, and a gate shows them to nobody."""
+
+    async def main():
+        options = Options(load("bulk"), dns="offline", now=NOW)
+        return [await Checker(options, outlooks=wanted).message(RECEIPT) for wanted in (True, False)]
+
+    full, bare = asyncio.run(main())
+
+    assert full.providers
+    assert bare == msgspec.structs.replace(full, providers={})
+
+
+def test_a_checker_says_of_each_message_what_a_fresh_one_says():
+    """What it keeps from one target to the next is only what depends on none."""
+    other = RECEIPT.replace(b"Subject: Your receipt\r\n", b"").replace(b"shop@", b"shop@@")
+
+    async def main():
+        options = Options(load("bulk"), dns=from_mapping({}), now=NOW)
+        one = Checker(options)
+        kept = [await one.message(octets) for octets in (RECEIPT, other, RECEIPT)]
+        return kept, [await Checker(options).message(octets) for octets in (RECEIPT, other, RECEIPT)]
+
+    kept, fresh = asyncio.run(main())
+
+    assert kept == fresh

@@ -7,7 +7,19 @@ from itertools import count
 
 import pytest
 
-from delivcheck.engine import MAX_COUNTED, MAX_PROBLEMS, Check, EngineError, Planner, Roots, fact, gather, rule, run
+from delivcheck.engine import (
+    MAX_COUNTED,
+    MAX_PROBLEMS,
+    Check,
+    EngineError,
+    Planner,
+    Roots,
+    fact,
+    gather,
+    rule,
+    run,
+    side_by_side,
+)
 from delivcheck.model import Level, NotApplicable, Outcome, Problem, Unavailable, Undetermined, Where
 
 
@@ -224,6 +236,172 @@ def test_providers_have_ended_when_gathering_is_cancelled():
         return list(ended)
 
     assert asyncio.run(main()) == [Given(1)]
+
+
+@dataclass(frozen=True)
+class Tasks:
+    names: tuple[str, ...]
+
+
+def test_providers_that_need_not_wait_take_no_tasks_of_their_own():
+    @fact
+    async def at_once(given: Given) -> Doubled:
+        return Doubled(given.value)
+
+    @fact
+    async def at_once_too(given: Given) -> Told:
+        return Told(str(given.value))
+
+    @fact
+    async def tasks(doubled: Doubled, told: Told) -> Tasks:
+        return Tasks(tuple(task.get_name() for task in asyncio.all_tasks()))
+
+    async def main():
+        asyncio.current_task().set_name("caller")
+        roots = Roots(Given(1))
+        return await gather(Planner([at_once, at_once_too, tasks]).plan([Tasks], roots), roots)
+
+    assert asyncio.run(main())[Tasks] == Tasks(("caller",))
+
+
+def test_what_becomes_ready_while_one_provider_waits_does_not_wait_for_it():
+    order = []
+
+    @fact
+    async def slow(given: Given) -> Told:
+        await asyncio.sleep(0.05)
+        order.append("told")
+        return Told("slow")
+
+    @fact
+    async def quick(given: Given) -> Doubled:
+        await asyncio.sleep(0)
+        return Doubled(given.value)
+
+    @fact
+    async def total(doubled: Doubled) -> Sum:
+        order.append("sum")
+        return Sum(doubled.value)
+
+    facts = facts_of([slow, quick, total], [Told, Sum], Given(3))
+
+    assert (facts[Sum], facts[Told], order) == (Sum(3), Told("slow"), ["sum", "told"])
+
+
+def test_all_providers_have_ended_when_gathering_is_cancelled():
+    ended = []
+
+    @fact
+    async def endless(given: Given) -> Doubled:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("doubled")
+        return Doubled(0)
+
+    @fact
+    async def endless_too(given: Given) -> Told:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("told")
+        return Told("")
+
+    async def main():
+        roots = Roots(Given(1))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await gather(Planner([endless, endless_too]).plan([Doubled, Told], roots), roots)
+        return sorted(ended), len(asyncio.all_tasks())
+
+    assert asyncio.run(main()) == (["doubled", "told"], 1)
+
+
+def test_a_time_limit_inside_one_provider_ends_that_one_alone():
+    """Both run in the caller's task, one after the other begins; the limit is that of the first."""
+
+    @fact
+    async def hurried(given: Given) -> Doubled:
+        try:
+            async with asyncio.timeout(0.01):
+                await asyncio.sleep(60)
+        except TimeoutError:
+            raise Unavailable("too slow") from None
+        return Doubled(0)
+
+    @fact
+    async def patient(given: Given) -> Told:
+        await asyncio.sleep(0.05)
+        return Told("done")
+
+    facts = facts_of([hurried, patient], [Doubled, Told], Given(1))
+
+    assert (facts[Doubled].reason, facts[Told]) == ("too slow", Told("done"))
+
+
+# --- side by side --------------------------------------------------------------------------------------------------
+
+
+async def after(seconds, value, ended=None):
+    try:
+        if seconds:
+            await asyncio.sleep(seconds)
+    finally:
+        if ended is not None:
+            ended.append(value)
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+@pytest.mark.parametrize("waits", [(), (0,), (0, 0, 0), (0.01, 0, 0), (0, 0.03, 0.01), (0.02, 0.01, 0.03)])
+def test_results_come_in_the_order_asked_for_whoever_waits(waits):
+    async def main():
+        begun = asyncio.get_running_loop().time()
+        found = await side_by_side(*(after(seconds, number) for number, seconds in enumerate(waits)))
+        return found, asyncio.get_running_loop().time() - begun, len(asyncio.all_tasks())
+
+    found, took, tasks = asyncio.run(main())
+
+    assert (found, tasks) == (tuple(range(len(waits))), 1)
+    assert took < sum(waits) + 1
+
+
+def test_those_that_wait_do_so_at_the_same_time():
+    order = []
+
+    async def one(name):
+        order.append(f"{name} begins")
+        await asyncio.sleep(0.01)
+        order.append(f"{name} ends")
+
+    asyncio.run(waited(one("a"), one("b")))
+
+    assert order[:2] == ["a begins", "b begins"]
+
+
+async def waited(*each):
+    return await side_by_side(*each)
+
+
+@pytest.mark.parametrize(
+    ("waits", "ended"),
+    [((0, 0), []), ((0.01, 60), ["other"])],  # what has not begun need not end
+    ids=["before the others begin", "while the others wait"],
+)
+def test_a_failure_ends_the_others(waits, ended):
+    told = []
+
+    async def main():
+        with pytest.raises(ValueError, match="no"):
+            await side_by_side(after(waits[0], ValueError("no")), after(waits[1], "other", told))
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(main()) == 1
+    assert told == ended
+
+
+# --- plans and declarations ----------------------------------------------------------------------------------------
 
 
 def test_facts_made_of_each_other_are_told():

@@ -41,7 +41,7 @@ from .facts.roots import (
 from .facts.second_opinion import SecondOpinion
 from .facts.summary import SHOWN, summarise
 from .facts.template_source import role_of
-from .mime.message import MessageError, parse
+from .mime.message import MessageError, check, parse
 from .mime.storage import with_crlf
 from .model import (
     Authoritative,
@@ -178,7 +178,11 @@ class Checker:
         `dns` stands for the shared client this once, so that a caller can note what this message was told.
         """
         octets = Octets(*with_crlf(data), origin=origin)
+        around = policy.Circumstances(TargetKind.MESSAGE, stage, self._declared(), origin, octets.line_ends_converted)
         try:
+            if self._asks_nothing(around):
+                check(octets.data)
+                return await self._examine(name, [octets], around, dns)
             parsed = parse(octets.data)
         except MessageError as error:
             raise InputError(str(error)) from None
@@ -191,8 +195,8 @@ class Checker:
             roots.append(session)
         if selectors:
             roots.append(Selectors(tuple(selectors)))
-        declared = self._declared(class_in(parsed) if self.options.trust_class_header else None)
-        around = policy.Circumstances(TargetKind.MESSAGE, stage, declared, origin, octets.line_ends_converted)
+        if self.options.trust_class_header:
+            around = replace(around, declared=self._declared(class_in(parsed)))
         return await self._examine(name, roots, around, dns)
 
     async def domain(
@@ -259,6 +263,12 @@ class Checker:
         return await self._examine(name, [TemplateSource(texts, engine, tuple(required))], around)
 
     # --- the pipeline
+
+    def _asks_nothing(self, around: policy.Circumstances) -> bool:
+        """Whether no rule runs and no fact is shown: then a message is not even taken apart."""
+        if self.options.trust_class_header or self.shown.get(around.kind) or self.gathered is not None:
+            return False
+        return all(one.skipped is not None for one in self._selected(around))
 
     def _declared(self, said_by_header: MessageClass | None = None) -> Declared:
         chosen = self.options

@@ -23,6 +23,8 @@ def image(*attributes):
         ("<body onload=x()>", 1),
         ("<a href=x on=y one=z>", 0),
         ('<a href="vbscript:x">', 1),
+        ('<a href=" \x01\tJAVA\nscript :x()">', 1),  # as browsers read it
+        ('<a href="view:x">', 0),
         ('<img alt="javascript: a book" src="https://a.org/x.png">', 0),
         ("<meta http-equiv=content-type content=text/html>", 0),
         ("<embed src=x><applet></applet><frame src=y>", 3),

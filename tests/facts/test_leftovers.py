@@ -1,12 +1,22 @@
 """Leftovers of templates: found in every syntax, not found in what people write, in linear time."""
 
 import time
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivcheck.facts.leftovers import code_in, code_in_url, drafts_in, nobody_in, nothing_in, nothing_in_url
+from delivcheck.facts.leftovers import (
+    _patterns,
+    code_in,
+    code_in_url,
+    drafts_in,
+    has_code,
+    nobody_in,
+    nothing_in,
+    nothing_in_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -237,3 +247,47 @@ def test_a_span_is_the_text_it_tells_of(text):
         for found in search(text):
             assert found.text in text
             assert text[found.start : found.end].strip() in found.text or found.text in text[found.start : found.end]
+
+
+DRAFTS = [one for one in _patterns().drafts if one.markers]
+
+
+@pytest.mark.parametrize("one", DRAFTS, ids=lambda one: one.what)
+@given(data=st.data())
+def test_a_draft_has_one_of_its_markers_in_whatever_case(one, data):
+    """A text without any is not searched."""
+    text = data.draw(st.from_regex(one.pattern))
+    found = one.pattern.search(text)
+    told = [each.text for each, _ in drafts_in(text, subject=one.place == "subject") if each.what == one.what]
+    assert told == [found[0]]
+
+
+@pytest.mark.parametrize("words", ["LOREM \u0130PSUM", "dolor \u017fit amet", "lorem \u0131psum", "hello@\u212aa.example.com"])
+def test_letters_that_only_a_pattern_takes_for_ascii_are_found_all_the_same(words):
+    assert [one for one, _ in drafts_in(words)]
+
+
+URLS = st.lists(st.sampled_from([*"{}%*|[]<>$#@=/?&ab7B", "{{", "}}", "%7B", "%%", "https://x.example/"]), max_size=20)
+
+
+@given(URLS.map("".join))
+def test_a_url_is_searched_wherever_it_could_have_code(url):
+    """The mark that is looked for first is in every URL in which the patterns find something."""
+    patterns = _patterns()
+    sought = [(patterns.raw_urls, url), (patterns.code_in_urls, unquote(url))]
+    anything = any(one.marker in text and one.pattern.search(text) for each, text in sought for one in each)
+    assert has_code(url) == anything
+
+
+@given(st.text(st.sampled_from("/?&=undefiobjctNaNl#.x \t\n"), max_size=30) | st.sampled_from(["/und\nefined/x", "?a=N\taN"]))
+def test_a_url_without_the_words_has_nothing_missing(url):
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    first = parts.path.partition("/")[2].partition("/")[0]
+    values = [value for _, value in parse_qsl(parts.query)]
+    expected = first in {"undefined", "null", "None", "NaN"} or any(
+        v in {"undefined", "NaN", "[object Object]"} for v in values
+    )
+    assert (nothing_in_url(url) is not None) == expected

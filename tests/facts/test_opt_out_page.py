@@ -14,7 +14,7 @@ URL = "https://example.org/u/test-1"
 
 
 def opened(answer, url="https://EXAMPLE.org/u/77"):
-    found = OptOutAddresses(((url, Where(line=5)),), ())
+    found = OptOutAddresses(((url, lambda: Where(line=5)),), ())
     probe = scripted({URL: answer}, {})
     return asyncio.run(opt_out_page.function(probe, UnsubscribeTest(URL), found))
 

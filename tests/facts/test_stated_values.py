@@ -1,5 +1,6 @@
 """Amounts, dates, codes and order numbers as people write them; hostile texts."""
 
+import re
 import time
 from datetime import date
 from decimal import Decimal
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from delivcheck.facts import stated_values
 from delivcheck.facts.stated_values import amounts_in, bare, codes_in, dates_in, numbers_in, same, speaks_of_code
 
 
@@ -167,3 +169,15 @@ def test_they_take_time_in_proportion(text):
     for find in (amounts_in, dates_in, codes_in, numbers_in):
         list(find(text))
     assert time.process_time() - start < 5
+
+
+CHARACTERS = ["1", "2", "0", "9", "A", "B", "-", " ", "\xa0", ".", ",", "a", "_", "É", "١", "\n", "12345", "ABC", "2026"]
+
+
+@given(st.lists(st.sampled_from(CHARACTERS), max_size=24).map("".join))
+def test_looking_at_words_with_digits_alone_misses_no_value(text):
+    for pattern in (stated_values._CODE, stated_values._NUMBER):
+        found = [one.span() for one in stated_values._with_digit(pattern, text)]
+        assert found == [one.span() for one in pattern.finditer(text)]
+    years = [one.span() for one in re.finditer(r"(?<!\d)(?:19|20)\d\d(?!\d)", text)]
+    assert [one.span() for one in stated_values._YEAR.finditer(text)] == years

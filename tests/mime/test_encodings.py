@@ -3,11 +3,13 @@
 import base64
 import quopri
 import re
+from bisect import bisect_right
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from delivcheck.mime import encodings
 from delivcheck.mime.charsets import TextOrigins, codec_of, decode
 from delivcheck.mime.encodings import (
     Origins,
@@ -152,3 +154,24 @@ def test_octets_that_are_not_in_the_charset_leave_the_line_known() -> None:
     origins = TextOrigins(data, decode(data, "utf-8"))
     assert not origins.exact
     assert origins(decode(data, "utf-8").text.index("second")) == data.index(b"second")
+
+
+PIECES = [b"=", b"=3D", b"=\r\n", b"= \n", b"\r\n", b"\n", b"\r", b" ", b"\t", b"ab", b"=e9", b"==", b"x" * 5]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join), st.randoms(use_true_random=False), st.integers(0, 9))
+def test_places_are_the_same_in_whatever_order_and_pieces_they_are_worked_out(raw, random, block):
+    """Every escape and soft line end in one pass over all of it, as it was done before: the slow way."""
+    decoded, encoded, shift = [], [], 0
+    for token in encodings._QP_TOKEN.finditer(raw):
+        decoded.append(token.start() - shift + (token[2] is not None))
+        shift = token.end() - decoded[-1]
+        encoded.append(token.end())
+    offsets = list(range(len(raw) + 2))
+    random.shuffle(offsets)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encodings, "_BLOCK", block)
+        origins = Origins(raw, "quoted-printable")
+        for offset in offsets:
+            number = bisect_right(decoded, offset) - 1
+            assert origins(offset) == (offset if number < 0 else encoded[number] + offset - decoded[number])

@@ -201,3 +201,33 @@ def test_nothing_raises_and_what_is_found_stands_there(text: str) -> None:
     source = f"<a href='{text}'>x</a><p style='background:url({text})'>"
     for link in links_in_html(parse_html(source)):
         assert 0 <= link.offset <= link.end <= len(source)
+
+
+WRITTEN = [
+    "http",
+    "https",
+    "HTTP",
+    "ftp",
+    "://",
+    ":",
+    "//",
+    "www.",
+    "WWW",
+    ".",
+    "mailto:",
+    "a",
+    " ",
+    "\n",
+    "<",
+    "/",
+    "-",
+    "@",
+    "x.y",
+    "+",
+    "\u017f",
+]
+
+
+@given(st.lists(st.sampled_from(WRITTEN), max_size=14).map("".join))
+def test_urls_in_ascii_text_are_found_where_the_whole_pattern_finds_them(text):
+    assert [found.span() for found in links._written_in(text)] == [found.span() for found in links._IN_TEXT.finditer(text)]

@@ -164,3 +164,61 @@ async def test_memory_is_bounded(monkeypatch):
     assert world.asked == 50
     await dns.ask("n0.example", "TXT")
     assert world.asked == 51
+
+
+async def test_a_question_that_timed_out_is_not_waited_for_again_and_asked_meanwhile():
+    dns, world, clock = await client(DOWN)
+    await dns.ask(NAME, "TXT")
+    world.hangs, world.answer = asyncio.Event(), found("a")
+    for _ in range(100):
+        assert await dns.ask(NAME, "TXT") == DOWN
+        await asyncio.sleep(0)
+    assert world.asked == 2
+    world.hangs.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert await dns.ask(NAME, "TXT") == found("a")
+
+
+async def test_a_time_out_long_ago_is_no_answer():
+    dns, world, clock = await client(DOWN)
+    await dns.ask(NAME, "TXT")
+    clock.now += lasting.FAILED
+    world.answer = found("a")
+    assert await dns.ask(NAME, "TXT") == found("a")
+
+
+async def test_a_failure_that_is_told_at_once_is_asked_again_by_the_next():
+    dns, world, _ = await client(Failed(Failure.SERVFAIL))
+    await dns.ask(NAME, "TXT")
+    world.answer = found("a")
+    assert await dns.ask(NAME, "TXT") == found("a")
+
+
+async def test_while_nothing_answers_a_new_question_is_hardly_waited_for(monkeypatch):
+    monkeypatch.setattr(lasting, "BRIEF", 0.01)
+    dns, world, clock = await client(DOWN)
+    for number in range(lasting.SILENT):
+        await dns.ask(f"{number}.{NAME}", "TXT")
+    clock.now += lasting.SILENCE
+    world.hangs, world.answer = asyncio.Event(), found("a")
+    assert (await dns.ask(NAME, "TXT")).kind is Failure.TIMEOUT
+    world.hangs.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert await dns.ask(NAME, "TXT") == found("a")
+    world.hangs.clear()
+    asyncio.get_running_loop().call_later(0.05, world.hangs.set)
+    assert await dns.ask(f"new.{NAME}", "TXT") == found("a"), "it is over with the first answer"
+
+
+async def test_an_old_answer_is_waited_for_once_in_an_outage(monkeypatch):
+    monkeypatch.setattr(lasting, "PATIENCE", 0.01)
+    dns, world, clock = await client(found("a"))
+    await dns.ask(NAME, "TXT")
+    clock.now += 61
+    world.hangs = asyncio.Event()
+    for _ in range(100):
+        assert (await dns.ask(NAME, "TXT")).records == found("a").records
+        monkeypatch.setattr(lasting, "PATIENCE", 60.0)
+    await dns.close()

@@ -397,6 +397,44 @@ def test_a_cancelled_caller_is_cancelled_and_takes_its_question_along():
     assert asyncio.run(run()) == 1
 
 
+class Stepwise:
+    """A client that waits so many times before its answer; `seen` are the errors that reached it while it did."""
+
+    snapshot_age_s = None
+
+    def __init__(self, waits, answer):
+        self.waits, self.answer, self.seen = waits, answer, []
+
+    async def ask(self, name, type):  # noqa: A002 -- the DNS word
+        for _ in range(self.waits):
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError as error:
+                self.seen.append(type_of(error))
+                raise
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def type_of(error):
+    return error.__class__.__name__
+
+
+@pytest.mark.parametrize("waits", [0, 1, 3])
+def test_a_deadline_hands_on_what_comes_however_often_the_client_waits(waits):
+    answer = Found(("192.0.2.1",))
+    assert asyncio.run(Deadline(Stepwise(waits, answer), 5).ask("n.test", "A")) is answer
+    with pytest.raises(ValueError, match="no such type"):
+        asyncio.run(Deadline(Stepwise(waits, ValueError("no such type")), 5).ask("n.test", "A"))
+
+
+def test_a_client_beneath_sees_that_the_time_is_over():
+    client = Stepwise(100, Found(("192.0.2.1",)))
+    assert isinstance(asyncio.run(Deadline(client, 0.03).ask("n.test", "A")), Failed)
+    assert client.seen == ["CancelledError"]
+
+
 # --- which servers -----------------------------------------------------------------------------------------------
 
 

@@ -4,9 +4,10 @@ import socket
 import threading
 from contextlib import contextmanager
 
-import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
+import dns.rdata
 import dns.rrset
 
 from tests.servers import loopback
@@ -38,11 +39,12 @@ class Resolver:
             value for key, value in self.records.items() if key.split(" ") == [name, question.to_text().split()[-1]]
         ]
         if found:
-            answer.answer.append(dns.rrset.from_text(question.name, self.ttl, "IN", kind, *found))
+            rdata = [dns.rdata.from_text("IN", kind, value, origin=dns.name.root, relativize=False) for value in found]
+            answer.answer.append(dns.rrset.from_rdata(question.name, self.ttl, *rdata))
         else:
             if not any(key.split(" ")[0] == name or key.split(" ")[0].endswith(f".{name}") for key in self.records):
                 answer.set_rcode(dns.rcode.NXDOMAIN)
-            answer.authority.append(dns.rrset.from_text("example.", self.ttl, "IN", "SOA", SOA.format(ttl=self.ttl)))
+            answer.authority.append(dns.rrset.from_text(".", self.ttl, "IN", "SOA", SOA.format(ttl=self.ttl)))
         return answer
 
 

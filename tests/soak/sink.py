@@ -116,10 +116,10 @@ class _Dialogue:
                     continue
                 case b"DATA":
                     writer.write(b"354 go on\r\n")
-                    text = await reader.readuntil(b"\r\n") if recipients else b""
-                    if text != b".\r\n":
-                        text += await reader.readuntil(b"\r\n.\r\n")
-                    await self._take(text[:-3])
+                    lines = []
+                    while (one := await reader.readuntil(b"\r\n")) != b".\r\n":
+                        lines.append(one[1:] if one.startswith(b".") else one)
+                    await self._take(b"".join(lines))
                     for _ in range(recipients if self._options.lmtp else 1):
                         writer.write(b"250 2.0.0 taken\r\n")
                     continue
@@ -132,9 +132,7 @@ class _Dialogue:
                     return
             writer.write(b"250 2.0.0 ok\r\n")
 
-    async def _take(self, text):
-        octets = text.replace(b"\r\n.", b"\r\n")
-        octets = octets[1:] if octets.startswith(b".") else octets
+    async def _take(self, octets):
         if self._options.delay:
             await asyncio.sleep(self._options.delay / 2)
         found = NUMBER.search(octets)

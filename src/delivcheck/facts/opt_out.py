@@ -1,9 +1,9 @@
 """What a message says about leaving its list: the sentences with the words for it, and every address for it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from ..engine import fact
 from ..mime.cascade import Hidden
@@ -46,9 +46,9 @@ class OptOutDemands:
 
 @dataclass(frozen=True, slots=True)
 class OptOutAddresses:
-    """Every web address for leaving, each once, and the mail addresses, of the header and of the text."""
+    """Every web address for leaving, each once and with what tells its place, and the mail addresses, of header and text."""
 
-    web: tuple[tuple[str, Where], ...]
+    web: tuple[tuple[str, Callable[[], Where]], ...]
     mail: tuple[str, ...]
 
 
@@ -72,19 +72,23 @@ def opt_out_addresses(
     found: UnsubscribeLinks | NotApplicable | Unavailable, offered: ListUnsubscribe | NotApplicable | Unavailable
 ) -> OptOutAddresses:
     """Put header and text together. NotApplicable where neither offers one."""
-    web: dict[str, Where] = {}
+    web: dict[str, Callable[[], Where]] = {}
     mail: list[str] = []
     if isinstance(offered, ListUnsubscribe):
-        web.update((uri.text, offered.where(uri)) for uri in reversed(offered.list.web))
+        web.update((uri.text, partial(offered.where, uri)) for uri in reversed(offered.list.web))
         mail += [address for uri in offered.list.of("mailto") for address in uri.addresses]
     for one in found.each if isinstance(found, UnsubscribeLinks) else ():
         if one.link.scheme in {"http", "https"}:
-            web.setdefault(one.link.url.text, one.link.at)
+            web.setdefault(one.link.url.text, partial(_place, one.link))
         elif one.link.scheme == "mailto":
             mail.append(one.link.url.path)
     if not web and not mail:
         raise NotApplicable("the message offers no address for unsubscribing")
     return OptOutAddresses(tuple(web.items()), tuple(dict.fromkeys(mail)))
+
+
+def _place(link: Link) -> Where:
+    return link.at
 
 
 # --- sentences ---------------------------------------------------------------------------------------------------

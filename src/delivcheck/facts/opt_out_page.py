@@ -30,7 +30,7 @@ class OptOutPage:
 async def opt_out_page(probe: Probe, test: UnsubscribeTest, found: OptOutAddresses) -> OptOutPage:
     """Open the test address, never one of the message: that would be a reader's (catalogue T075)."""
     host = split_url(test.url).host_ascii
-    at = next((at for url, at in found.web if split_url(url).host_ascii == host), None)
+    at = next((place() for url, place in found.web if split_url(url).host_ascii == host), None)
     if at is None:
         raise NotApplicable(f"the message offers no address on {host}, where the test address is")
     answer = await probe.get(test.url)

@@ -92,7 +92,8 @@ def says_leave(text: str) -> bool:
 
 def leaving_words(text: str) -> Iterator[re.Match[str]]:
     """Every such word in a text that is folded already; only the first MAX_TEXT characters are looked at."""
-    return _any_word().finditer(text[:MAX_TEXT])
+    text = text[:MAX_TEXT]
+    return _any_word(text.isascii()).finditer(text) if _words_for_leaving().stands_in(text) else iter(())
 
 
 @lru_cache(maxsize=1024)
@@ -106,9 +107,9 @@ def _words_for_leaving() -> AnyOf:
     return AnyOf(_all_words())
 
 
-@lru_cache(maxsize=1)
-def _any_word() -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, _all_words())))
+@lru_cache(maxsize=2)
+def _any_word(is_ascii: bool) -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(word) for word in _all_words() if word.isascii() or not is_ascii))
 
 
 def _plain(text: str) -> str:

@@ -70,7 +70,7 @@ class Judge:
             options = options_for(self.config, stream, "offline" if self.dns is None else self.dns)
             if message_class is not None:
                 options = replace(options, message_class=message_class)
-            self._checkers[key] = Checker(options, shown={}, earlier=self._earlier)
+            self._checkers[key] = Checker(options, shown={}, earlier=self._earlier, outlooks=False)
         return self._checkers[key]
 
     async def judge(

@@ -49,11 +49,12 @@ class GatePipeline:
         """Never raises but CancelledError: what goes wrong here is the fault policy's, and observe mode sends the octets."""
         started = time.monotonic()
         manner = self.manner(incoming.client.listener)
-        outcome, judged_in = await self._outcome(incoming, manner)
-        self._tell(incoming, outcome, manner, time.monotonic() - started, judged_in)
+        outcome, judged_in, message_id = await self._outcome(incoming, manner)
+        self._tell(incoming, outcome, manner, took=time.monotonic() - started, judged_in=judged_in, message_id=message_id)
         return outcome
 
-    async def _outcome(self, incoming: Incoming, manner: Manner) -> tuple[Outcome, float]:
+    async def _outcome(self, incoming: Incoming, manner: Manner) -> tuple[Outcome, float, str]:
+        """The outcome, the seconds that judging took, and the Message-ID."""
         prepared: Prepared | None = None
         begun = time.monotonic()
         try:
@@ -65,7 +66,8 @@ class GatePipeline:
                 judgement.report, judgement.policy, manner.mode, incoming.trace, can_hold=self._can_hold(incoming)
             )
             took = time.monotonic() - begun
-            return Outcome(decision, prepared.octets, prepared.edits, judgement.report, prepared.stream), took
+            outcome = Outcome(decision, prepared.octets, prepared.edits, judgement.report, prepared.stream)
+            return outcome, took, prepared.message_id
         except (InputError, MessageError, NotPreparedError) as error:
             decision = self._refused(incoming, manner, Reply(550, "5.6.0", f"{error} ({incoming.trace})"), str(error))
         except LoopError as error:
@@ -77,9 +79,11 @@ class GatePipeline:
         except (Exception, SystemExit) as error:  # a rule of somebody else's may even want to end the program
             log.exception("a message could not be judged", extra={"trace": incoming.trace})
             decision = self._fault(incoming, manner, f"{type(error).__name__}: {error}")
+        took = time.monotonic() - begun
+        message_id = _message_id(incoming.octets) if prepared is None else prepared.message_id
         if prepared is None or decision.action is not Action.SEND:
-            return Outcome(decision, incoming.octets), time.monotonic() - begun
-        return Outcome(decision, prepared.octets, prepared.edits), time.monotonic() - begun
+            return Outcome(decision, incoming.octets), took, message_id
+        return Outcome(decision, prepared.octets, prepared.edits), took, message_id
 
     def _refused(self, incoming: Incoming, manner: Manner, reply: Reply, reason: str) -> Decision:
         """The message itself is at fault; observe mode lets it through all the same."""
@@ -96,7 +100,9 @@ class GatePipeline:
         """A milter holds in the MTA's own queue; elsewhere holding must have been asked for."""
         return incoming.client.protocol == "milter" or self.gate.hold is not None
 
-    def _tell(self, incoming: Incoming, outcome: Outcome, manner: Manner, took: float, judged_in: float) -> None:
+    def _tell(
+        self, incoming: Incoming, outcome: Outcome, manner: Manner, *, took: float, judged_in: float, message_id: str
+    ) -> None:
         client, decision = incoming.client, outcome.decision
         self.watch(
             "message",
@@ -109,7 +115,7 @@ class GatePipeline:
             mail_from=incoming.mail_from,
             rcpt_to=list(incoming.rcpt_to),
             size=len(outcome.octets),
-            message_id=_message_id(outcome.octets),
+            message_id=message_id,
             sha256=hashlib.sha256(outcome.octets).hexdigest(),
             stream=outcome.stream or "",
             action=str(decision.action),
@@ -124,7 +130,7 @@ class GatePipeline:
 
 
 def _message_id(octets: bytes) -> str:
-    """The Message-ID as it stands, for the log."""
+    """The Message-ID as it stands, for the log, of a message that could not be prepared."""
     try:
         field = parse(octets).first("message-id")
     except MessageError:

@@ -113,6 +113,11 @@ class Defects(list[Defect]):
             self._room.left -= 1
             self.append(Defect(kind, message, where))
 
+    def insist(self, kind: DefectKind, message: str, where: Where) -> None:
+        """Note one whether there is room or not: that something was not read must not go unsaid."""
+        self._room.left -= 1
+        self.append(Defect(kind, message, where))
+
 
 def of_kind(defects: Sequence[Defect], *kinds: DefectKind) -> tuple[Defect, ...]:
     """Those of the given kinds, in order."""

@@ -30,6 +30,7 @@ _QP_ESCAPE = re.compile(
 _BLOCK = 4096  # octets of quoted-printable mapped at a time: most questions are about the beginning
 _BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|\Z)")
 _QP_OCTETS = b"\t\r\n" + bytes(range(0x20, 0x7F))
+_LONG_LINE = re.compile(rb"[^\n]{%d,}" % (MAX_LINE + 1))  # nothing is kept of the others: a message has up to 18 million lines
 _BAD_OCTET = re.compile(rb"[^\t\r\n\x20-\x7e]")
 
 
@@ -131,15 +132,11 @@ def quoted_printable_faults(raw: bytes) -> Iterator[Fault]:
 
 def _long_lines(raw: bytes) -> Iterator[Fault]:
     def found() -> Iterator[Fault]:
-        offset, lines = 0, raw.split(b"\n")
-        if max(map(len, lines)) <= MAX_LINE:
-            return
-        for line in lines:
-            length = len(line) - line.endswith(b"\r")
+        for line in _LONG_LINE.finditer(raw):
+            length = line.end() - line.start() - line[0].endswith(b"\r")
             if length > MAX_LINE:
                 message = f"an encoded line has {length} characters, {MAX_LINE} are allowed"
-                yield Fault(DefectKind.ENCODED_LINE_TOO_LONG, message, offset)
-            offset += len(line) + 1
+                yield Fault(DefectKind.ENCODED_LINE_TOO_LONG, message, line.start())
 
     yield from _first(found())
 

@@ -233,10 +233,15 @@ def parse(data: bytes, limits: Limits = DEFAULT) -> Message:
     Raises MessageError where there is nothing to parse or more than `limits.octets`; everything else that is wrong becomes a
     defect. Takes time in proportion to the message.
     """
+    check(data, limits)
+    source = Source(data)
+    section, root = Builder(source, limits).build()
+    return Message(source, limits, section.fields, section.total, Span(0, section.end), Span(section.end, len(data)), root)
+
+
+def check(data: bytes, limits: Limits = DEFAULT) -> None:
+    """Raise MessageError where `parse` would."""
     if not data.strip(b"\r\n"):
         raise MessageError("the message is empty")
     if len(data) > limits.octets:
         raise MessageError(f"the message has {len(data)} octets, the limit is {limits.octets}", limits.octets)
-    source = Source(data)
-    section, root = Builder(source, limits).build()
-    return Message(source, limits, section.fields, section.total, Span(0, section.end), Span(section.end, len(data)), root)

@@ -13,6 +13,7 @@ from .source import Source
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]\Z")  # RFC 2046 section 5.1.1
 _MAX_BOUNDARY = 70  # characters, RFC 2046 section 5.1.1
+_MAX_LOOKED_AT = 200_000  # lines that begin with "--"; 20 for each part that is read. A dump of a database has some 10,000
 _PADDING = b" \t\r\n"
 _MESSAGES = frozenset({"message/rfc822", "message/global"})  # RFC 2046 section 5.2.1, RFC 6532 section 3.7
 
@@ -74,11 +75,16 @@ class Builder:
     def _scan(self) -> None:
         data, stops = self.data, self.scanner.stops
         position = self.stack[-1].body
+        looked_at = 0
         while stops and self.parts <= self.limits.parts:
             if not data.startswith(b"--", position) or (position and data[position - 1] != 0x0A):
                 position = data.find(b"\n--", max(position - 1, 0)) + 1
                 if not position:
                     return
+            looked_at += 1
+            if looked_at > _MAX_LOOKED_AT:
+                self._give_up(f'more than {_MAX_LOOKED_AT} lines of the message begin with "--"', self._where(position, ""))
+                return
             after = data.find(b"\n", position) + 1 or len(data)
             line = data[position:after].rstrip(_PADDING)
             found = stops.get(line)  # RFC 2046 section 5.1.1: white space at the end is padding; nothing else may follow
@@ -111,9 +117,7 @@ class Builder:
                 multipart.defects.add(DefectKind.DELIMITER_REPEATED, "a delimiter line stands twice", where)
             return after
         if self.parts == self.limits.parts:
-            self.parts += 1
-            where = self._where(position, multipart.path)
-            self.stack[0].defects.add(DefectKind.TOO_MANY_PARTS, f"the message has more than {self.limits.parts} parts", where)
+            self._give_up(f"the message has more than {self.limits.parts} parts", self._where(position, multipart.path))
             return after
         if multipart.closed and not multipart.late:
             # RFC 2046 section 5.1.1: what follows the closing delimiter is to be ignored, and Python's email package, MimeKit
@@ -126,6 +130,11 @@ class Builder:
         self._known_line = (section.end, section.line)
         default_type = "message/rfc822" if multipart.digest else "text/plain"
         return self._enter(_Open(section, defects, after, default_type, nested=multipart.nested), path, f"{path}.")
+
+    def _give_up(self, why: str, where: Where) -> None:
+        """Read no further parts; said even where other defects have used up the room."""
+        self.parts = self.limits.parts + 1
+        self.stack[0].defects.insist(DefectKind.TOO_MANY_PARTS, why, where)
 
     def _note_near_miss(self, line: bytes, position: int) -> None:
         """A line that begins with an open boundary and goes on: some parsers compare only the beginning."""

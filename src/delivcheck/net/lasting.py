@@ -11,11 +11,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ..model import Answer, Failed, Found, NoData, NoSuchName, Question
+from ..model import Answer, Failed, Failure, Found, NoData, NoSuchName, Question
 from .client import Client, Over, normal
 
 MAX_STALE = 86_400.0  # seconds an answer is served past its TTL; RFC 8767 section 5 suggests one to three days
 PATIENCE = 1.8  # seconds a question with a stale answer at hand is waited for: the client response timer of RFC 8767 section 5
+BRIEF = 0.3  # seconds, the same where it is known that DNS does not answer: a hundred messages a second must not wait for it
+FAILED = 10.0  # seconds that a time-out is the answer to the same question, which is asked again meanwhile: RFC 9520 section 3.2
+SILENT = 5  # time-outs in a row, and
+SILENCE = 5.0  # seconds without any answer, after which DNS is taken to be down
 RECHECK = 30.0  # seconds until a question that failed is asked again: the failure recheck timer of the same section
 STALE_TTL = 30  # seconds, the TTL of a stale answer: RFC 8767 section 4
 SHORTEST = 5.0  # seconds an answer is kept at least, as in `dns`: one message is one transaction
@@ -28,6 +32,9 @@ OFTEN = (
 )
 AT_ONCE = 20  # questions refreshed side by side
 TICK = 1.0  # seconds between looks at what has run out
+
+
+_DOWN = Failed(Failure.TIMEOUT, "DNS has not answered for a while")
 
 
 @dataclass(slots=True)
@@ -52,6 +59,9 @@ class Lasting(Over):
         self._clock = clock
         self._kept: OrderedDict[Question, _Kept] = OrderedDict()
         self._flights: dict[Question, asyncio.Task[Answer]] = {}
+        self._failed: OrderedDict[Question, tuple[float, Failed]] = OrderedDict()  # until when that is the answer
+        self._silent = 0  # time-outs since the last answer
+        self._heard = clock()  # when that was
 
     async def ask(self, name: str, type: str) -> Answer:  # noqa: A002 -- the DNS word
         """Answer from what is kept, or from beneath; what is stale where beneath says nothing in time."""
@@ -65,14 +75,30 @@ class Lasting(Over):
             if self._may_be_stale(kept, now) and kept.rest > now:
                 return self._stale(kept)
         flight = self._fly(question)
-        if kept is None or not self._may_be_stale(kept, now):
-            return await asyncio.shield(flight)
+        if kept is not None and self._may_be_stale(kept, now):
+            answer = await self._within(BRIEF if kept.rest else PATIENCE, flight)
+            if answer is None:
+                kept.rest = now + RECHECK
+            return self._stale(kept) if answer is None or isinstance(answer, Failed) else answer
+        until, failed = self._failed.get(question, (now, _DOWN))
+        if until > now:
+            return failed
+        if self._down(now):
+            return await self._within(BRIEF, flight) or _DOWN
+        return await asyncio.shield(flight)
+
+    @staticmethod
+    async def _within(seconds: float, flight: asyncio.Task[Answer]) -> Answer | None:
+        """The answer, where it comes in time."""
         try:
-            async with asyncio.timeout(PATIENCE):
-                answer = await asyncio.shield(flight)
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(flight)
         except TimeoutError:
-            return self._stale(kept)
-        return self._stale(kept) if isinstance(answer, Failed) else answer
+            return None
+
+    def _down(self, now: float) -> bool:
+        """Whether nothing at all answers: then nobody is waited for, and every question on its way tries whether it is over."""
+        return self._silent >= SILENT and now - self._heard >= SILENCE
 
     def learn(self, question: Question, answer: Answer) -> None:
         """Keep an answer that was had elsewhere, from the zone's own servers."""
@@ -114,6 +140,7 @@ class Lasting(Over):
 
     def _keep(self, question: Question, answer: Answer) -> None:
         now, before = self._clock(), self._kept.get(question)
+        self._note(question, answer, now)
         if isinstance(answer, Failed):
             if before is not None:
                 before.rest, before.uses = now + RECHECK, 0
@@ -125,6 +152,17 @@ class Lasting(Over):
         self._kept.move_to_end(question)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
+
+    def _note(self, question: Question, answer: Answer, now: float) -> None:
+        """Whether DNS answers at all, and what it does not answer. Only time-outs are waited for."""
+        self._failed.pop(question, None)
+        if not isinstance(answer, Failed) or answer.kind is not Failure.TIMEOUT:
+            self._silent, self._heard = 0, now
+            return
+        self._silent += 1
+        self._failed[question] = (now + FAILED, answer)
+        if len(self._failed) > KEPT:
+            self._failed.popitem(last=False)
 
     def _may_be_stale(self, kept: _Kept, now: float) -> bool:
         return isinstance(kept.answer, Found) and kept.until + MAX_STALE > now

@@ -482,6 +482,16 @@ def parted_urls(size):
 
 
 @family(32, 35)
+def different_urls(size):
+    """As many parts as it takes, no address in them twice."""
+    count, parts = size // 70, []
+    for start in range(0, count, 2_000):
+        links = (b"<a href=https://a%d.example/%d>https://b%d.example</a>" % (n, n, n) for n in range(start, start + 2_000))
+        parts.append(b"--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + wrapped(b"".join(links)) + b"\r\n")
+    return HEADER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"".join(parts) + b"--b--\r\n"
+
+
+@family(32, 35)
 def parted_placeholder_urls(size):
     return parted(b"".join(b"<a href='https://a.example/{{a%d}}?x=[[b]]'>x</a>" % n for n in range(2_000)), size)
 

@@ -45,7 +45,9 @@ RECORDS = {
 }
 
 
-def message(text: str = "Your order has been sent.", *, header: str = "", sender: str = "orders@example.com", name: str = "4711") -> bytes:
+def message(
+    text: str = "Your order has been sent.", *, header: str = "", sender: str = "orders@example.com", name: str = "4711"
+) -> bytes:
     """A plain message that passes once it is signed; Postfix would add what is left out."""
     now = datetime.now(UTC)
     fields = (
@@ -88,6 +90,13 @@ def settings_of(name: str, **exchange: str) -> dict[str, str]:
 def services_of(name: str, exchange: Mapping[str, str]) -> list[str]:
     """The lines of a piece of master.cf in deploy/postfix."""
     return logical_lines(exchanged((DEPLOY / "postfix" / name).read_text(), exchange))
+
+
+def enforcing(text: str) -> str:
+    """A configuration of the gate as it is after the weeks of observing."""
+    made, count = re.subn(r'^mode( *)= "observe"', r'mode\1= "enforce"', text, flags=re.MULTILINE)
+    assert count == 1, "the examples observe"
+    return made
 
 
 # --- DNS --------------------------------------------------------------------------------------------------------------
@@ -136,9 +145,9 @@ def gate_with(
     """`delivcheck gate` with deploy/gate/<name>; enforcing, for that is what has consequences."""
     text = exchanged((DEPLOY / "gate" / name).read_text(), {"127.0.0.1:9125": f"{loopback()}:0", **exchange})
     if enforce:
-        text = re.sub(r'^mode( *)= "observe"', r'mode\1= "enforce"', text, count=1, flags=re.M)
+        text = enforcing(text)
     (folder / "state").mkdir(exist_ok=True)
-    own = f'[gate]\nstate = "{folder / "state"}"\nworkers = 1\nlog-format = "json"\nlog-level = "debug"'
+    own = f'[gate]\nstate = "{folder / "state"}"\nworkers = 1\nlog-format = "json"'
     with name_server(records) as address:
         path = folder / "delivcheck.toml"
         path.write_text(f'nameservers = ["{address}"]\n' + text.replace("[gate]", own, 1))
@@ -167,5 +176,6 @@ def signer(queue: Path, folder: Path) -> Iterator[None]:
     assert path is not None
     shutil.chown(where, "root", "postfix")
     where.chmod(0o2750)
-    with running([path, "-f", "-x", str(conf)], folder / "opendkim.log", (where / "opendkim.sock").exists):
+    with running([path, "-f", "-x", str(conf)], folder / "opendkim.log", (where / "opendkim.sock").exists) as process:
         yield
+        process.kill()  # asked to stop, libmilter takes seconds

@@ -24,7 +24,10 @@ MILTER = {"smtpd_milters": "unix:delivcheck/milter.sock", "enable_long_queue_ids
 SAME_OCTETS = settings_of("same-octets.main.cf")
 HEADER = b"From: a@sender.example\r\nTo: b@rcpt.example\r\nSubject: one\r\nDate: Mon, 23 Nov 2026 09:00:00 +0000\r\nMessage-ID: <1@sender.example>\r\n"
 PLAIN = HEADER + b"\r\nhello\r\n"
-EIGHT_BIT = HEADER + b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\ngr\xc3\xbc\xc3\x9fe\r\n"
+EIGHT_BIT = (
+    HEADER
+    + b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\ngr\xc3\xbc\xc3\x9fe\r\n"
+)
 LONG = HEADER + b"\r\n" + b"x" * 1_500 + b"\r\n"
 WITHOUT_8BITMIME = ("PIPELINING", "SIZE 36700160", "DSN", "ENHANCEDSTATUSCODES")  # SMTPUTF8 would mean 8BITMIME, too
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -258,8 +258,8 @@ class Talker:
 # --- TLS ---------------------------------------------------------------------------------------------------------
 
 
-def issue(folder: Path, name: str = "gate.example") -> Certificate:
-    """A new self-signed certificate and its key in a folder."""
+def issue(folder: Path, name: str = "gate.example", addresses: Sequence[str] = ()) -> Certificate:
+    """A new self-signed certificate and its key in a folder, for a name and for IP addresses."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
@@ -271,7 +271,9 @@ def issue(folder: Path, name: str = "gate.example") -> Certificate:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(name), *(x509.IPAddress(ip_address(one)) for one in addresses)]), critical=False
+        )
         .sign(key, hashes.SHA256())
     )
     chain, secret = folder / "chain.pem", folder / "key.pem"

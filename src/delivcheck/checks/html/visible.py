@@ -116,7 +116,8 @@ def hidden_text(html: HtmlParts, *, max_hidden: int = MAX_HIDDEN) -> Findings:
         preview = {text.index for text in document.preheader}
         if _characters(text for text in hidden if text.index in preview) <= MAX_HIDDEN:
             hidden = [text for text in hidden if text.index not in preview]
-        seen, unseen = len("".join(document.visible_text.split())), _characters(hidden)
+        unseen = _characters(hidden)
+        seen = len("".join(document.visible_text.split())) if hidden else 0  # which nobody asks then
         if unseen > max_hidden or (unseen >= MIN_HIDDEN and unseen > MAX_HIDDEN_SHARE * seen):
             for how in dict.fromkeys(text.hidden for text in hidden if text.hidden is not None):
                 same = [text for text in hidden if text.hidden is how]

@@ -52,5 +52,5 @@ def opt_out_expires(where: Jurisdictions, found: OptOutAddresses, now: Now) -> F
             ]
             if early:
                 yield Problem(
-                    f"the unsubscribe address expires on {time.date()} ({shortened(what, 60)}); {', '.join(early)}", at
+                    f"the unsubscribe address expires on {time.date()} ({shortened(what, 60)}); {', '.join(early)}", at()
                 )

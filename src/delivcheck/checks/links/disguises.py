@@ -68,9 +68,8 @@ def nested_url(links: Links, own: OwnDomains) -> Findings:
         if nested is None:
             continue
         outer = psl_organizational_domain((link.host_ascii or "").rstrip("."))
-        if (outer, link.url.path) in told:
-            continue
-        if psl_organizational_domain(nested.host) == outer or own.same_organization(nested.host):
+        inside = psl_organizational_domain(nested.host) == outer or own.same_organization(nested.host)
+        if inside or (outer, link.url.path) in told:
             continue
         told.add((outer, link.url.path))
         what = f"the link {shown} sends its reader on to {nested.host}, by its parameter {nested.name}"

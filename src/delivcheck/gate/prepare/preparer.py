@@ -24,7 +24,8 @@ class Prepared:
     """The octets to judge and to send, the edits that led to them, and what the message said of itself and was allowed to.
 
     `message_class` is what the header declared, None where it did not; `stream` is the one the mail belongs to: its header's,
-    else its listener's, else its credential's. `notes` say what was not done and why, each one clause, for the log.
+    else its listener's, else its credential's. `notes` say what was not done and why, each one clause, for the log, and so is
+    `message_id`, as it stands or was added.
     """
 
     octets: bytes
@@ -34,6 +35,7 @@ class Prepared:
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
     notes: tuple[str, ...] = ()
+    message_id: str = ""
 
 
 def _undeclared(stream: str | None) -> MessageClass | None:  # noqa: ARG001 -- stands where the configuration's answer would
@@ -88,7 +90,10 @@ class Preparer:
         edits: tuple[Edit, ...] = (*header.delete(gone), *insertions)
         octets = header.edited(gone, insertions) if edits else incoming.octets
         unsigned = [f"not signed: {signed.why_not}"] if signed.why_not else []
-        return _prepared(octets, edits, said, stream, (*said.ignored, *notes, *unsigned))
+        notes = [*said.ignored, *notes, *unsigned]
+        return Prepared(
+            octets, edits, said.message_class, stream, said.tags, said.idempotency_key, tuple(notes), _message_id(header, added)
+        )
 
 
 def load(
@@ -120,5 +125,8 @@ def _stream(incoming: Incoming) -> str | None:
     return credential.streams[0]
 
 
-def _prepared(octets: bytes, edits: tuple[Edit, ...], said: Declared, stream: str | None, notes: tuple[str, ...]) -> Prepared:
-    return Prepared(octets, edits, said.message_class, stream, said.tags, said.idempotency_key, notes)
+
+def _message_id(header: Header, added: list[Insert]) -> str:
+    if there := header.all("message-id"):
+        return there[0].text.strip()
+    return next((one.value.decode("ascii", "replace") for one in added if one.name == b"Message-ID"), "")

@@ -63,7 +63,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected; the banner is awaited."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(0)  # writable is: all that was written is with the kernel
+        _tell_at_once(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """Give each reply to the one who waits for it."""
@@ -171,7 +171,7 @@ class Connection(asyncio.Protocol):
         self._check()
         assert made is not None  # it is where the connection is not lost
         self._transport = made
-        made.set_write_buffer_limits(0)
+        _tell_at_once(made)
         self.verified = context.verify_mode == ssl.CERT_REQUIRED
         return True
 
@@ -287,6 +287,15 @@ class Connection(asyncio.Protocol):
     async def gone(self) -> None:
         """Wait until the socket is closed."""
         await self._gone.wait()
+
+
+def _tell_at_once(transport: asyncio.Transport) -> None:
+    """Have it call `pause_writing` until all that was written is with the kernel.
+
+    Over TLS the limit is 1: asyncio pauses there at "as much as the limit", not above it, so that with 0 and nothing to write
+    every second look at the buffer paused us, and nothing ever resumed (sslproto._control_app_writing, seen in 3.11).
+    """
+    transport.set_write_buffer_limits(0 if transport.get_extra_info("ssl_object") is None else 1, 0)
 
 
 def told(error: BaseException) -> str:
