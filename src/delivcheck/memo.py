@@ -11,6 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 LONGEST = 4096  # characters of a text that is remembered: longer than any honest header value, style or URL
+LONGEST_HOST = 300  # of a host: longer than the 253 of any name (RFC 1035 section 2.3.4)
 
 
 def remembered(maxsize: int, longest: int = LONGEST) -> Callable[[Callable[[str], T]], Callable[[str], T]]:

@@ -152,13 +152,26 @@ def run(arguments: Iterable[str]) -> Found:
 
 
 def _options() -> list[str]:
-    return [*(str(ROOT / one) for one in WHERE), "--rootdir", str(ROOT), "-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    return [
+        *(str(ROOT / one) for one in WHERE),
+        "--rootdir",
+        str(ROOT),
+        "-n",
+        "0",
+        "-p",
+        "no:randomly",
+        "-p",
+        "no:cacheprovider",
+    ]
 
 
 def table(found: Found) -> str:
     """For people; Markdown takes it as it is."""
     ran = bool(found.outcomes)
-    lines = ["| no. | attack or fault | tests |" + (" result |" if ran else ""), "| --- | --- | --- |" + (" --- |" if ran else "")]
+    lines = [
+        "| no. | attack or fault | tests |" + (" result |" if ran else ""),
+        "| --- | --- | --- |" + (" --- |" if ran else ""),
+    ]
     for number, title in TITLES.items():
         tests = found.tests.get(number, Counter())
         names = "<br>".join(f"`{name}`{f' ×{count}' if count > 1 else ''}" for name, count in sorted(tests.items()))
@@ -167,7 +180,9 @@ def table(found: Found) -> str:
         lines.append(f"| {number} | {title} | {names} |" + (f" {_result(found, number)} |" if ran else ""))
     lacking = ", ".join(map(str, found.lacking())) or "none"
     total = sum(sum(tests.values()) for tests in found.tests.values())
-    return "\n".join([*lines, "", f"{len(found.marks)} tests, named {total} times; numbers of this issue without a test: {lacking}"])
+    return "\n".join(
+        [*lines, "", f"{len(found.marks)} tests, named {total} times; numbers of this issue without a test: {lacking}"]
+    )
 
 
 def _result(found: Found, number: int) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from delivcheck import policy
-from delivcheck.gate.decide import ENHANCED, decide, on_fault
+from delivcheck.gate.decide import ENHANCED, decide, on_fault, own_fault
 from delivcheck.gate.model import Action
 from delivcheck.gate.settings import Mode, OnFault
 from delivcheck.model import Counts, DeclaredClass, Level, Outcome, Problem, Result, TargetKind, TargetReport, Verdict
@@ -88,6 +88,28 @@ def test_several_methods_that_failed_are_5_7_26_and_a_cause_goes_before_its_cons
     )
     made = decide(both, BULK, Mode.ENFORCE, TRACE)
     assert str(made.reply).startswith("550 5.7.26 dkim/no-key no key and 1 more (")
+
+
+def test_what_is_malformed_is_named_before_what_follows_from_it():
+    judged = report(
+        Verdict.FAIL,
+        result("dkim/no-signature", Outcome.FAIL, Level.ERROR, "no DKIM-Signature"),
+        result("headers/from-repeated", Outcome.FAIL, Level.ERROR, "2 From fields"),
+    )
+    assert str(decide(judged, BULK, Mode.ENFORCE, TRACE).reply).startswith(
+        "550 5.6.0 headers/from-repeated 2 From fields and 1 more"
+    )
+
+
+def test_a_bug_that_left_the_verdict_open_is_our_fault_and_one_beside_a_failure_is_not_asked_about():
+    import msgspec
+
+    bug = msgspec.structs.replace(
+        result("mime/x", Outcome.UNKNOWN, reason="delivcheck failed here: KeyError: 'secret'"), bug=True
+    )
+    assert own_fault(report(Verdict.UNKNOWN, *OPEN.results, bug)) == "mime/x: delivcheck failed here: KeyError: 'secret'"
+    assert own_fault(report(Verdict.FAIL, *FAILED.results, bug)) is None
+    assert own_fault(OPEN) is None
 
 
 def test_warnings_do_not_decide_and_are_not_named():

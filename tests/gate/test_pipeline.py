@@ -6,13 +6,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 
+import msgspec
 import pytest
 
 from delivcheck.gate.judging import Egress, Judge
-from delivcheck.gate.model import Action, Client, Incoming
+from delivcheck.gate.model import Action, Client, Credential, Incoming
 from delivcheck.gate.pipeline import GatePipeline
 from delivcheck.gate.prepare import Preparer
 from delivcheck.gate.settings import Address, Gate, Kind, Listener, Mode, OnFault
+from delivcheck.model import Level, Outcome, Verdict
 from delivcheck.net.lasting import Lasting
 from tests.gate import world
 
@@ -119,6 +121,27 @@ async def test_a_fault_of_ours_is_answered_by_the_fault_policy_without_its_text(
     assert line.watch.of("fault")
 
 
+@pytest.mark.attack(70)
+async def test_a_rule_that_breaks_is_a_fault_of_ours_too_and_its_text_is_for_the_log(tmp_path, monkeypatch):
+    octets, records = world.signed()
+    line = pipeline(tmp_path, records)
+    real = line.judge.judge
+
+    async def broken(*arguments):
+        judged = await real(*arguments)
+        first = judged.report.results[0]
+        bug = msgspec.structs.replace(
+            first, outcome=Outcome.UNKNOWN, level=Level.ERROR, reason="NameError: secret", problems=(), bug=True
+        )
+        return replace(judged, report=msgspec.structs.replace(judged.report, verdict=Verdict.UNKNOWN, results=(bug,)))
+
+    monkeypatch.setattr(line.judge, "judge", broken)
+    outcome = await line.process(incoming(octets))
+    assert (outcome.decision.action, outcome.decision.reply.code) == (Action.DEFER, 451)
+    assert "secret" not in outcome.decision.reply.text
+    assert "NameError: secret" in line.watch.of("fault")[0]["reason"]
+
+
 async def test_who_cancels_is_obeyed(tmp_path):
     octets, records = world.signed()
     line = pipeline(tmp_path, records)
@@ -130,7 +153,30 @@ async def test_who_cancels_is_obeyed(tmp_path):
         await task
 
 
-async def test_a_stream_that_nobody_knows_is_the_senders_fault(tmp_path):
+async def test_a_stream_that_only_the_header_names_is_the_senders_fault(tmp_path):
     octets, records = world.signed()
-    outcome = await pipeline(tmp_path, records).process(incoming(octets, stream="nosuch"))
+    coming = incoming(b"X-Delivcheck-Stream: nosuch\r\n" + octets)
+    coming.client.credential = Credential("app", may_declare=True)
+    outcome = await pipeline(tmp_path, records).process(coming)
     assert (outcome.decision.action, outcome.decision.reply.code) == (Action.REFUSE, 550)
+    assert "delivcheck.toml" not in outcome.decision.reply.text
+
+
+@pytest.mark.parametrize("of", ["listener", "user"])
+async def test_a_stream_that_the_operator_renamed_bounces_nothing(tmp_path, of):
+    octets, records = world.signed()
+    coming = incoming(octets, **({"stream": "renamed"} if of == "listener" else {}))
+    coming.client.credential = Credential("app", streams=("renamed",)) if of == "user" else None
+    outcome = await pipeline(tmp_path, records).process(coming)
+    assert (outcome.decision.action, outcome.decision.reply.code) == (Action.DEFER, 451)
+
+
+async def test_a_message_id_counts_as_used_when_its_message_was_sent(tmp_path):
+    # Who mends what was refused sends it again under the same Message-ID.
+    octets, records = world.signed(world.message("first", **{"Message-ID": "<1@example.org>"}))
+    mended, _ = world.signed(world.message("mended", **{"Message-ID": "<1@example.org>"}))
+    line = pipeline(tmp_path, records)
+    await line.process(incoming(octets))
+    assert (await line.process(incoming(mended))).decision.action is Action.SEND
+    line.sent("T1")
+    assert (await line.process(incoming(octets))).decision.rules == ("headers/message-id-reused",)

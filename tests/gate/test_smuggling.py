@@ -176,7 +176,11 @@ async def test_our_own_next_hop_sees_no_bare_line_end_and_only_our_dot(tmp_path,
 @needs_postfix
 async def test_postfix_gets_what_was_judged(tmp_path, soak):
     # as it was before its makers knew: every bare LF ends a line, and the data
-    careless = {"smtpd_forbid_bare_newline": "no", "smtpd_junk_command_limit": "100000", "smtpd_client_connection_count_limit": "0"}
+    careless = {
+        "smtpd_forbid_bare_newline": "no",
+        "smtpd_junk_command_limit": "100000",
+        "smtpd_client_connection_count_limit": "0",
+    }
     with sink() as taken, postfix({"default_transport": taken.transport, **careless}) as mta:
         async with before(tmp_path, mta) as whole:
             judged = await all_of_them(whole, soak)
@@ -252,7 +256,22 @@ async def test_aiosmtpd_gets_what_was_judged(tmp_path, soak):
 
 # --- commands in the envelope ----------------------------------------------------------------------------------------
 
-SMUGGLERS = [b"\r", b"\n", b"\r\n", b"\0", b"\x85", "\u2028".encode(), b"\x0b", b"\x0c", b"+0D+0A", b"%0D%0A", b"\\r\\n", b"\\\r\\\n", b"=0D=0A", b"\t"]
+SMUGGLERS = [
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\0",
+    b"\x85",
+    "\u2028".encode(),
+    b"\x0b",
+    b"\x0c",
+    b"+0D+0A",
+    b"%0D%0A",
+    b"\\r\\n",
+    b"\\\r\\\n",
+    b"=0D=0A",
+    b"\t",
+]
 PLACES = [
     b'MAIL FROM:<"a%b"@example.org>', b"MAIL FROM:<a%b@example.org>", b"MAIL FROM:<a@example.org%b>", b"MAIL FROM:<a@example.org>%b",
     b"MAIL FROM:<a@example.org> SIZE=1%b", b"MAIL FROM:<a@example.org> BODY=8BITMIME%b", b"MAIL FROM:<a@example.org> ENVID=x%b",
@@ -268,7 +287,9 @@ PLACES = [
 async def test_no_command_is_smuggled_in_an_envelope(tmp_path):
     """Whatever stands between two commands of the attacker's, the next hop hears only those that the gate understood."""
     hidden = b"RCPT TO:<victim@example.com>"
-    async with NextHop(extensions=("PIPELINING", "SIZE 1000000", "8BITMIME", "SMTPUTF8", "DSN", "XFORWARD NAME ADDR HELO")) as hop:
+    async with NextHop(
+        extensions=("PIPELINING", "SIZE 1000000", "8BITMIME", "SMTPUTF8", "DSN", "XFORWARD NAME ADDR HELO")
+    ) as hop:
         async with before(tmp_path, hop) as whole:
             for place, smuggler in itertools.product(PLACES, SMUGGLERS):
                 line = place.replace(b"%b", smuggler + hidden)

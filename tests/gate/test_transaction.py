@@ -8,11 +8,13 @@ import pytest
 
 from delivcheck.gate.journal import State
 from delivcheck.gate.prepare import Preparer
-from delivcheck.gate.settings import Additions, Address, CredentialSettings, Kind, Mode, Security
+from delivcheck.gate.relay import outgoing
+from delivcheck.gate.settings import Additions, Address, CredentialSettings, Kind, Limits, Mode, Security
 from delivcheck.gate.settings import NextHop as Hop
+from delivcheck.gate.transaction import HEADROOM
 from tests.gate import world
 from tests.gate.next_hop import CLOSE, NextHop, Slow
-from tests.gate.whole import TRUSTED, gate
+from tests.gate.whole import TRUSTED, gate, stuffed
 
 
 async def until(condition):
@@ -129,6 +131,72 @@ async def test_recipients_of_another_next_hop_come_again(tmp_path):
             assert replies[2].startswith("452 4.5.3 ")
             assert replies[-1].startswith("250")
             assert (len(one.messages), len(two.messages)) == (1, 0)
+
+
+@pytest.mark.attack(50)
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "BANNER"])
+@pytest.mark.parametrize("refusal", ["451 4.3.0 sick", "550 5.7.1 not you"])
+async def test_a_next_hop_that_took_nobody_does_not_keep_recipients_of_another_waiting(tmp_path, verb, refusal):
+    octets, records = world.signed()
+    async with NextHop(says={verb: refusal}) as sick, NextHop() as well:
+        hops = (
+            Hop("well", Address(host=well.host, port=well.port), security=Security.NONE),
+            Hop("sick", Address(host=sick.host, port=sick.port), security=Security.NONE, domains=("example.com",)),
+        )
+        async with gate(tmp_path, well, records, hops=hops) as whole:
+            replies = await whole.send(octets, ("a@example.com", "b@example.com", "c@example.net", "d@example.com"))
+            assert {one[:3] for one in replies[1:3]} == {"451" if verb == "BANNER" else refusal[:3]}
+            assert replies[3].startswith("250")
+            assert replies[4].startswith("452 4.5.3 ")
+            assert replies[-1].startswith("250")
+            assert [one.rcpt_to for one in well.messages] == [[b"RCPT TO:<c@example.net>"]]
+            await until(lambda: all(one.pool._in_use == 0 for one in whole.reception.relay._hops.values()))
+
+
+@pytest.mark.attack(50)
+async def test_clients_that_stand_still_keep_nobody_from_the_next_hop(tmp_path, monkeypatch):
+    monkeypatch.setattr(outgoing, "LET_GO", 0.05)
+    octets, records = world.signed()
+    async with NextHop() as hop, gate(tmp_path, hop, records) as whole:
+        idle = [await whole.client() for _ in range(20)]
+        for client in idle:
+            for line in ("EHLO client.example.org", "MAIL FROM:<bounces@example.org>", "RCPT TO:<pat@example.net>"):
+                await client.say(line)
+        assert (await whole.send(octets))[-1].startswith("250")
+        assert (await idle[0].say("DATA")).startswith("354")
+        assert (await idle[0].say(stuffed(octets))).startswith("250")
+        assert [one.octets for one in hop.messages] == [octets, octets]
+        for client in idle:
+            client.writer.close()
+
+
+@pytest.mark.parametrize(("limit", "offered"), [(1_000_000, 1_000_000 - HEADROOM), (2_000, 1_000)])
+async def test_the_size_offered_leaves_room_for_what_we_put_in(tmp_path, limit, offered):
+    extensions = ("PIPELINING", "8BITMIME", "SMTPUTF8", f"SIZE {limit}")
+    octets, records = world.signed(world.message(text=("x" * 70 + "\r\n") * ((offered - 700) // 72 - 8)))
+    preparer = Preparer("gate.example.org")
+    async with NextHop(extensions=extensions) as hop, gate(tmp_path, hop, records, preparer=preparer) as whole:
+        async with await whole.client() as client:
+            assert f"250-SIZE {offered}" in (await client.say("EHLO client.example.org")).split("\n")
+            assert (await client.say(f"MAIL FROM:<bounces@example.org> SIZE={offered + 1}")).startswith("552 5.3.4 ")
+        assert len(octets) <= offered
+        if limit > 2_000:
+            assert (await whole.send(octets))[-1].startswith("250")
+            assert len(octets) < len(hop.messages[0].octets) <= limit
+
+
+async def test_a_providers_limits_hold_where_it_does_not_say_them_itself(tmp_path):
+    octets, records = world.signed()
+    async with NextHop(extensions=("PIPELINING", "8BITMIME")) as hop:
+        hops = (Hop("ses", Address(host=hop.host, port=hop.port), security=Security.NONE, profile="amazon-ses"),)
+        async with gate(tmp_path, hop, records, hops=hops, limits=Limits(message_size=90_000_000)) as whole:
+            async with await whole.client() as client:
+                assert f"250-SIZE {40 * 1_048_576 - HEADROOM}" in (await client.say("EHLO client.example.org")).split("\n")
+            replies = await whole.send(octets, [f"r{number}@example.net" for number in range(52)])
+            assert {one[:3] for one in replies[1:51]} == {"250"}
+            assert {one[:9] for one in replies[51:53]} == {"452 4.5.3"}
+            assert replies[-1].startswith("250")
+            assert len(hop.messages[0].rcpt_to) == 50
 
 
 async def test_a_copy_with_its_recipients_token_is_nobody_elses(tmp_path):

@@ -159,8 +159,13 @@ def test_octets_that_are_not_in_the_charset_leave_the_line_known() -> None:
 PIECES = [b"=", b"=3D", b"=\r\n", b"= \n", b"\r\n", b"\n", b"\r", b" ", b"\t", b"ab", b"=e9", b"==", b"x" * 5]
 
 
-@given(st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join), st.randoms(use_true_random=False), st.integers(0, 9))
-def test_places_are_the_same_in_whatever_order_and_pieces_they_are_worked_out(raw, random, block):
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join),
+    st.randoms(use_true_random=False),
+    st.integers(0, 9),
+    st.integers(0, 99),
+)
+def test_places_are_the_same_in_whatever_order_and_pieces_they_are_worked_out(raw, random, block, longest):
     """Every escape and soft line end in one pass over all of it, as it was done before: the slow way."""
     decoded, encoded, shift = [], [], 0
     for token in encodings._QP_TOKEN.finditer(raw):
@@ -171,6 +176,7 @@ def test_places_are_the_same_in_whatever_order_and_pieces_they_are_worked_out(ra
     random.shuffle(offsets)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encodings, "_BLOCK", block)
+        patch.setattr(encodings, "_LONGEST_BLOCK", longest)
         origins = Origins(raw, "quoted-printable")
         for offset in offsets:
             number = bisect_right(decoded, offset) - 1

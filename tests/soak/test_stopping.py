@@ -63,10 +63,15 @@ class Client(threading.Thread):
 
 
 @pytest.mark.attack(61)
-@pytest.mark.parametrize("attempt", range(10))
-def test_a_stop_with_a_hundred_messages_in_flight_loses_none(tmp_path, soak, attempt):
-    if attempt and not soak:
-        pytest.skip("ten times only with --soak")
+def test_a_stop_with_a_hundred_messages_in_flight_loses_none(tmp_path, soak):
+    for attempt in range(10 if soak else 1):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        stop_one(folder, 0.15 * attempt)
+
+
+def stop_one(tmp_path, after):
+    """Stop a gate that has so many in flight, so many seconds after the last of them came as far as it should."""
     stages = ["half", "answer", "answer", "recipient"]  # a quarter each, half of them wait for the next hop
     ready, stopped = threading.Semaphore(0), threading.Event()
     with sink(tmp_path, delay=1.5) as hop:
@@ -85,7 +90,7 @@ def test_a_stop_with_a_hundred_messages_in_flight_loses_none(tmp_path, soak, att
                 one.start()
             for _ in clients:
                 assert ready.acquire(timeout=20)
-            time.sleep(0.05 * attempt)
+            time.sleep(after)
             began = time.monotonic()
             running.signal(signal.SIGTERM)
             time.sleep(0.1)
@@ -130,8 +135,7 @@ def test_a_message_is_judged_by_the_rules_that_held_when_its_session_began(tmp_p
                 mta.connect(f"{tmp_path}/m.sock")
                 whole = mta_side.message(fields=((b"From", b" a@example.org"), (REFUSE.encode(), b" yes")))
                 mta.sendall(mta_side.offer() + mta_side.SESSION + whole[: -len(mta_side.END)])
-                running.wait_for("connection" if running.events("connection") else "worker")
-                time.sleep(0.1)
+                time.sleep(0.1)  # until they are there, which no log of this level says
                 (tmp_path / "policy.toml").write_text(mild if strict_first else strict)
                 running.signal(signal.SIGHUP)
                 running.wait_for("worker", what="reload")
@@ -140,7 +144,7 @@ def test_a_message_is_judged_by_the_rules_that_held_when_its_session_began(tmp_p
                 mta.sendall(mta_side.END)
                 answer = last_answer(mta)
             assert code == (550 if strict_first else 250)
-            assert answer == ("y" if strict_first else "c")
+            assert answer == ("y" if strict_first else "a")
             with Session(running.address("smtp")) as session:
                 if strict_first:
                     session.send(mail(2, refuse=True))

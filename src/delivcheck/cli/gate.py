@@ -26,8 +26,9 @@ def command(config: str | None, only_check: bool) -> int:
         from ..gate.serve import checkup
 
         return checkup.run(_load(config))
-    from ..gate.serve.building import build, warm
+    from ..gate.serve.building import build
     from ..gate.serve.supervisor import CannotStart, Supervisor
+    from ..gate.serve.warming import warm
 
     warm()
     try:

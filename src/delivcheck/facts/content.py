@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ..engine import fact
 from ..mime.filenames import filenames
 from ..mime.headers import Flagged, ParameterFault
+from ..mime.defects import MAX_DEFECTS
 from ..mime.message import DefectKind, Message, Part
 from ..mime.uuencode import uuencoded
 from ..model import Unavailable, Where
@@ -110,7 +111,9 @@ def _is_file(part: Part) -> bool:
 
 
 # Why a part was not looked into, or not in the way that others do.
-_CUT = frozenset({DefectKind.TOO_MANY_PARTS, DefectKind.TOO_DEEP})
+_CUT = frozenset(
+    {DefectKind.TOO_MANY_PARTS, DefectKind.TOO_DEEP, DefectKind.TOO_MANY_FIELDS, DefectKind.HEADER_TOO_LARGE}
+)
 _OTHERWISE = frozenset(
     {
         DefectKind.COMPOSITE_ENCODED,
@@ -133,6 +136,8 @@ def _unread(message: Message) -> Iterator[Unavailable]:
         defect = next((one for part in parts for one in part.defects if one.kind in kinds), None)
         if defect is not None:
             yield Unavailable(f"{defect.message}, {what}", defect.where)
+    if sum(len(part.defects) for part in parts) >= MAX_DEFECTS:  # among those without room may be one of these
+        yield Unavailable(f"the structure has {MAX_DEFECTS} faults or more, the others were not looked at", message.root.at)
     for part in parts:
         doubt = _doubt(part)
         if doubt is not None:

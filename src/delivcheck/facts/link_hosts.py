@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..engine import fact, side_by_side
-from ..memo import remembered
+from ..memo import LONGEST_HOST, remembered
 from ..mime.links import Link, Url
 from ..model import Dns, Failed, NoSuchName, Unavailable
 from ..records.names import BadName, to_ascii
@@ -41,7 +41,7 @@ def never_public(url: Url) -> str | None:
     return _never_a_name(url.host_ascii or "")
 
 
-@remembered(4096)
+@remembered(4096, LONGEST_HOST)
 def _never_a_name(host: str) -> str | None:
     """The same of a host that is no address."""
     name = host.rstrip(".")

@@ -41,9 +41,27 @@ def decide(report: TargetReport, policy: Policy, mode: Mode, trace: str, *, can_
     wanted = _wanted(report, policy, trace)
     if wanted.action is Action.HOLD and not can_hold:
         wanted = Decision(Action.DEFER, _temporary(wanted.reply, "4.7.1"), wanted.rules, wanted.reason)
+    return under(mode, wanted)
+
+
+def under(mode: Mode, wanted: Decision) -> Decision:
+    """What is done of what was wanted. Every decision of ours passes here: in observe mode nothing is done but SEND."""
     if mode is Mode.OBSERVE and wanted.action is not Action.SEND:
         return Decision(Action.SEND, wanted.reply, wanted.rules, wanted.reason, bypass=f"observe: {wanted.action}")
     return wanted
+
+
+def refuse(reply: Reply, reason: str, mode: Mode) -> Decision:
+    """A refusal that is no rule's: the message, or who sends it, is at fault."""
+    return under(mode, Decision(Action.REFUSE, reply, reason=reason))
+
+
+def own_fault(report: TargetReport) -> str | None:
+    """The bug of ours that left the verdict open, for the log: the fault policy's case, and no client's business."""
+    if report.verdict is not Verdict.UNKNOWN:
+        return None
+    open_ = _deciding(report.results, Outcome.UNKNOWN)
+    return next((f"{one.rule}: {one.reason}" for one in open_ if one.bug is True), None)
 
 
 def on_fault(reason: str, chosen: OnFault, mode: Mode, trace: str, *, can_hold: bool = False) -> Decision:
@@ -81,9 +99,12 @@ def _wanted(report: TargetReport, policy: Policy, trace: str) -> Decision:
 
 
 def _deciding(results: Iterable[Result], outcome: Outcome) -> list[Result]:
-    """The results at error level that made the verdict, causes before what follows from them."""
+    """The results at error level that made the verdict, causes before what follows from them.
+
+    What is malformed goes first: nobody signs a message with two From fields, and that it is not signed is no news then.
+    """
     found = [one for one in results if one.outcome is outcome and one.level is Level.ERROR]
-    return sorted(found, key=lambda one: bool(one.because))
+    return sorted(found, key=lambda one: (bool(one.because), one.rule.partition("/")[0] not in _FAMILIES))
 
 
 def _found(result: Result) -> str:

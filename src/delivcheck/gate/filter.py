@@ -8,21 +8,18 @@ Recipients are never refused by themselves: mail that is submitted on the machin
 that could be told, and Postfix asks milters not to.
 """
 
-import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..facts.roots import Origin
-from ..mime.message import MessageError, parse
 from ..model import MessageClass
 from . import decide
 from . import trace as traces
 from .milter.codec import AddHeader, Answer, Can, Change, ChangeHeader, InsertHeader, Quarantine, needs
 from .milter.protocol import Message
 from .model import Action, Client, Credential, Decision, Delete, Edit, Incoming, Outcome, Pipeline, Watch, unwatched
-from .ownership import foreign_author, owns
 from .reply import Reply
-from .settings import CredentialSettings, Gate, Listener, Mode
+from .settings import CredentialSettings, Gate, Listener
 
 
 class Filter:
@@ -30,8 +27,7 @@ class Filter:
 
     def __init__(self, gate: Gate, listener: Listener, pipeline: Pipeline, watch: Watch = unwatched) -> None:
         self._gate, self._listener, self._pipeline, self._watch = gate, listener, pipeline, watch
-        self._mode = listener.mode or gate.mode
-        self._on_fault = listener.on_fault or gate.on_fault
+        self._manner = gate.manner(listener)
         name = listener.credential or listener.name
         said = gate.credentials.get(name, CredentialSettings())
         classes = tuple(map(MessageClass, said.classes))
@@ -40,15 +36,11 @@ class Filter:
     async def message(self, message: Message, can: Can) -> Answer:
         """Have it judged, and say what becomes of it."""
         trace = traces.new()
-        incoming = self._incoming(message, trace)
         try:
-            decision = self._unjudged(message, incoming)
-            if decision is None:
-                return self._answer(await self._pipeline.process(incoming), trace, can)
+            outcome = await self._pipeline.process(self._incoming(message, trace))
         except Exception as error:  # noqa: BLE001 -- observe mode accepts whatever breaks, and only here is it known
-            decision = self._fault(f"{type(error).__name__}: {error}", trace)
-        self._tell(incoming, decision)
-        return self._answer(Outcome(decision, incoming.octets), trace, can)
+            outcome = Outcome(self._fault(f"{type(error).__name__}: {error}", trace), b"")
+        return self._answer(outcome, trace, can)
 
     # --- what came ---
 
@@ -66,6 +58,7 @@ class Filter:
             smtputf8=any(one.upper() == b"SMTPUTF8" for one in message.parameters),
             stream=self._listener.stream,
             signed_later=self._listener.pre_sign,
+            missing=message.missing,
         )
 
     def _client(self, message: Message) -> Client:
@@ -93,28 +86,6 @@ class Filter:
         trusted = ip is not None and any(ip in network for network in self._listener.trusted)
         return self._credential if trusted else None
 
-    # --- what is not judged ---
-
-    def _unjudged(self, message: Message, incoming: Incoming) -> Decision | None:
-        """What is decided without the pipeline; observe mode lets it all through."""
-        trace = incoming.trace
-        if message.missing == "no-room":
-            return self._fault("no room for the message in in_flight", trace)
-        reply = Reply(552, "5.3.4", f"the message is larger than the gate takes ({trace})") if message.missing else None
-        reason = "larger than message_size"
-        if reply is None and (foreign := _not_theirs(incoming)) is not None:
-            reply, reason = foreign, foreign.text
-        if reply is None:
-            return None
-        if self._mode is Mode.OBSERVE:
-            # Without its octets there is nothing more to say of it; one that names a foreign author is judged all the same.
-            return Decision(Action.SEND, reply, reason=reason, bypass="observe: refuse") if message.missing else None
-        return Decision(Action.REFUSE, reply, reason=reason)
-
-    def _fault(self, reason: str, trace: str) -> Decision:
-        self._watch("fault", where="filter", trace=trace, reason=reason)
-        return decide.on_fault(reason, self._on_fault, self._mode, trace, can_hold=True)
-
     # --- what is answered ---
 
     def _answer(self, outcome: Outcome, trace: str, can: Can) -> Answer:
@@ -125,6 +96,8 @@ class Filter:
         if decision.action is Action.HOLD:
             changes = (*changes, Quarantine(f"{decision.reason or 'held'} ({trace})"))
         if not needs(changes) & ~can:
+            if decision.action is Action.SEND:
+                self._pipeline.sent(trace)
             return Answer(changes)
         # What was judged cannot become what is sent: that is a fault, though one of the wiring.
         fault = self._fault(f"the MTA does not let us {_names(needs(changes) & ~can)}", trace)
@@ -135,46 +108,9 @@ class Filter:
             return Answer((Quarantine(f"{fault.reason} ({trace})"),))
         return Answer(refusal=Reply(451, "4.3.0", f"it could not be handled just now, please try again ({trace})"))
 
-    def _tell(self, incoming: Incoming, decision: Decision) -> None:
-        """The `message` event, where the pipeline has none to tell."""
-        client = incoming.client
-        self._watch(
-            "message",
-            trace=incoming.trace,
-            framing=client.protocol,
-            listener=client.listener,
-            client=str(client.ip or ""),
-            user=client.credential.name if client.credential else "",
-            queue_id=client.queue_id or "",
-            mail_from=incoming.mail_from,
-            rcpt_to=list(incoming.rcpt_to),
-            size=len(incoming.octets),
-            message_id="",
-            sha256=hashlib.sha256(incoming.octets).hexdigest(),
-            stream=incoming.stream or "",
-            action=str(decision.action),
-            rules=[],
-            reason=decision.reason,
-            bypass=decision.bypass or "",
-            next_hop="",
-            mode=str(self._mode),
-            ms=0.0,
-            judge_ms=0.0,
-        )
-
-
-def _not_theirs(incoming: Incoming) -> Reply | None:
-    """The refusal of mail in a name that is not its sender's, as behind SMTP."""
-    credential, trace = incoming.client.credential, incoming.trace
-    if credential is None or not credential.domains:
-        return None
-    if not owns(credential, incoming.mail_from):
-        return Reply(550, "5.7.1", f"{credential.name} may not send as {incoming.mail_from} ({trace})")
-    try:
-        foreign = foreign_author(credential, parse(incoming.octets))
-    except MessageError as error:
-        return Reply(550, "5.6.0", f"{error} ({trace})")
-    return None if foreign is None else Reply(550, "5.7.1", f"{credential.name} may not send as {foreign} ({trace})")
+    def _fault(self, reason: str, trace: str) -> Decision:
+        self._watch("fault", where="filter", trace=trace, reason=reason)
+        return decide.on_fault(reason, self._manner.on_fault, self._manner.mode, trace, can_hold=True)
 
 
 def _change(edit: Edit) -> Change:

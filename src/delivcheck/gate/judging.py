@@ -7,18 +7,21 @@ from dataclasses import dataclass, field, replace
 from .. import config as configuration
 from ..checker import Checker, InputError, Options
 from ..config import Config, Layer
-from ..facts.earlier import Renderings
-from ..facts.roots import Envelope, Session
+from ..facts.earlier import Mark, Renderings, marked
+from ..facts.roots import Earlier, Envelope, Session
+from ..mime.message import Message
 from ..model import Dns, IPAddress, MessageClass, Stage, TargetReport, Verdict
 from ..net.lasting import Lasting
 from ..net.shared import Noted
 from ..policy import Policy
 from .missing import Missing
 from .model import Incoming
+from .settings import DNS_TIME
 
 WEAKEST_KEPT = 300.0  # seconds it is remembered which egress address fares worst for a domain; the usual TTL of an SPF record
 WEAKEST_DOMAINS = 1_000
-TIMEOUT = 10.0  # seconds for all DNS of one message: below the gate's deadline of 25, so that an outage still ends in "unknown"
+
+UNDECIDED = 10_000  # messages between judging and sending; a worker has a few hundred in flight, those refused are pushed out
 
 _WORST = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.PASS)
 
@@ -43,6 +46,33 @@ class Judgement:
     policy: Policy
 
 
+class Sent(Renderings):
+    """Remembers the messages that were sent, not those that were only judged: who mends a refused mail sends it again.
+
+    One worker's memory: what another one sent is not known here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._judged: OrderedDict[str, Mark] = OrderedDict()
+
+    def meet(self, message: Message, name: str) -> Earlier:
+        """What was sent before this message, which is remembered only when it is sent, too."""
+        mark = marked(message)
+        if mark is None:
+            return Earlier()
+        self._judged[name] = mark
+        if len(self._judged) > UNDECIDED:
+            self._judged.popitem(last=False)
+        return self.look(mark)
+
+    def sent(self, name: str) -> None:
+        """It is on its way."""
+        mark = self._judged.pop(name, None)
+        if mark is not None:
+            self.remember(mark, name)
+
+
 @dataclass
 class Judge:
     """Judges messages by the configuration's policy, or that of their stream. Raises ConfigError, PolicyError when made.
@@ -57,7 +87,7 @@ class Judge:
 
     def __post_init__(self) -> None:
         """Make the checker of every stream now, so that a faulty one is told at the start."""
-        self._earlier = Renderings()
+        self._earlier = Sent()
         self._weakest: OrderedDict[str, tuple[float, IPAddress]] = OrderedDict()
         self._checkers: dict[tuple[str | None, MessageClass | None], Checker] = {}
         for stream in (None, *self.config.streams):
@@ -72,6 +102,10 @@ class Judge:
                 options = replace(options, message_class=message_class)
             self._checkers[key] = Checker(options, shown={}, earlier=self._earlier, outlooks=False)
         return self._checkers[key]
+
+    def sent(self, trace: str) -> None:
+        """A message that was judged under this name is on its way: the next one with its Message-ID is another mail."""
+        self._earlier.sent(trace)
 
     async def judge(
         self, octets: bytes, incoming: Incoming, stream: str | None = None, message_class: MessageClass | None = None
@@ -137,7 +171,7 @@ def options_for(config: Config, stream: str | None, dns: Dns | str) -> Options:
         message_class=settled.message_class,
         volume=settled.volume,
         stream=stream,
-        timeout=min(config.timeout or TIMEOUT, TIMEOUT),
+        timeout=min(config.timeout or DNS_TIME, DNS_TIME),
         owned_domains=config.owned_domains,
         jurisdictions=config.jurisdictions,
         sender=config.sender,

@@ -117,6 +117,7 @@ class Incoming:
     next_hop: str | None = None  # the next hop's name in the configuration; None behind a milter
     stream: str | None = None  # set by the listener; the credential and the message's own headers may say more
     signed_later: bool = False  # stage "pre-sign": a signer comes after us
+    missing: str | None = None  # why the octets are not all there: "too-large", "no-room"; None where they are
 
 
 class Action(StrEnum):
@@ -185,6 +186,10 @@ class Pipeline(Protocol):
 
     async def process(self, incoming: Incoming) -> Outcome:
         """Prepare, judge and decide, within the deadline."""
+        ...
+
+    def sent(self, trace: str) -> None:
+        """The message is on its way: what is remembered of mail that was sent is remembered of this one."""
         ...
 
 
@@ -316,10 +321,12 @@ class Watch(Protocol):
     ever a field. Events and their fields:
 
     * `message`, when it was judged: trace, framing, listener, client, user, queue_id (the MTA's, behind a milter), mail_from,
-      rcpt_to, size, message_id, sha256 (of the judged octets), stream, class, action, rules, reason, bypass, next_hop, ms,
-      judge_ms, mode
+      rcpt_to, size, message_id, sha256 (of the judged octets), stream, message_class, notes (what preparing left undone),
+      action, rules, reason, bypass, next_hop, ms, judge_ms, mode
+    * `bypass`, beside those that `message` tells: trace, cause, reason
+    * `refused`, before there was a message: at ("mail"), listener, client, user, address, reply
     * `sent`, what became of it behind SMTP: trace, next_hop, what ("accepted", "refused", "deferred", "uncertain", "replayed",
-      "held"), code, reply, written (whether the client was told), ms
+      "held"), code, reply, ms
     * `connection`: listener, client, what ("open", "close", "refused", "fault"), reason
     * `auth`: listener, client, user, ok
     * `relay`: next_hop, what ("connected", "failed", "reused", "tls", "late": a reply after its caller had gone), reason, ms

@@ -4,13 +4,13 @@
 goes wrong with us is a 4xx.
 """
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ..mime.message import MessageError, parse
 from .held import HeldError, HeldStore
 from .journal import (
     Attempt,
@@ -39,11 +39,11 @@ from .model import (
     Watch,
     unwatched,
 )
-from .ownership import foreign_author
 from .prepare import idempotency_key
 from .reply import Reply
 from .settings import Gate, Listener, Mode
 
+OBSERVING = 2.0  # seconds that observe mode waits for the journal: mail must not wait for a disk on our account
 NO_SPACE = Reply(452, "4.3.1", "the gate cannot keep its records just now, please try again")
 
 
@@ -94,17 +94,15 @@ class Passage:
         self._shared, self._listener, self._client = shared, listener, client
         self._parcel, self._outgoing, self._answers = parcel, outgoing, answers
         self._begun = time.monotonic()
-        self._mode = listener.mode or shared.gate.mode
+        self._observing = shared.gate.manner(listener).mode is Mode.OBSERVE
         self._follows: str | None = None
         self._key = b""
         self._explicit: bytes | None = None
-        self._journalled = False
+        self._journalled = self._unjournalled = False
         self.sent = False
 
     async def replies(self) -> Sequence[Reply]:
         """Every step in its order; one reply, or behind an LMTP next hop one for each recipient. Raises JournalError."""
-        if refusal := self._not_theirs():
-            return [refusal]
         if known := await self._known():
             return known
         outcome = await self._shared.pipeline.process(self._incoming())
@@ -130,35 +128,21 @@ class Passage:
             signed_later=self._listener.pre_sign,
         )
 
-    def _not_theirs(self) -> Reply | None:
-        """A From that is not the credential's, before anything is spent on it."""
-        credential = self._client.credential
-        if credential is None or not credential.domains:
-            return None
-        try:
-            foreign = foreign_author(credential, parse(self._parcel.octets))
-        except MessageError as error:
-            return Reply(550, "5.6.0", f"{error} ({self._parcel.trace})")
-        return (
-            None
-            if foreign is None
-            else Reply(550, "5.7.1", f"{credential.name} may not send as {foreign} ({self._parcel.trace})")
-        )
-
     # --- sent before? ---
 
     async def _known(self) -> Sequence[Reply] | None:
         """What is answered without sending, because an earlier attempt's end is not known to the client."""
         parcel = self._parcel
         self._key = fingerprint(parcel.octets, parcel.sender.address, parcel.addresses, self._user)
-        if (own := idempotency_key(parcel.octets, self._client.credential)) is not None:
-            self._explicit = explicit_key(own, self._user)
+        self._explicit = self._own_key()
         try:
-            earlier = await self._shared.journal.answer_for(self._key, parcel.addresses, self._explicit)
-        except JournalError:
-            if self._mode is Mode.OBSERVE:
-                return None
-            raise
+            async with asyncio.timeout(OBSERVING if self._observing else None):
+                earlier = await self._shared.journal.answer_for(self._key, parcel.addresses, self._explicit)
+        except (JournalError, TimeoutError) as error:
+            if not self._observing:
+                raise
+            self._without_journal(str(error) or "it does not answer")
+            return None
         match earlier:
             case Replay(trace, replies):
                 self._answers(trace)
@@ -166,6 +150,9 @@ class Passage:
                 return replies
             case InProgress(trace):
                 return [Reply(451, "4.4.5", f"the same message is on its way just now, please try again ({trace})")]
+            case Conflict(trace) if self._observing:
+                self._explicit = None
+                self._shared.watch("bypass", trace=self._parcel.trace, cause="observe", reason=f"its key is that of {trace}")
             case Conflict(trace):
                 return [Reply(550, "5.7.1", f"the key of this message was used for another one ({trace})")]
             case Unsure(trace) if self._shared.gate.at_most_once:
@@ -209,23 +196,44 @@ class Passage:
         accepted = any(reply.positive for reply in replies)
         refused = all(reply.permanent for reply in replies)
         await self._note(attempt, ours)
+        if accepted:
+            self._shared.pipeline.sent(self._parcel.trace)
         self._told("accepted" if accepted else "refused" if refused else "deferred", replies[0])
         return ours
 
     async def _intend(self, attempt: Attempt) -> None:
         """The intent, durable before the next hop may take the message; without it nothing is sent, but in observe mode."""
+        if self._unjournalled:
+            return
         try:
-            await self._shared.journal.before_dot(attempt)
+            async with asyncio.timeout(OBSERVING if self._observing else None):
+                await self._shared.journal.before_dot(attempt)
             self._journalled = True
             self._answers(self._parcel.trace)
         except OvertakenError:
             raise Unready(
                 Reply(451, "4.4.5", f"the same message is on its way just now, please try again ({self._parcel.trace})")
             ) from None
-        except JournalError as error:
-            self._shared.watch("fault", where="journal", trace=self._parcel.trace, reason=str(error))
-            if self._mode is Mode.ENFORCE:
+        except (JournalError, TimeoutError) as error:
+            if not self._observing:
+                self._shared.watch("fault", where="journal", trace=self._parcel.trace, reason=str(error))
                 raise Unready(NO_SPACE) from None
+            self._without_journal(str(error) or "it does not answer")
+
+    def _without_journal(self, reason: str) -> None:
+        """Observe mode goes on: a retry of this message may be sent twice, and that is counted."""
+        self._unjournalled = True
+        self._shared.watch("fault", where="journal", trace=self._parcel.trace, reason=reason)
+        self._shared.watch("bypass", trace=self._parcel.trace, cause="journal", reason=reason)
+
+    def _own_key(self) -> bytes | None:
+        """The key that the client itself gave; a header that cannot be read has none, which the pipeline deals with."""
+        try:
+            own = idempotency_key(self._parcel.octets, self._client.credential)
+        except Exception as error:  # noqa: BLE001 -- as in the pipeline: no message may break the gate before it is judged
+            self._shared.watch("fault", where="passage", trace=self._parcel.trace, reason=f"{type(error).__name__}: {error}")
+            return None
+        return None if own is None else explicit_key(own, self._user)
 
     @property
     def _user(self) -> str | None:

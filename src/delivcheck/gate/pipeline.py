@@ -1,96 +1,126 @@
-"""What stands behind every framing: prepare, judge, decide, in time, whatever breaks (DESIGN section 8)."""
+"""What stands behind every framing: whose mail is it, prepare, judge, decide; in time, whatever breaks (DESIGN section 8)."""
 
 import asyncio
 import hashlib
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..checker import InputError
-from ..config import ConfigError
 from ..mime.message import MessageError, parse
 from . import decide
 from .judging import Judge
 from .model import Action, Decision, Incoming, Outcome, Watch, unwatched
+from .ownership import foreign_author, owns
 from .prepare import LoopError, NotPreparedError, Prepared, Preparer
 from .reply import Reply
-from .settings import Gate, Mode, OnFault
+from .settings import Gate, Manner
 
 log = logging.getLogger("delivcheck.gate")
 
 MARGIN = 2.0  # seconds of the deadline that are left for the next hop when judging is given up
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a listener's mail is treated: whether the verdict has consequences, and what a fault of ours means."""
+class _Refused(Exception):  # noqa: N818 -- a way out, no error
+    """The message, or who sends it, is at fault."""
 
-    mode: Mode = Mode.ENFORCE
-    on_fault: OnFault = OnFault.DEFER
+    def __init__(self, code: int, enhanced: str, text: str) -> None:
+        super().__init__(text)
+        self.code, self.enhanced = code, enhanced
+
+
+class _Fault(Exception):  # noqa: N818 -- a way out, as above
+    """We are at fault, in a way that is known; the text is for the log."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What was had before something went wrong."""
+
+    prepared: Prepared | None = None
+    judged_from: float = 0.0
 
 
 @dataclass
 class GatePipeline:
-    """The `model.Pipeline` of one gate; `manners` are those of its listeners, by name."""
+    """The `model.Pipeline` of one gate."""
 
     gate: Gate
     judge: Judge
     preparer: Preparer
     watch: Watch = unwatched
 
-    def manner(self, listener: str) -> Manner:
-        """How this listener's mail is treated: what it says itself, or the gate."""
-        for one in self.gate.listeners:
-            if one.name == listener:
-                return Manner(one.mode or self.gate.mode, one.on_fault or self.gate.on_fault)
-        return Manner(self.gate.mode, self.gate.on_fault)
-
     async def process(self, incoming: Incoming) -> Outcome:
         """Never raises but CancelledError: what goes wrong here is the fault policy's, and observe mode sends the octets."""
         started = time.monotonic()
-        manner = self.manner(incoming.client.listener)
-        outcome, judged_in, message_id = await self._outcome(incoming, manner)
-        self._tell(incoming, outcome, manner, took=time.monotonic() - started, judged_in=judged_in, message_id=message_id)
+        manner = self.gate.manner(incoming.client.listener)
+        progress = _Progress(judged_from=started)
+        outcome = await self._outcome(incoming, manner, progress)
+        ended = time.monotonic()
+        try:
+            self._tell(incoming, outcome, manner, progress, took=ended - started, judged_in=ended - progress.judged_from)
+        except Exception:  # the log is no reason to stop mail
+            log.exception("a message could not be told of", extra={"trace": incoming.trace})
         return outcome
 
-    async def _outcome(self, incoming: Incoming, manner: Manner) -> tuple[Outcome, float, str]:
-        """The outcome, the seconds that judging took, and the Message-ID."""
-        prepared: Prepared | None = None
-        begun = time.monotonic()
+    def sent(self, trace: str) -> None:
+        """Remember it, for the next message with its Message-ID."""
+        self.judge.sent(trace)
+
+    async def _outcome(self, incoming: Incoming, manner: Manner, progress: _Progress) -> Outcome:
+        trace = incoming.trace
         try:
             async with asyncio.timeout(max(self.gate.deadline - MARGIN, MARGIN)):
-                prepared = self.preparer.prepare(incoming)
-                begun = time.monotonic()
-                judgement = await self.judge.judge(prepared.octets, incoming, prepared.stream, prepared.message_class)
-            decision = decide.decide(
-                judgement.report, judgement.policy, manner.mode, incoming.trace, can_hold=self._can_hold(incoming)
-            )
-            took = time.monotonic() - begun
-            outcome = Outcome(decision, prepared.octets, prepared.edits, judgement.report, prepared.stream)
-            return outcome, took, prepared.message_id
+                return await self._judged(incoming, manner, progress)
+        except _Refused as why:
+            decision = decide.refuse(Reply(why.code, why.enhanced, f"{why} ({trace})"), str(why), manner.mode)
         except (InputError, MessageError, NotPreparedError) as error:
-            decision = self._refused(incoming, manner, Reply(550, "5.6.0", f"{error} ({incoming.trace})"), str(error))
+            decision = decide.refuse(Reply(550, "5.6.0", f"{error} ({trace})"), str(error), manner.mode)
         except LoopError as error:
-            decision = self._refused(incoming, manner, Reply(554, "5.4.6", f"{error} ({incoming.trace})"), str(error))
-        except ConfigError as error:  # a stream that the mail names and nobody knows
-            decision = self._refused(incoming, manner, Reply(550, "5.7.1", f"{error} ({incoming.trace})"), str(error))
+            decision = decide.refuse(Reply(554, "5.4.6", f"{error} ({trace})"), str(error), manner.mode)
         except TimeoutError:
             decision = self._fault(incoming, manner, "not judged in time")
+        except _Fault as fault:
+            decision = self._fault(incoming, manner, str(fault))
         except (Exception, SystemExit) as error:  # a rule of somebody else's may even want to end the program
-            log.exception("a message could not be judged", extra={"trace": incoming.trace})
+            log.exception("a message could not be judged", extra={"trace": trace})
             decision = self._fault(incoming, manner, f"{type(error).__name__}: {error}")
-        took = time.monotonic() - begun
-        message_id = _message_id(incoming.octets) if prepared is None else prepared.message_id
+        prepared = progress.prepared
         if prepared is None or decision.action is not Action.SEND:
-            return Outcome(decision, incoming.octets), took, message_id
-        return Outcome(decision, prepared.octets, prepared.edits), took, message_id
+            return Outcome(decision, incoming.octets)
+        return Outcome(decision, prepared.octets, prepared.edits, stream=prepared.stream)
 
-    def _refused(self, incoming: Incoming, manner: Manner, reply: Reply, reason: str) -> Decision:
-        """The message itself is at fault; observe mode lets it through all the same."""
-        wanted = Decision(Action.REFUSE, reply, reason=reason)
-        if manner.mode is Mode.OBSERVE:
-            return replace(wanted, action=Action.SEND, reply=Reply(250, "2.0.0", incoming.trace), bypass="observe: refuse")
-        return wanted
+    async def _judged(self, incoming: Incoming, manner: Manner, progress: _Progress) -> Outcome:
+        if incoming.missing == "too-large":
+            raise _Refused(552, "5.3.4", "the message is larger than the gate takes")
+        if incoming.missing is not None:
+            raise _Fault(f"no memory for the message: {incoming.missing}")
+        foreign = _foreign(incoming)
+        if foreign is not None:
+            reason = f"{foreign[0]} may not send as {foreign[1]}"
+            decision = decide.refuse(Reply(550, "5.7.1", f"{reason} ({incoming.trace})"), reason, manner.mode)
+            if decision.action is not Action.SEND:
+                return Outcome(decision, incoming.octets)
+        prepared = progress.prepared = self.preparer.prepare(incoming)
+        self._hold_stream(incoming, prepared.stream)
+        progress.judged_from = time.monotonic()
+        judged = await self.judge.judge(prepared.octets, incoming, prepared.stream, prepared.message_class)
+        if (bug := decide.own_fault(judged.report)) is not None:
+            raise _Fault(bug)
+        can_hold = self._can_hold(incoming)
+        decided = decide.decide(judged.report, judged.policy, manner.mode, incoming.trace, can_hold=can_hold)
+        if foreign is not None and decided.bypass is None:
+            decided = decision  # observed: it would have been refused before it was judged
+        return Outcome(decided, prepared.octets, prepared.edits, judged.report, prepared.stream)
+
+    def _hold_stream(self, incoming: Incoming, stream: str | None) -> None:
+        """A stream that the configuration does not have: the header's fault where only that names it, else the operator's."""
+        if stream is None or stream in self.judge.config.streams:
+            return
+        credential = incoming.client.credential
+        if stream == incoming.stream or (credential is not None and stream in credential.streams):
+            raise _Fault(f"no stream {stream!r} in the configuration")
+        raise _Refused(550, "5.7.1", "X-Delivcheck-Stream names no stream")
 
     def _fault(self, incoming: Incoming, manner: Manner, reason: str) -> Decision:
         self.watch("fault", where="pipeline", trace=incoming.trace, reason=reason)
@@ -101,9 +131,10 @@ class GatePipeline:
         return incoming.client.protocol == "milter" or self.gate.hold is not None
 
     def _tell(
-        self, incoming: Incoming, outcome: Outcome, manner: Manner, *, took: float, judged_in: float, message_id: str
+        self, incoming: Incoming, outcome: Outcome, manner: Manner, progress: _Progress, *, took: float, judged_in: float
     ) -> None:
-        client, decision = incoming.client, outcome.decision
+        client, decision, prepared = incoming.client, outcome.decision, progress.prepared
+        declared = outcome.report.declared.class_ if outcome.report is not None else None
         self.watch(
             "message",
             trace=incoming.trace,
@@ -115,9 +146,11 @@ class GatePipeline:
             mail_from=incoming.mail_from,
             rcpt_to=list(incoming.rcpt_to),
             size=len(outcome.octets),
-            message_id=message_id,
+            message_id=_message_id(incoming.octets) if prepared is None else prepared.message_id,
             sha256=hashlib.sha256(outcome.octets).hexdigest(),
             stream=outcome.stream or "",
+            message_class=str(declared or ""),
+            notes=list(prepared.notes) if prepared is not None else [],
             action=str(decision.action),
             rules=list(decision.rules),
             reason=decision.reason,
@@ -127,6 +160,17 @@ class GatePipeline:
             ms=round(took * 1000, 1),
             judge_ms=round(judged_in * 1000, 1),
         )
+
+
+def _foreign(incoming: Incoming) -> tuple[str, str] | None:
+    """The credential, and the address in MAIL FROM or From that is not its own. Raises MessageError."""
+    credential = incoming.client.credential
+    if credential is None or not credential.domains:
+        return None
+    if not owns(credential, incoming.mail_from):
+        return credential.name, incoming.mail_from
+    author = foreign_author(credential, parse(incoming.octets))
+    return None if author is None else (credential.name, author)
 
 
 def _message_id(octets: bytes) -> str:

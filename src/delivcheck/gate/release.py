@@ -16,8 +16,7 @@ from .held import Entry, HeldStore
 from .journal import Attempt, Conflict, Fresh, InProgress, Journal, JournalError, OvertakenError, Replay, Unsure, fingerprint
 from .model import Action, Decision, NoRoute, Outgoing, Pipeline, RcptTo, Relay, Uncertain, Unready, Watch, unwatched
 from .reply import Reply
-
-DEADLINE = 25.0  # seconds from the end of judging to the final dot: settings.Gate's default
+from .settings import DEADLINE
 
 _NO_RECORD = Reply(452, "4.3.1", "the gate cannot keep its records just now")
 
@@ -47,7 +46,7 @@ class Releaser:
     journal: Journal
     watch: Watch = field(default=unwatched)
     at_most_once: bool = False
-    deadline: float = DEADLINE
+    deadline: float = DEADLINE  # from the end of judging to the final dot
 
     async def release(self, trace: str) -> Released:
         """Judge an entry again, and send it if it passes. Raises HeldError, JournalError: what was not sent is still held."""

@@ -10,15 +10,11 @@ from ..model import IPAddress
 
 Network = IPv4Network | IPv6Network
 
-PROFILES = (  # those of `relay.profiles`, which says what they mean
-    "relay",
-    "amazon-ses",
-    "mailgun",
-    "sendgrid",
-    "postmark",
-    "google-workspace",
-    "microsoft-365",
-)
+# Seconds that nobody chooses, here because `reading` holds what somebody chose against them.
+DNS_TIME = 10.0  # for all DNS of one message: below the deadline, so that an outage still ends in "unknown"
+DEADLINE = 25.0  # from the end of a message to our answer, if no other is chosen: KumoMTA's, and below every client's
+CONNECTION_WAIT = 30.0  # for one of a next hop's connections; the client waits 5 minutes for the reply to its RCPT
+CONNECTION_REST = 5.0  # of a client without a command before DATA; then others may have the connection it holds
 
 
 class Mode(StrEnum):
@@ -34,6 +30,14 @@ class OnFault(StrEnum):
     DEFER = "defer"  # 451, tempfail: the client, which has a queue, comes again
     SEND = "send"  # unjudged, and counted as a bypass
     HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a listener's mail is treated: whether the verdict has consequences, and what a fault of ours means."""
+
+    mode: Mode = Mode.ENFORCE
+    on_fault: OnFault = OnFault.DEFER
 
 
 class Kind(StrEnum):
@@ -121,7 +125,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class NextHop:
-    """A server that mail is handed on to, and the profile that says what it does with it (`gate/relay/profiles.py`)."""
+    """A server that mail is handed on to, and the profile that says what it does with it (`profiles.py`)."""
 
     name: str
     address: Address
@@ -200,7 +204,7 @@ class Gate:
     egress: tuple[IPAddress, ...] = ()  # the addresses that mail leaves from: SPF is judged for them
     egress_ehlo: str | None = None
     workers: int | None = None  # None: one per core
-    deadline: float = 25.0  # seconds from the end of a message to our answer, KumoMTA's and below every client's
+    deadline: float = DEADLINE
     drain: float = 60.0  # seconds that messages in flight have at a stop
     watchdog: float = 30.0  # seconds a worker may be silent before it is killed
     at_most_once: bool = False  # an ambiguous end is not sent again
@@ -213,6 +217,15 @@ class Gate:
     admin: Address | None = None  # metrics and health, HTTP
     log_format: str = "text"  # or "json"
     log_level: str = "info"
+
+    def manner(self, listener: str | Listener) -> Manner:
+        """How this listener's mail is treated: what it says itself, else the gate."""
+        found = (
+            listener if isinstance(listener, Listener) else next((one for one in self.listeners if one.name == listener), None)
+        )
+        if found is None:
+            return Manner(self.mode, self.on_fault)
+        return Manner(found.mode or self.mode, found.on_fault or self.on_fault)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ The next hop's transaction is open while ours is, so that it answers for each re
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import trace as traces
 from .journal import JournalError
@@ -13,8 +13,12 @@ from .model import Client, Credential, Extensions, MailFrom, NoRoute, Outgoing, 
 from .ownership import owns
 from .passage import NO_SPACE, Parcel, Passage, Shared
 from .reply import Reply
-from .settings import Kind, Listener
+from .settings import Kind, Listener, Mode
 from .users import Users
+
+# Octets between the SIZE that a next hop offers and ours: what we put in must not make a message too large that we took.
+# Received has about 300, a signature with a key of 4,096 bits about 1,500, an addition of the configuration up to 998 a line.
+HEADROOM = 16_384
 
 _ONE_AT_A_TIME = Reply(452, "4.5.3", "this recipient's copy goes by itself, please send it in a transaction of its own")
 
@@ -57,8 +61,9 @@ class Transactions:
         return None
 
     async def extensions(self, client: Client) -> Extensions:  # noqa: ARG002 -- the handler's shape
-        """What the next hops can."""
-        return await self._shared.relay.extensions()
+        """What the next hops can, with room for what we put in."""
+        can = await self._shared.relay.extensions()
+        return can if can.size is None else replace(can, size=max(can.size - HEADROOM, can.size // 2))
 
     async def authenticate(self, client: Client, user: str, password: str) -> Credential | None:  # noqa: ARG002 -- as above
         """Ask the users' file."""
@@ -72,8 +77,19 @@ class Transactions:
             if self._listener.kind is Kind.SMTP and not self._listener.certificate:
                 return Reply(550, "5.7.1", "relaying is not allowed from your address")
             return Reply(530, "5.7.0", "authentication required")  # RFC 4954 section 6
-        if not owns(client.credential, sender.address):
-            return Reply(550, "5.7.1", f"{client.credential.name} may not send as {sender.address}")
+        observing = self._shared.gate.manner(self._listener).mode is Mode.OBSERVE
+        if not observing and not owns(client.credential, sender.address):  # observed, it is told of when the message is there
+            reply = Reply(550, "5.7.1", f"{client.credential.name} may not send as {sender.address}")
+            self._shared.watch(
+                "refused",
+                at="mail",
+                listener=self._listener.name,
+                client=str(client.ip or ""),
+                user=client.credential.name,
+                address=sender.address,
+                reply=str(reply),
+            )
+            return reply
         self._open = _Open(sender, traces.new())
         return Reply(250, "2.1.0", f"go on ({self._open.trace})")
 
@@ -85,6 +101,10 @@ class Transactions:
             next_hop = self._shared.relay.route(recipient.address)
         except NoRoute:
             return Reply(550, "5.7.1", "there is no next hop for this recipient")
+        if transaction.outgoing is not None and next_hop != transaction.next_hop and not transaction.recipients:
+            # The first one took nobody, and is not waited for: else every recipient of this one would be told 452 each time.
+            outgoing, transaction.outgoing = transaction.outgoing, None
+            await outgoing.abort()
         if transaction.outgoing is None:
             try:
                 transaction.outgoing = await self._shared.relay.open(next_hop, transaction.sender, client)

@@ -24,6 +24,7 @@ class Limits:
 
     octets: int = 150_000_000  # whole message; the most that Exchange Online can be set to take
     header_octets: int = 1_048_576  # one header section; Exim's header_maxsize
+    part_headers: int = 4_194_304  # octets of the header sections of all parts together: 400 for each of 10,000
     fields: int = 10_000  # of one header section; twice what Gmail takes (5,000)
     depth: int = 100  # nested multiparts and messages; Postfix's mime_nesting_limit and Dovecot's parser
     parts: int = 10_000  # of one message; Dovecot's MESSAGE_PARSER_DEFAULT_MAX_TOTAL_MIME_PARTS

@@ -2,9 +2,10 @@
 
 import binascii
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from operator import add
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ _QP_TOKEN = re.compile(rb"(=(?:([0-9A-Fa-f]{2}|=)|[ \t]*\r?\n|\r[^\n]*\n?|\Z)|(?
 _QP_ESCAPE = re.compile(
     rb"(=(?:([0-9A-Fa-f]{2}|=)|\r?\n|\r[^\n]*\n?|\Z))"
 )  # the same where no line ends in white space: much faster
+_LONGEST_BLOCK = 1_048_576  # octets; a block ends with a line, and none is longer that was written to be read
 _BLOCK = 4096  # octets of quoted-printable mapped at a time: most questions are about the beginning
 _BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|\Z)")
 _QP_OCTETS = b"\t\r\n" + bytes(range(0x20, 0x7F))
@@ -162,8 +164,9 @@ class Origins:
     def __init__(self, raw: bytes, encoding: str) -> None:
         """Prepare the map: nothing for an identity encoding, one entry for each escape (when needed) or each base64 line."""
         self.exact = encoding != "base64"
-        self._decoded: list[int] = []
-        self._raw: list[int] = []
+        # Eight octets an entry, where a list would take forty: soft line breaks alone can make 12 million of them.
+        self._decoded: array[int] = array("q")
+        self._raw: array[int] = array("q")
         # What of quoted-printable is in the lists already, in octets of both.
         self._coded, self._mapped, self._known = (raw, 0, 0) if encoding == "quoted-printable" else (b"", 0, 0)
         if encoding == "base64":
@@ -173,22 +176,35 @@ class Origins:
         """Go on, block by block, until everything up to a decoded offset is in the lists."""
         while self._known <= offset and self._mapped < len(self._coded):
             end = self._coded.find(b"\n", self._mapped + _BLOCK) + 1 or len(self._coded)
+            if end - self._mapped > _LONGEST_BLOCK:
+                self._map_endless_line(end)
+                continue
             block = self._coded[self._mapped : end]
             token = _QP_TOKEN if _has_trailing_space(block) else _QP_ESCAPE
             pieces = token.split(block)  # text, token, its octet, text, token …
             texts = list(map(len, pieces[0::3]))
             octets = (octet is not None for octet in pieces[2::3])
             decoded = list(accumulate(map(add, texts, octets), initial=self._known))
-            self._decoded += decoded[1:]
-            self._raw += islice(accumulate(map(add, texts, map(len, pieces[1::3])), initial=self._mapped), 1, None)
+            self._decoded.extend(decoded[1:])
+            self._raw.extend(islice(accumulate(map(add, texts, map(len, pieces[1::3])), initial=self._mapped), 1, None))
             self._known = decoded[-1] + texts[-1]
             self._mapped = end
+
+    def _map_endless_line(self, end: int) -> None:
+        """The same without making anything of the pieces: a line of 100 MB can be nothing but escapes."""
+        for token in _QP_TOKEN.finditer(self._coded, self._mapped, end):
+            self._known += token.start() - self._mapped + (token[2] is not None)
+            self._mapped = token.end()
+            self._decoded.append(self._known)
+            self._raw.append(self._mapped)
+        self._known += end - self._mapped
+        self._mapped = end
 
     def _map_base64(self, raw: bytes) -> None:
         lines = raw.partition(b"=")[0].split(b"\n")
         sextets = accumulate(len(line.translate(None, _NOT_BASE64)) for line in lines)
-        self._decoded = [0, *(count * 3 // 4 for count in sextets)]
-        self._raw = list(accumulate((len(line) + 1 for line in lines), initial=0))
+        self._decoded = array("q", chain((0,), (count * 3 // 4 for count in sextets)))
+        self._raw = array("q", accumulate((len(line) + 1 for line in lines), initial=0))
 
     def __call__(self, offset: int) -> int:
         """The offset in the encoded octets of a decoded one."""

@@ -135,6 +135,7 @@ class Scanner:
         self.data = data
         self.limits = limits
         self.room = Room()
+        self.left = limits.part_headers
         self.stops: dict[bytes, tuple[int, bool]] = {}
 
     def message_header(self) -> tuple[Section, Defects]:
@@ -149,7 +150,8 @@ class Scanner:
         if self.data.startswith((b"\r\n", b"\n")):
             end = 0
         defects = Defects(self.room)
-        return self._section(0, end, 1, None, defects, lenient=blank is not None or end == 0), defects
+        lenient = blank is not None or end == 0
+        return self._section(0, end, 1, None, defects, self.limits.header_octets, lenient=lenient), defects
 
     def part_header(self, start: int, line: int, part: str) -> tuple[Section, Defects]:
         """The section of a part: a blank line ends it, and so does a delimiter or a line that cannot be a field.
@@ -157,9 +159,14 @@ class Scanner:
         As of a message, an mbox separator line before it is passed over: forwarded messages begin with one.
         """
         defects = Defects(self.room)
-        return self._section(start, len(self.data), line, part, defects, lenient=False), defects
+        room = max(min(self.limits.header_octets, self.left), 0)
+        section = self._section(start, len(self.data), line, part, defects, room, lenient=False)
+        self.left -= section.end - start
+        return section, defects
 
-    def _section(self, start: int, end: int, line: int, part: str | None, defects: Defects, *, lenient: bool) -> Section:
+    def _section(
+        self, start: int, end: int, line: int, part: str | None, defects: Defects, room: int, *, lenient: bool
+    ) -> Section:
         data, limits = self.data, self.limits
         fields: list[Field] = []
         count = 0
@@ -190,8 +197,10 @@ class Scanner:
             if stop == position:  # the blank line
                 close()
                 return Section(tuple(fields), after, count, line + 1)
-            if position - start > limits.header_octets:
-                note(DefectKind.HEADER_TOO_LARGE, f"the header section has more than {limits.header_octets} octets")
+            if position - start > room:
+                what = "has more than" if room == limits.header_octets else "and those of the parts before it have more than"
+                most = room if room == limits.header_octets else limits.part_headers
+                note(DefectKind.HEADER_TOO_LARGE, f"the header section {what} {most} octets")
                 close()
                 if lenient:  # of the message: it still ends at its blank line; of a part it ends here
                     after = data.find(b"\n", end) + 1 or len(data)

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import idna
 from msgspec import Struct
 
-from ..memo import remembered
+from ..memo import LONGEST_HOST, remembered
 from ..model import IPAddress, Where
 from .cascade import Hidden
 from .html import Element, HtmlDocument, visible_text
@@ -171,7 +171,7 @@ def _to_ascii(host: str) -> str | None:
         return None
 
 
-@remembered(4096)
+@remembered(4096, LONGEST_HOST)
 def _address(host: str) -> IPAddress | None:
     """RFC 3986 section 3.2.2 and the URL Standard section 3.5: 0x7f.1, 2130706433 and 017700000001 are 127.0.0.1."""
     if host.startswith("["):

@@ -8,6 +8,7 @@ DNS has what example.com ought to publish, and the gate signs for it; its users 
 """
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -49,7 +50,7 @@ class Letter:
 
 def letter(text: str = "Your order has been sent.", *, to: Sequence[str] = ("pat@example.net",), header: str = "") -> Letter:
     """A message that passes."""
-    name = f"{next(_numbers)}"
+    name = f"{os.getpid()}-{next(_numbers)}"
     return Letter(message(text, header=header, name=name), name, to=tuple(to))
 
 
@@ -125,6 +126,7 @@ def users(folder: Path) -> Path:
 def place(folder: Path, *, extensions: Sequence[str] = ALL, lmtp: bool = False, more: str = "", **hop: Any) -> Iterator[Place]:
     """A gate with a listener of each kind; `lmtp`: its next hop speaks that. `more` is for the end of its configuration."""
     host = loopback()
+    folder.mkdir(exist_ok=True)
     certificate = issue(folder, NAME, (host,))
     (folder / "s1.pem").write_bytes(keys.pem(KEY))
     (folder / "state").mkdir()

@@ -13,6 +13,7 @@ import shlex
 import smtplib
 import ssl
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -21,10 +22,10 @@ from pathlib import Path
 import aiosmtplib
 
 from tests.gate.clients.place import NAME, Letter, Way
-from tests.servers import NODE_MODULES
+from tests.servers import NODE_MODULES, program
 
 HELLO = "client.example"
-PATIENCE = 30.0
+PATIENCE = 20.0
 HERE = Path(__file__).parent
 
 
@@ -124,16 +125,23 @@ def python_aiosmtplib(way: Way, letter: Letter) -> Said:
         )
         try:
             async with client:
+                await client.ehlo()
                 login = client.auth_plain if way.mechanism == "PLAIN" else client.auth_login
                 await login(way.user, way.password)
                 options = [one for one in ("BODY=8BITMIME",) if not letter.octets.isascii() and client.supports_extension("8bitmime")]
                 options += ["SMTPUTF8"] if letter.utf8 and client.supports_extension("smtputf8") else []
                 refused, text = await client.sendmail(
-                    letter.sender, list(letter.to), letter.octets, mail_options=options, encoding="utf-8" if letter.utf8 else "ascii"
+                    letter.sender, list(letter.to), letter.octets, mail_options=options
                 )
                 return Said(not refused, f"{text} {refused}")
         except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:
             return Said(False, f"{type(error).__name__}: {error}")
+        finally:
+            transport = client.transport
+            client.close()
+            if transport is not None:
+                transport.abort()  # close() waits for the server's end of TLS, and asyncio.run does not
+            await asyncio.sleep(0)
 
     return asyncio.run(send())
 
@@ -143,9 +151,12 @@ def openssl(way: Way, letter: Letter, *, chunk: int = 0) -> Said:
     command = ["openssl", "s_client", "-connect", f"{way.host}:{way.port}", "-quiet", "-verify_return_error"]
     command += ["-CAfile", str(way.authority), "-verify_ip", way.host, *([] if way.implicit else ["-starttls", "smtp"])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        late = threading.Timer(PATIENCE, process.kill)
+        late.start()
         try:
             return _dialogue(process, way, letter, chunk)
         finally:
+            late.cancel()
             process.kill()
 
 
@@ -180,9 +191,8 @@ def _dialogue(process: "subprocess.Popen[bytes]", way: Way, letter: Letter, chun
         login = [b"AUTH LOGIN\r\n", base64_line(way.user), base64_line(way.password)]
     lines = [f"EHLO {HELLO}\r\n".encode(), *login, f"MAIL FROM:<{letter.sender}>\r\n".encode()]
     lines += [f"RCPT TO:<{one}>\r\n".encode() for one in letter.to]
-    # after STARTTLS s_client has read the banner itself, and shows the last line of its EHLO's answer
-    ok = say() and all(map(say, lines)) and content()
-    say(b"QUIT\r\n")
+    # before STARTTLS s_client itself reads the banner, and what is said to its own EHLO
+    ok = (not way.implicit or say()) and all(map(say, lines)) and content()
     return Said(ok, "".join(said))
 
 
@@ -196,3 +206,8 @@ CLIENTS: dict[str, Callable[[Way, Letter], Said]] = {
     "openssl": openssl,
 }
 NEEDS = {"swaks": "swaks", "nodemailer": "nodemailer", "msmtp": "msmtp", "curl": "curl", "openssl": "openssl"}  # of tests.servers
+
+
+def there(name: str) -> bool:
+    """Whether a client is installed."""
+    return name not in NEEDS or program(NEEDS[name]) is not None

@@ -10,7 +10,7 @@ import shutil
 import socketserver
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,18 +140,18 @@ def name_server(records: Mapping[str, str] = RECORDS) -> Iterator[str]:
 
 @contextmanager
 def gate_with(
-    name: str, folder: Path, exchange: Mapping[str, str], records: Mapping[str, str] = RECORDS, *, enforce: bool = True
+    name: str, folder: Path, exchange: Mapping[str, str], *, enforce: bool = True, under: Sequence[str] = ()
 ) -> Iterator[Running]:
-    """`delivcheck gate` with deploy/gate/<name>; enforcing, for that is what has consequences."""
+    """`delivcheck gate` with deploy/gate/<name>; enforcing, for that is what has consequences. `under`: a command that runs it."""
     text = exchanged((DEPLOY / "gate" / name).read_text(), {"127.0.0.1:9125": f"{loopback()}:0", **exchange})
     if enforce:
         text = enforcing(text)
     (folder / "state").mkdir(exist_ok=True)
     own = f'[gate]\nstate = "{folder / "state"}"\nworkers = 1\nlog-format = "json"'
-    with name_server(records) as address:
+    with name_server() as address:
         path = folder / "delivcheck.toml"
         path.write_text(f'nameservers = ["{address}"]\n' + text.replace("[gate]", own, 1))
-        program = [sys.executable, "-m", "delivcheck", "gate", "--config", str(path)]
+        program = [*under, sys.executable, "-m", "delivcheck", "gate", "--config", str(path)]
         with gate(folder, program=program, workers=1) as running:
             yield running
 

@@ -1,12 +1,11 @@
 """docs/gate.md, read as its reader would: every command is run, every configuration line parsed, every name and number looked up."""
 
 import asyncio
+import itertools
 import os
 import re
 import shlex
-import shutil
 import subprocess
-import threading
 import tomllib
 from datetime import UTC, datetime
 from functools import cache
@@ -255,6 +254,7 @@ def test_metrics_of_the_guide_are_counted():
 # --- commands -----------------------------------------------------------------------------------------------------------
 
 COMMANDS = [line[2:] for block in blocks("console") for line in block.splitlines()]
+MOVED = {"/etc/delivcheck": "etc", "/etc/systemd/system": "systemd", "/var/spool/postfix/delivcheck": "milter"}
 SETTING_UP = COMMANDS.index(next(line for line in COMMANDS if line.startswith("useradd")))
 
 
@@ -299,8 +299,7 @@ def test_all_commands_of_the_guide_do_what_it_says(host, capsys, monkeypatch):
         pytest.skip("only root can give files away")
     traces_left = {"release": host["held"][0], "discard": host["held"][1]}
     for line in (*COMMANDS[SETTING_UP:], *COMMANDS[:SETTING_UP]):
-        moved = {"/etc/delivcheck": "etc", "/etc/systemd/system": "systemd", "/var/spool/postfix/delivcheck": "milter"}
-        words = shlex.split(re.sub("|".join(moved), lambda found: str(host[moved[found[0]]]), line))
+        words = shlex.split(re.sub("|".join(MOVED), lambda found: str(host[MOVED[found[0]]]), line))
         words = [traces_left.get(words[2], host["held"][1]) if word == "TRACE" else word for word in words]
         if host["etc"].exists():
             monkeypatch.chdir(host["etc"])
@@ -318,7 +317,7 @@ def test_all_commands_of_the_guide_do_what_it_says(host, capsys, monkeypatch):
             case ["useradd", *options, name]:
                 unit = (DEPLOY / "systemd" / "delivcheck-gate.service").read_text()
                 assert f"User={name}\n" in unit
-                assert ("--home-dir", "/var/lib/delivcheck") in zip(options, options[1:], strict=False)
+                assert ("--home-dir", "/var/lib/delivcheck") in itertools.pairwise(options)
             case ["install", *options]:
                 # There are no such users here, and the sources are named from the checkout.
                 options = ["root" if word in {"delivcheck", "postfix"} else word for word in options]

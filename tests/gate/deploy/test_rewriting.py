@@ -4,7 +4,6 @@ A milter that passes everything keeps what it judged; a next hop keeps what came
 sees, is taken off.
 """
 
-import re
 import smtplib
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from tests.gate.deploy.site import settings_of, without_received
 from tests.gate.milter.serving import serve
 from tests.gate.next_hop import ALL
 from tests.gate.serve.test_gate import next_hop
-from tests.mta import needs_postfix, postfix, service, sink, wait_until
+from tests.mta import needs_postfix, postfix, service, wait_until
 from tests.servers import free_port, loopback
 
 pytestmark = needs_postfix
@@ -167,10 +166,7 @@ def test_what_is_missing_is_added_before_us_unless_that_is_switched_off(settings
     with through(settings) as sent:
         judged, relayed = sent(BARE)
     assert judged == relayed
-    assert (re.search(rb"^Message-Id: ", judged, re.M) is not None, re.search(rb"^Date: ", judged, re.M) is not None) == (
-        added,
-        added,
-    )
+    assert [field in judged for field in (b"\r\nMessage-Id: ", b"\r\nDate: ")] == [added, added]
 
 
 def test_bare_line_feeds_are_line_ends_before_us():
@@ -200,7 +196,7 @@ def sent_raw(sent, octets):
 @pytest.mark.attack(1, 10)
 def test_bare_line_feeds_are_refused_with_what_we_ask_to_set():
     with through(settings_of("smuggling.main.cf")) as sent:
-        with pytest.raises((smtplib.SMTPDataError, smtplib.SMTPServerDisconnected)) as refused:
+        with pytest.raises((smtplib.SMTPDataError, smtplib.SMTPServerDisconnected)):
             sent_raw(sent, HEADER + b"\r\none\n.\nMAIL FROM:<evil@sender.example>\r\n")
         assert not sent.milter.pipeline.judged
 
@@ -210,9 +206,6 @@ def test_who_speaks_too_early_is_cut_off_with_what_we_ask_to_set():
     with through(settings_of("smuggling.main.cf")) as sent, sent.mta.smtp() as client:
         client.ehlo()
         client.send(b"MAIL FROM:<a@sender.example>\r\nRCPT TO:<b@rcpt.example>\r\nDATA\r\nSubject: x\r\n\r\nearly\r\n.\r\n")
-        replies = []
-        with pytest.raises(smtplib.SMTPServerDisconnected):
-            while True:
-                replies.append(client.getreply()[0])
-        assert 554 in replies
+        replies = client.file or client.sock.makefile("rb")
+        assert b"554 5.5.0 Error: SMTP protocol synchronization\r\n" in replies.read(), "and that was the end"
         assert not sent.milter.pipeline.judged

@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import smtplib
 import ssl
 import subprocess
 import sys
+from contextlib import ExitStack
 from email import message_from_bytes
 from email.policy import SMTP
 
@@ -109,17 +111,37 @@ def test_a_milter_after_the_signer_first_observes_then_refuses_and_judges_what_l
         assert running.wait_for("message", 4)[-1]["bypass"] == ""
 
 
+# As the systemd unit has it: a user of its own in the group postfix. It may read everything, for the Python of a test may lie in root's folder.
+AS_NOBODY = (
+    "setpriv --reuid nobody --regid nogroup --groups postfix --inh-caps +dac_read_search --ambient-caps +dac_read_search"
+)
+
+
 @needs_postfix
-def test_a_milter_before_the_signer_judges_no_signature(tmp_path):
+def test_a_milter_before_the_signer_judges_no_signature_and_is_not_root(tmp_path):
     require("opendkim")
+    if (setpriv := shutil.which("setpriv")) is None:
+        pytest.skip("setpriv (util-linux) is not there")
     with (
         sink() as taken,
         postfix({**settings_of("pre-sign.main.cf"), **SAME_OCTETS, "default_transport": taken.transport}) as mta,
         signer(mta.queue, tmp_path),
-        gate_with("pre-sign.toml", tmp_path, {FOLDER: str(mta.queue / "delivcheck")}) as running,
+        ExitStack() as stack,
     ):
+        folder = mta.queue / "delivcheck"
+        subprocess.run(["install", "-d", "-o", "nobody", "-g", "postfix", "-m", "2750", str(folder)], check=True)
+        under = [setpriv, *AS_NOBODY.split()[1:]]
+        etc = mta.folder / "delivcheck"  # which others can enter
+        etc.mkdir()
+        running = stack.enter_context(gate_with("pre-sign.toml", etc, {FOLDER: str(folder)}, under=under))
+        assert (folder.owner(), (folder / "milter.sock").owner(), (folder / "milter.sock").group()) == (
+            "nobody",
+            "nobody",
+            "postfix",
+        )
         octets = message()
-        assert send(mta, octets)[0] == 250
+        code, text = send(mta, octets)
+        assert code == 250, text
         assert running.wait_for("message")[0]["sha256"] == sha256(octets)
         assert signed_by(taken.wait(1)[0].octets) == ["example.com"]
         code, text = send(mta, message("http://localhost/x"))

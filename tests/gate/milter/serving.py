@@ -45,6 +45,9 @@ class Obedient:
     judged: list[bytes] = field(default_factory=list)
     began: int = 0
 
+    def sent(self, trace: str) -> None:
+        pass
+
     async def process(self, incoming: Incoming) -> Outcome:
         self.seen.append(incoming)
         words = asked(incoming.octets)
@@ -64,6 +67,9 @@ class Obedient:
         octets = apply(incoming.octets, edits) if edits and "apply" in words else incoming.octets
         self.judged.append(octets)
         return Outcome(Decision(action, REPLIES[action], reason="as asked"), octets, tuple(edits))
+
+    def sent(self, trace: str) -> None:
+        """Nothing is remembered."""
 
 
 def gate(**settings) -> Gate:

@@ -264,8 +264,26 @@ async def test_xforward_is_not_said_where_it_is_not_offered_or_not_wanted():
         assert not [line for line in plain.commands + offering.commands if line.startswith(b"XFORWARD")]
 
 
+@pytest.mark.parametrize("refusal", ["500 what?", "502 not implemented", "504 not with this"])
 @in_loop
-async def test_an_old_server_without_ehlo_gets_helo():
-    async with NextHop(says={"EHLO": "502 what?"}) as hop, relay_to(hop) as relay:
+async def test_an_old_server_without_ehlo_gets_helo(refusal):
+    async with NextHop(says={"EHLO": refusal}) as hop, relay_to(hop) as relay:
         assert (await sent(relay))[0].code == 250
         assert hop.sessions[0].verbs[:2] == ["EHLO", "HELO"]
+
+
+@pytest.mark.attack(41, 50)
+@pytest.mark.parametrize("refusal", ["554 5.3.2 too busy now", "550 5.7.1 not you", "501 5.5.4 no such name", "451 4.3.0 later"])
+@in_loop
+async def test_a_refused_ehlo_is_451_and_what_the_next_hop_can_is_not_forgotten(refusal):
+    """After HELO there is no 8BITMIME: 8-bit mail would be refused for good, and our own EHLO would not offer it any more."""
+    async with NextHop() as hop, relay_to(hop) as relay:
+        before = await relay.extensions()
+        await relay._hops["hop"].pool.close()
+        hop.says["EHLO"] = [refusal]
+        with pytest.raises(Unready) as caught:
+            await sent(relay, body="8BITMIME")
+        assert caught.value.reply.code == 451
+        assert "HELO" not in hop.sessions[-1].verbs
+        assert await relay.extensions() == before
+        assert (await sent(relay, body="8BITMIME", octets=b"Subject: x\r\n\r\n\xc3\xbc\r\n"))[0].code == 250

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from delivcheck import cli
-from delivcheck.gate.serve import building
+from delivcheck.gate.serve import warming
 from tests.gate.serve import stand_in
 
 
@@ -49,7 +49,7 @@ def guard(request: dict) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    building.warm()
+    warming.warm()
     for line in sys.stdin:
         if os.fork() == 0:
             guard(json.loads(line))

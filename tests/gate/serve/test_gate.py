@@ -65,8 +65,10 @@ def next_hop(**options):
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(hop.start(), loop).result(10)
-        yield hop
-        asyncio.run_coroutine_threadsafe(hop.stop(), loop).result(10)
+        try:
+            yield hop
+        finally:
+            asyncio.run_coroutine_threadsafe(hop.stop(), loop).result(10)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from delivcheck.gate.settings import Limits
 from delivcheck.gate.smtp import content
-from delivcheck.gate.smtp.limits import Load
+from delivcheck.gate.smtp.limits import MAX_COMMANDS, SMALL_CHUNK, Load
 
 from .sansio import Conversation, codes, options
 
@@ -177,3 +177,13 @@ def test_without_room_in_the_worker_a_message_waits_with_its_client():
     conversation.transaction()
     assert codes(conversation.send(b"BDAT 3 LAST\r\nx\r\n")) == ["250 2.0.0"]
     assert conversation.load.octets == 0
+
+
+def test_a_large_message_may_come_in_many_chunks_and_tiny_ones_end_the_session():
+    conversation = Conversation(options(limits=Limits(recipients=1))).ready().transaction()
+    chunk = b"x" * (SMALL_CHUNK - 2) + b"\r\n"
+    for _ in range(2 * MAX_COMMANDS):
+        assert codes(conversation.send(b"BDAT %d\r\n%b" % (len(chunk), chunk))) == ["250 2.0.0"]
+    assert codes(conversation.send(b"BDAT 0 LAST\r\n")) == ["250 2.0.0"]
+    conversation.transaction()
+    assert codes(conversation.send(b"BDAT 1\r\nx" * (MAX_COMMANDS + 2)))[-1] == "421 4.7.0"

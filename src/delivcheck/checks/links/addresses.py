@@ -8,7 +8,7 @@ from ...engine import rule
 from ...facts.link_hosts import Host, LinkHosts, askable, never_public
 from ...facts.message import Links
 from ...facts.own_domains import OwnDomains
-from ...memo import remembered
+from ...memo import LONGEST_HOST, remembered
 from ...mime.links import Link, LinkKind, split_url
 from ...model import Findings, Level, NotApplicable, Problem, Unavailable, Undetermined
 from ...records.names import BadName, has_known_suffix, is_within, parents, psl_organizational_domain, to_ascii
@@ -40,12 +40,12 @@ def _is_placeholder(link: Link, own: OwnDomains) -> bool:
     return _is_for_examples(host) and not own.has(host)
 
 
-@remembered(1024)
+@remembered(1024, LONGEST_HOST)
 def _is_for_examples(host: str) -> bool:
     return _among(host, PLACEHOLDERS)
 
 
-@remembered(1024)
+@remembered(1024, LONGEST_HOST)
 def _is_shortener(host: str) -> bool:
     return not SHORTENERS.isdisjoint((host, *parents(host)))
 

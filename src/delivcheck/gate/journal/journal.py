@@ -1,10 +1,11 @@
 """The journal as the gate uses it: asynchronous, one for each worker process, all on the same file."""
 
+import asyncio
 import contextlib
 import functools
+import itertools
 import sqlite3
 import time
-from asyncio import timeout
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,7 @@ class Journal:
         self._state = state
         self._owner: Owner | None = None
         self._writer = Writer(Store(state / FILE))
+        self._claims = itertools.count()
 
     async def __aenter__(self) -> Self:
         return self
@@ -70,8 +72,8 @@ class Journal:
 
     async def answer_for(self, key: bytes, rcpt_to: Sequence[str], explicit: bytes | None = None) -> Earlier:
         """What a new submission is to be told of earlier ones with the same `fingerprint`. Raises JournalError."""
-        claim = traces.new()
         me = self._me()
+        claim = f"{me.name} {next(self._claims)}"
         asked = rules.Submission(key, tuple(rcpt_to), explicit, me.name, claim, _now(), me.alive)
         try:
             found: Earlier = await self._ask(_on(rules.earlier if explicit is None else rules.under_key, asked))
@@ -176,11 +178,13 @@ class Journal:
         return self._owner
 
     async def _ask(self, work: Callable[[sqlite3.Connection], Any], *, owed: bool = False) -> Any:
+        done = self._writer.do(work, owed=owed)
+        # A third of what asyncio.timeout costs, and there are three of them for each message.
+        overdue = asyncio.get_running_loop().call_later(PATIENCE, _give_up, done)
         try:
-            async with timeout(PATIENCE):
-                return await self._writer.do(work, owed=owed)
-        except TimeoutError:
-            raise JournalError(f"the disk has not answered within {PATIENCE:g} s") from None
+            return await done
+        finally:
+            overdue.cancel()
 
 
 def _state(replies: Sequence[Reply]) -> State:
@@ -199,6 +203,11 @@ def _on(
 
 def _call(rule: Callable[..., T], values: tuple[Any, ...], named: dict[str, Any], db: sqlite3.Connection) -> T:
     return rule(db, *values, **named)
+
+
+def _give_up(done: "asyncio.Future[Any]") -> None:
+    if not done.done():
+        done.set_exception(JournalError(f"the disk has not answered within {PATIENCE:g} s"))
 
 
 def _now() -> int:

@@ -50,14 +50,14 @@ class Writer:
         """How many works are not yet done, the owed ones included."""
         return len(self._jobs) + self._doing
 
-    async def do(self, work: Work, *, owed: bool = False) -> Any:
-        """Have it done, and return what it returns once that is on the disk. Raises JournalError.
+    def do(self, work: Work, *, owed: bool = False) -> "asyncio.Future[Any]":
+        """Have it done; the future has what it returns once that is on the disk. It, and this, raise JournalError.
 
         `owed`: where it fails, it is tried again until it is done, though the caller is told of the failure.
         """
         future = asyncio.get_running_loop().create_future()
         self._put(_Job(work, future, owed=owed))
-        return await future
+        return future
 
     def later(self, work: Work, *, lazy: bool = False) -> None:
         """Have it done by and by. Nobody waits, nothing is raised, what fails is tried again. `lazy`: it may wait."""

@@ -14,7 +14,7 @@ from .header import Header
 from .keys import Keyring
 from .received import check_for_loop, received
 from .sign import signatures
-from .strip import Declared, declared, forged, own_fields
+from .strip import declared, forged, own_fields
 
 NOTHING = Additions(date=False, message_id=False)
 
@@ -123,7 +123,6 @@ def _stream(incoming: Incoming) -> str | None:
     if credential is None or not credential.streams or incoming.stream in credential.streams:
         return incoming.stream
     return credential.streams[0]
-
 
 
 def _message_id(header: Header, added: list[Insert]) -> str:

@@ -9,11 +9,10 @@ from ...facts.roots import Declared
 from ...model import Level, Volume
 from ...tables import Keys, Reader, Section, nearest
 from .. import settings
-from ..settings import Kind, Listener, NextHop, OnFault, Security
+from ..profiles import PROFILES
+from ..settings import CONNECTION_REST, CONNECTION_WAIT, DNS_TIME, Kind, Listener, NextHop, OnFault, Security
 from .values import NARROWEST_TRUST, is_ip
 
-DNS_TIME = 10.0  # seconds that judging gives DNS at most: `judging.TIMEOUT`, which stands above us
-FROM_US = "relay"  # the profile of next hops whose mail leaves from our own addresses, the only one; SPF of others' is theirs
 LMTP_FORBIDDEN = 25  # RFC 2033 section 5: LMTP MUST NOT be used there
 IMPLICIT_TLS = 465  # RFC 8314 section 7.3
 SMTP_KINDS = frozenset({Kind.SMTP, Kind.SUBMISSION, Kind.SUBMISSIONS, Kind.LMTP})
@@ -57,12 +56,27 @@ def warnings(section: Section, gate: settings.Gate, found: Config) -> Iterator[s
                 key, f"DNS may take {timeout:g} s, the deadline is {gate.deadline:g} s: slow answers end as faults of ours"
             )
         )
-    ours = any(one.kind is Kind.MILTER for one in gate.listeners) or any(hop.profile == FROM_US for hop in gate.next_hops)
+    ours = any(one.kind is Kind.MILTER for one in gate.listeners) or any(PROFILES[hop.profile].spf for hop in gate.next_hops)
     if ours and not gate.egress:
         names = sorted({rule for chosen in _policies(found).values() for rule in _spf_errors(chosen)})
         if names:
             what = "no address that mail leaves from is named, so SPF is not judged, and"
             yield str(reader.fail((*at, "egress"), f"{what} {len(names)} rules at level error say nothing ({names[0]}, …)"))
+    for index, hop in enumerate(gate.next_hops):
+        for key, why in _doubts(hop, gate):
+            yield str(reader.fail((*at, "next-hop", index, key), why))
+
+
+def _doubts(hop: NextHop, gate: settings.Gate) -> Iterator[tuple[str, str]]:
+    """What of a next hop does not go well with the rest, by its key."""
+    # Sessions that stand still after RCPT hold a connection for CONNECTION_REST each, those of one client in turn.
+    most = hop.connections * int(CONNECTION_WAIT / CONNECTION_REST)
+    if gate.limits.connections_per_client > most:
+        sessions = gate.limits.connections_per_client
+        why = f"one client may have {sessions} sessions (connections-per-client), and more than {most} that stand still keep"
+        yield "connections", f"{why} {hop.connections} connections from others for over {CONNECTION_WAIT:g} s: these hear 451"
+    if gate.keys and PROFILES[hop.profile].keeps_signature is False:
+        yield "profile", f"{PROFILES[hop.profile].title} makes messages anew: no signature of [[gate.sign]] is good after it"
 
 
 class _Held:

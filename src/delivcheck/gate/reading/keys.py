@@ -13,6 +13,7 @@ from ...model import MessageClass
 from ...records.identities import own_domain, sending_address
 from ...tables import Keys, Reader, nearest
 from .. import settings
+from ..profiles import PROFILES
 from . import values
 
 MAX_WORKERS = 256  # twice the cores of the largest machines one meets
@@ -100,9 +101,8 @@ def _classes(reader: Reader, keys: Keys, value: Any) -> tuple[MessageClass, ...]
 
 
 def _profile(reader: Reader, keys: Keys, value: Any) -> str:
-    if value not in settings.PROFILES:
-        hint = nearest(str(value), settings.PROFILES)
-        raise reader.fail(keys, f"{value!r} is none of {', '.join(settings.PROFILES)}{hint}")
+    if value not in PROFILES:
+        raise reader.fail(keys, f"{value!r} is none of {', '.join(PROFILES)}{nearest(str(value), PROFILES)}")
     return str(value)
 
 
@@ -208,7 +208,7 @@ NEXT_HOP: Mapping[str, Key] = {
     **secrets("password", "the password or token"),
     "mechanism": Key(_word(settings.SaslMechanism), "PLAIN, LOGIN or XOAUTH2; the best that is offered where it is not said"),
     "domains": Key(_each(values.route), "recipient domains: a name, *.name for all below it, * for all others"),
-    "profile": Key(_profile, f"what it does with mail: {', '.join(settings.PROFILES)}"),
+    "profile": Key(_profile, f"what it does with mail: {', '.join(PROFILES)}"),
     "connections": Key(_whole(MAX_COUNT), "connections at most, for each worker"),
     "xforward": Key(_flag, "tell it who the client was (`smtpd_proxy_filter`)"),
 }

@@ -23,6 +23,7 @@ DATA = 120.0  # 4.5.3.2.4
 BLOCK = 180.0  # 4.5.3.2.5
 TERMINATION = 600.0  # 4.5.3.2.6
 QUIT = 5.0  # ours: nobody waits for a goodbye
+NO_SUCH_COMMAND = frozenset({500, 502, 504})  # to EHLO: a server of before RFC 1425, which has HELO (RFC 5321 section 3.2)
 RSET = b"RSET\r\n"
 PIECE = 262_144  # octets handed to the transport before we look whether it went out
 
@@ -139,7 +140,8 @@ class Connection(asyncio.Protocol):
         """EHLO (LHLO in LMTP); what was offered before is forgotten (RFC 3207 section 4.2). Raises Lost."""
         self.offers = Offers()
         reply = await self.ask(commands.line(f"{'LHLO' if self.lmtp else 'EHLO'} {name}"))
-        if reply.permanent and not self.lmtp:  # RFC 5321 section 3.2: then it may know HELO
+        # Any other refusal is about us or about now (554 too busy): HELO after it would lose 8BITMIME, and with it our mail.
+        if reply.code in NO_SUCH_COMMAND and not self.lmtp:
             reply = await self.ask(commands.line(f"HELO {name}"))
         elif reply.code == 250:
             self.offers = offered(reply)

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 from ..model import Extensions, Watch
+from ..profiles import PROFILES
 from ..reply import Reply
 from ..settings import NextHop
 from .connection import Lost
@@ -36,7 +38,10 @@ class Hop:
                 self._asking = asyncio.create_task(self._ask())
                 self._asking.add_done_callback(self._answered)
             await asyncio.shield(self._asking)
-        return self.pool.offers.extensions if self.pool.offers is not None else None
+        if self.pool.offers is None:
+            return None
+        can, size = self.pool.offers.extensions, PROFILES[self.settings.profile].size
+        return can if size is None else replace(can, size=min(size, can.size or size))
 
     async def _ask(self) -> None:
         begun = time.monotonic()

@@ -5,13 +5,16 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from ..model import Client, MailFrom, RcptTo, Uncertain, Unready
+from ..profiles import PROFILES
 from ..reply import Reply
+from ..settings import CONNECTION_REST
 from . import commands
 from .connection import DATA, RSET, TERMINATION, Connection, Insecure, Lost
 from .dial import NotLoggedIn
 from .hop import Hop
 from .pool import Full
 
+LET_GO = CONNECTION_REST
 ANSWER = 240.0  # seconds for all that one RCPT of the client sets off: it waits 300 (RFC 5321 section 4.5.3.2.3)
 
 
@@ -26,7 +29,11 @@ async def begun(hop: Hop, sender: MailFrom, client: Client) -> "Transaction":
 
 
 class Transaction:
-    """The `model.Outgoing`: one message's way to the next hop. It owns `_connection` until it gives or drops it."""
+    """The `model.Outgoing`: one message's way to the next hop. It owns `_connection` until it gives or drops it.
+
+    A client that says nothing for a while does not keep others from the next hop: its connection goes back to the pool, with
+    RSET, and with the next command another one is taken and told of sender and recipients.
+    """
 
     def __init__(self, hop: Hop, sender: MailFrom, client: Client, connection: Connection, *, reused: bool) -> None:
         self._hop, self._sender, self._client = hop, sender, client
@@ -35,7 +42,10 @@ class Transaction:
         self._again = True  # a connection that went away may still be replaced, once
         self._begun = False  # MAIL was written on this connection
         self._accepted: list[RcptTo] = []
+        self._resting: asyncio.TimerHandle | None = None  # until the connection is let go of; only between commands
+        self._let_go = False  # and is to be had again
         self._over: Reply | None = None  # what every further recipient is told: the sender was refused, the connection lost
+        self._wait()
 
     # --- recipients --------------------------------------------------------------------------------------------------
 
@@ -43,9 +53,14 @@ class Transaction:
         """Hand the recipient on, with MAIL before the first; a refused MAIL is the reply to every recipient."""
         if self._over is not None:
             return self._over
+        most = PROFILES[self._hop.settings.profile].recipients
+        if most is not None and len(self._accepted) >= most:  # RFC 5321 section 4.5.3.1.10: the client sends the rest again
+            return Reply(452, "4.5.3", f"the next hop takes {most} recipients a message, please send the others another one")
+        self._wake()
         try:
             async with asyncio.timeout(ANSWER):
                 try:
+                    await self._have()
                     reply = await self._rcpt(recipient)
                 except Lost:
                     if not self._reused or not self._again:
@@ -61,10 +76,11 @@ class Transaction:
             raise
         if reply.positive:
             self._accepted.append(recipient)
+        self._wait()
         return reply
 
-    async def _rcpt(self, recipient: RcptTo) -> Reply:
-        """One RCPT on the connection there is. Raises Lost."""
+    async def _rcpt(self, *recipients: RcptTo) -> Reply:
+        """RCPT for each on the connection there is: the first refusal, or the last one's reply. Raises Lost."""
         if self._over is not None:
             return self._over
         connection = self._owned()
@@ -75,13 +91,13 @@ class Transaction:
             except commands.Unspeakable as error:
                 return self._end(_refusal(error, "5.1.7"))
         try:
-            command = commands.rcpt(recipient, connection.offers, utf8=self._sender.smtputf8)
+            each = [commands.rcpt(one, connection.offers, utf8=self._sender.smtputf8) for one in recipients]
         except commands.Unspeakable as error:
             return _refusal(error, "5.1.3")
         if opening:
             self._begun, connection.clean = True, False
             connection.messages += 1
-        replies = await connection.group([*opening, command])
+        replies = await connection.group([*opening, *each])
         for said, reply in zip(opening, replies, strict=False):
             if said == RSET and reply.code != 250:
                 raise Lost(f"RSET was answered {reply}", reply)
@@ -89,7 +105,8 @@ class Transaction:
                 self._hop.note("failed", f"XFORWARD: {reply}")  # the mail goes all the same, as from Postfix's own client
             if said.startswith(b"MAIL ") and not _final(reply, "MAIL").positive:
                 return self._end(_mirrored(reply))
-        return _mirrored(_final(replies[-1], "RCPT"))
+        answers = [_mirrored(_final(reply, "RCPT")) for reply in replies[len(opening) :]]
+        return next((reply for reply in answers if not reply.positive), answers[-1])
 
     def _opening(self, connection: Connection) -> list[bytes]:
         """What comes before the first RCPT."""
@@ -105,11 +122,36 @@ class Transaction:
         """
         self._again = False
         self._drop()
-        self._connection, self._reused = await self._hop.pool.take(fresh=True)
+        await self._take(fresh=True)
+
+    async def _take(self, *, fresh: bool = False) -> None:
+        """A connection, told of the sender and the recipients that were accepted. Raises Lost, Full."""
+        self._let_go = False
+        self._connection, self._reused = await self._hop.pool.take(fresh=fresh)
         self._begun = False
-        for recipient in self._accepted:
-            if not (reply := await self._rcpt(recipient)).positive:
-                raise Lost(f"a recipient that was accepted is refused on a new connection: {reply}")
+        if self._accepted and not (reply := await self._rcpt(*self._accepted)).positive:
+            raise Lost(f"a recipient that was accepted is refused on a new connection: {reply}")
+
+    # --- rest between commands ---------------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        if self._connection is not None:
+            self._resting = asyncio.get_running_loop().call_later(LET_GO, self._rest)
+
+    def _rest(self) -> None:
+        """The client has been silent for LET_GO seconds."""
+        self._drop(keep=True)
+        self._let_go = True
+
+    def _wake(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+
+    async def _have(self) -> None:
+        """Have a connection again where it was let go of. Raises Lost, Full."""
+        if self._let_go:
+            await self._take()
 
     # --- the message -------------------------------------------------------------------------------------------------
 
@@ -119,7 +161,8 @@ class Transaction:
         Cancelled before the dot, the connection is closed. Cancelled after it, the wait for the reply goes on, and what came is
         told to the log only: whoever must know it shields the call.
         """
-        if self._connection is None or not self._accepted:
+        self._wake()
+        if (self._connection is None and not self._let_go) or not self._accepted:
             raise Unready(self._over or Reply(451, "4.3.0", "there is no transaction with the next hop"))
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
@@ -158,9 +201,10 @@ class Transaction:
         if not commands.relayable(octets):  # what came was refused or mended long ago, so this is our own fault: it waits
             self._hop.note("failed", "a message with a bare CR or LF, or without an end of line")
             raise Unready(Reply(451, "4.3.0", "the message cannot be relayed as it is"))
-        if (unfit := self._unfit(octets)) is not None:
-            return unfit
         try:
+            await self._have()
+            if (unfit := self._unfit(octets)) is not None:
+                return unfit
             reply = await self._owned().ask(b"DATA\r\n", DATA)
         except Lost:
             # The connection stood still while the client sent the message and we judged it: others do not wait that long.
@@ -220,6 +264,7 @@ class Transaction:
 
     async def abort(self) -> None:
         """End without sending. May be called at any time, and again."""
+        self._let_go = False
         self._drop(keep=True)
         self._over = self._over or Reply(451, "4.3.0", "the transaction was ended")
 
@@ -231,6 +276,7 @@ class Transaction:
 
     def _drop(self, *, keep: bool = False) -> None:
         """Let go of the connection; `keep` it for others, with RSET, where its state is known."""
+        self._wake()
         connection, self._connection = self._connection, None
         if connection is not None and keep:
             self._hop.pool.give(connection, reset=self._begun)

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable, Coroutine
 
+from ..settings import CONNECTION_WAIT
 from .connection import Connection, Lost
 from .dial import Dial, NotLoggedIn
 from .protocol import Offers
@@ -12,7 +13,7 @@ from .protocol import Offers
 IDLE = 60.0  # seconds a connection is kept unused (gate.md section 4.2.7); servers wait 5 minutes (RFC 5321 section 4.5.3.2.7)
 MESSAGES = 100  # on one connection; Exim's connection_max_messages is 500, large receivers often allow 100 and fewer
 AGE = 300.0  # seconds, Postfix's smtp_connection_reuse_time_limit
-WAIT = 30.0  # seconds to wait for one of the connections; the client waits 5 minutes for the reply to its RCPT
+WAIT = CONNECTION_WAIT
 RESET = 30.0  # seconds for RSET, behind everybody's back
 PAUSE = 30.0  # seconds without a new try after refused credentials: providers lock accounts that keep failing
 

@@ -1,7 +1,6 @@
 """Builds what a worker serves with, from the configuration, in the worker itself: nothing of it was there before the fork."""
 
 import asyncio
-import importlib
 import logging
 import os
 import random
@@ -12,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ... import catalog
 from ...config import Config, ConfigError
 from ...model import MessageClass
 from ...net import authoritative
@@ -31,7 +29,7 @@ from ..model import Incoming, Outcome, Pipeline, Watch
 from ..pipeline import GatePipeline
 from ..prepare import PreparationError
 from ..prepare import load as load_preparer
-from ..relay.profiles import PROFILES
+from ..profiles import PROFILES
 from ..relay.relay import NextHops
 from ..settings import Gate, Kind
 from ..smtp.server import Server as SmtpServer
@@ -51,27 +49,6 @@ CLOSING = 5.0  # seconds to write down what is owed at the end
 _log = logging.getLogger("delivcheck.gate")
 
 _OPERATORS = (ConfigError, PolicyError, RuleFileError, PreparationError, BadCertificate, live.NoNameservers, OSError)
-
-
-# Loaded when a verdict is asked for the first time; here before the fork, so that no message waits for it, and once in memory.
-_LATER = (
-    "delivcheck.facts._dkimpy",
-    "delivcheck.facts._pyspf",
-    "delivcheck.net.wire",
-    "delivcheck.net.snapshot",
-    "dns.resolver",
-    "prometheus_client",
-    "argon2",
-    "uvloop",
-)
-
-
-def warm() -> None:
-    """Import everything that workers will need: they share what was there before the fork. Raises RuleFileError."""
-    catalog.standard()
-    for name in _LATER:
-        with suppress(ImportError):  # extras; who needs one says so itself
-            importlib.import_module(name)
 
 
 async def build(loaded: Loaded, watch: Watch, counting: Counting | None) -> "Gateway":
@@ -237,6 +214,10 @@ class _Counted:
 
     def __init__(self, pipeline: Pipeline, counting: Counting) -> None:
         self._pipeline, self._counting = pipeline, counting
+
+    def sent(self, trace: str) -> None:
+        """The message is on its way."""
+        self._pipeline.sent(trace)
 
     async def process(self, incoming: Incoming) -> Outcome:
         """As the pipeline itself."""

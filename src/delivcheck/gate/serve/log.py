@@ -57,7 +57,7 @@ _LEVELS: Mapping[str, Mapping[str, Level]] = {
 
 def level_of(event: str, fields: Mapping[str, Any]) -> Level:
     """How much an event matters. Every bypass is a warning: mail went out that was not passed."""
-    if fields.get("bypass") or fields.get("ok") is False:
+    if fields.get("bypass") or event == "bypass" or fields.get("ok") is False:
         return Level.WARNING
     levels = _LEVELS.get(event, {})
     return levels.get(str(fields.get("what", "")), levels.get("", Level.INFO))

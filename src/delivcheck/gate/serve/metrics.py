@@ -138,6 +138,7 @@ class Metrics:
         self._handlers: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "message": self._message,
             "sent": self._sent_on,
+            "bypass": self._bypass,
             "connection": self._connection,
             "auth": lambda told: self._logins.labels(self._listener(told["listener"]), str(bool(told["ok"])).lower()).inc(),
             "relay": lambda told: self._next_hops.labels(self._next_hop(told["next_hop"]), _word(told["what"])).inc(),
@@ -175,6 +176,9 @@ class Metrics:
             self._bypasses.labels(self._cause(told["bypass"].partition(":")[0])).inc()
         for rule in told["rules"]:
             self._rules.labels(self._rule(rule)).inc()
+
+    def _bypass(self, told: Mapping[str, Any]) -> None:
+        self._bypasses.labels(self._cause(told["cause"])).inc()
 
     def _sent_on(self, told: Mapping[str, Any]) -> None:
         code = int(told.get("code") or 0)

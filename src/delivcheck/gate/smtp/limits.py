@@ -22,6 +22,7 @@ READ_AHEAD = 65_536  # octets taken from a client while its last command is bein
 MAX_ERRORS = 20  # protocol errors without an accepted message between: Postfix smtpd_hard_error_limit
 MAX_JUNK = 100  # NOOP, RSET, VRFY, HELP, EHLO without an accepted message between: Postfix smtpd_junk_command_limit
 MAX_COMMANDS = 1_000  # all commands without an accepted message between, beside one RCPT for each recipient allowed
+SMALL_CHUNK = 512  # octets of a BDAT that counts as no command: as many as a command line may have (RFC 5321 4.5.3.1.4)
 MAX_AUTH_FAILURES = 3  # then 421; chasquid hangs up after 3, Dovecot's submission after as many
 MAX_DIGITS = 20  # of SIZE= and BDAT: RFC 1870 section 4 and RFC 3030 section 2
 

@@ -20,7 +20,7 @@ from ..reply import Reply
 from ..settings import Kind, Limits
 from . import auth, content, syntax
 from .events import Ended, Event, Forward, Hello, Impersonate, Login, Mail, Message, Rcpt, Reset, StartTls
-from .limits import MAX_AUTH_FAILURES, MAX_AUTH_LINE, MAX_COMMAND, MAX_COMMANDS, MAX_ERRORS, MAX_JUNK, SLACK, Load
+from .limits import MAX_AUTH_FAILURES, MAX_AUTH_LINE, MAX_COMMAND, MAX_COMMANDS, MAX_ERRORS, MAX_JUNK, SLACK, SMALL_CHUNK, Load
 from .syntax import BadCommand
 
 # What browsers and other protocols begin with; RFC 5321 has no such commands (Postfix smtpd_forbidden_commands, ALPACA).
@@ -604,6 +604,10 @@ class Session:
         else:
             self._chunks.expect(size)
             self._content = self._chunks
+            if (
+                size >= SMALL_CHUNK
+            ):  # 36 MB in chunks of 16 KB are more than MAX_COMMANDS; how many these can be, the size limits
+                self._commands -= 1
         self._mode = _Mode.CONTENT
         return None
 

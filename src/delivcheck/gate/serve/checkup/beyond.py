@@ -17,7 +17,7 @@ from ...prepare import keys as key_store
 from ...prepare.keys import Key
 from ...relay.connection import Connection, Lost
 from ...relay.dial import Dial
-from ...relay.profiles import PROFILES
+from ...profiles import PROFILES
 from ...settings import Gate, Kind, NextHop, Security
 from .finding import Finding, State
 

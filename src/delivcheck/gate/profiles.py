@@ -32,7 +32,6 @@ class Profile:
         frozenset()
     )  # header fields in lower case that it sets itself: signed by us, they break the signature
     keeps_signature: bool | None = None  # a DKIM signature of ours is still good when the mail leaves
-    also_signs: str | None = None  # a domain it always signs with besides
     size: int | None = None  # octets; a "MB" is taken for 1,048,576, since its own refusal is surer than ours
     recipients: int | None = None  # of one message, at most
     sources: tuple[Source, ...] = ()
@@ -56,7 +55,6 @@ _ALL = (
         # The last two are named where it tells what not to sign, the first two also where it tells what it overrides.
         rewrites=frozenset({"message-id", "date", "return-path", "bounces-to"}),
         keeps_signature=True,
-        also_signs="amazonses.com",
         size=40 * _MB,
         recipients=50,
         sources=(
