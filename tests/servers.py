@@ -66,7 +66,9 @@ def check(arguments: Sequence[str]) -> tuple[int, str]:
     if not lacking:
         return 0, f"servers for the tests: {', '.join((*PACKAGES, NODEMAILER))}"
     packages = [one for name in lacking if name != NODEMAILER for one in PACKAGES[name].split()]
-    how = "; ".join([f"apt-get install {' '.join(packages)}"] * bool(packages) + ["poe servers, for npm"] * (NODEMAILER in lacking))
+    ways = [f"apt-get install {' '.join(packages)}"] if packages else []
+    ways += ["npm's with DELIVCHECK_INSTALL=1 poe servers"] if NODEMAILER in lacking else []
+    how = "; ".join(ways)
     if not in_ci() and not ("--install-if-asked" in arguments and os.environ.get("DELIVCHECK_INSTALL") == "1"):
         return 0, f"servers missing: {', '.join(lacking)} ({how}); their tests will be skipped"
     installed = lacking
@@ -98,7 +100,8 @@ def install(packages: Sequence[str]) -> None:
         if ours:
             POLICY.unlink()
     if shutil.which("systemctl"):
-        subprocess.run(["systemctl", "disable", "--now", *packages], check=False, capture_output=True)
+        for package in packages:  # one that is no service must not keep the others enabled
+            subprocess.run(["systemctl", "disable", "--now", package], check=False, capture_output=True)
 
 
 def install_modules() -> None:

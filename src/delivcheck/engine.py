@@ -266,8 +266,8 @@ def _call(provider: Provider, facts: Facts) -> Any:
     return provider.function(*arguments)
 
 
-def _settled(provider: Provider, error: Exception) -> Absent:
-    """The value a provider's exception leaves behind."""
+def _settled(provider: Provider, error: Exception | SystemExit) -> Absent:
+    """The value a provider's exception leaves behind. SystemExit too: out of a task it would end the whole event loop."""
     if isinstance(error, (Unavailable, NotApplicable)):
         return error.with_traceback(None)
     log.error("the provider of %s failed", provider.makes.__name__, exc_info=error)
@@ -321,7 +321,7 @@ class _Gathering:
                     if self._ready and self._relief is None:
                         self._relief = asyncio.get_running_loop().call_soon(self._relieve)
                     value = await value
-            except Exception as error:  # noqa: BLE001 -- a provider may fail in any way; its readers must not
+            except (Exception, SystemExit) as error:  # noqa: BLE001 -- a provider may fail in any way; its readers must not
                 value = _settled(provider, error)
             self._settle(provider, value)
 
@@ -433,7 +433,7 @@ def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | No
             return Judged(check.id, Outcome.NOT_APPLICABLE, reason=nothing.reason)
     except Unavailable as unknown:
         unsure[unknown.reason] = unsure.get(unknown.reason) or unknown.where
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a rule of somebody else's may even want to end the program
         log.exception("the check %s failed", check.id)
         return Judged(check.id, Outcome.UNKNOWN, reason=f"delivcheck failed here: {type(error).__name__}: {error}", bug=True)
     if more == MAX_COUNTED:  # what was not looked at may be the worst of all

@@ -20,6 +20,7 @@ from tests.servers import answers, free_port, loopback, program, running
 
 ROOT = Path(__file__).parents[2]
 CONNECTIONS = 20  # to the next hop; ours has as many
+COMPILING = 120.0  # seconds that rspamd may take for its patterns before it listens
 
 
 def there(*names):
@@ -85,6 +86,8 @@ server:
   xfrdfile: "{folder}/xfrd.state"
   zonelistfile: "{folder}/zone.list"
   server-count: 1
+  rrl-ratelimit: 0
+  rrl-whitelist-ratelimit: 0
 remote-control:
   control-enable: no
 zone:
@@ -152,8 +155,12 @@ worker "rspamd_proxy" {{
     where = {"DBDIR": "db", "RUNDIR": "run", "LOGDIR": "log", "LOCAL_CONFDIR": "local"}
     options = [f"--var={name}={folder / below}" for name, below in where.items()]
     command = [program("rspamd"), "-f", "-u", "_rspamd", "-g", "_rspamd", "-c", str(folder / "rspamd.conf"), *options]
-    with running(command, folder / "out.log", partial(connects, str(path))) as process:
-        time.sleep(3)  # it compiles its patterns in the background
+    with running(command, folder / "out.log", lambda: True) as process:
+        end = time.monotonic() + COMPILING
+        while not connects(str(path)):
+            assert time.monotonic() < end, "rspamd does not come up"
+            time.sleep(0.1)
+        time.sleep(3)  # what it compiles behind its back
         yield children(process.pid)
 
 

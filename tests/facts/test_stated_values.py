@@ -4,6 +4,7 @@ import re
 import time
 from datetime import date
 from decimal import Decimal
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -176,8 +177,8 @@ CHARACTERS = ["1", "2", "0", "9", "A", "B", "-", " ", "\xa0", ".", ",", "a", "_"
 
 @given(st.lists(st.sampled_from(CHARACTERS), max_size=24).map("".join))
 def test_looking_at_words_with_digits_alone_misses_no_value(text):
-    for pattern in (stated_values._CODE, stated_values._NUMBER):
-        found = [one.span() for one in stated_values._with_digit(pattern, text)]
-        assert found == [one.span() for one in pattern.finditer(text)]
+    for pattern, some in product((stated_values._CODE, stated_values._NUMBER), (text, text + " word" * 400)):
+        found = [one.span() for one in stated_values._with_digit(pattern, some)]
+        assert found == [one.span() for one in pattern.finditer(some)]
     years = [one.span() for one in re.finditer(r"(?<!\d)(?:19|20)\d\d(?!\d)", text)]
     assert [one.span() for one in stated_values._YEAR.finditer(text)] == years

@@ -111,6 +111,11 @@ class Found:
     outcomes: dict[str, str] = field(default_factory=dict)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.note(items)
+        items[:] = [item for item in items if item.nodeid in self.marks]
+
+    def note(self, items: Iterable[pytest.Item]) -> None:
+        """Note what these stand for."""
         for item in items:
             numbers = {number for mark in item.iter_markers("attack") for number in mark.args}
             if not numbers:
@@ -118,7 +123,6 @@ class Found:
             self.marks[item.nodeid] = numbers
             for number in numbers:
                 self.tests[number][item.nodeid.partition("[")[0]] += 1
-        items[:] = [item for item in items if item.nodeid in self.marks]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.outcome != "passed":

@@ -169,7 +169,8 @@ def test_each_finding_is_a_printed_line_and_the_warnings_of_the_configuration_st
     assert lines[0].startswith("warning  configuration: delivcheck.toml:3: gate.x: hardly meant")
     assert "\x1b" not in lines[0]
     assert lines[1].startswith("ok       policy: ")
-    assert lines[-1].startswith("problem  SPF of example.com: 192.0.2.25: none")
+    assert lines[-2].startswith("problem  SPF of example.com: 192.0.2.25: none")
+    assert lines[-1] == "The gate would start, but mail would be refused or have to wait: see the problems above."
 
 
 # --- it would not start ----------------------------------------------------------------------------------------------
@@ -341,6 +342,17 @@ def test_a_users_file_that_cannot_be_used_is_a_problem(here, mode):
     line = worst(looked(loaded(here, MILTER, 'users = "users.json"')), "users")
     assert line.state is State.PROBLEM
     assert "every login will be told to come again" in line.text
+
+
+def test_a_stream_of_users_that_the_configuration_does_not_have_is_a_problem(here):
+    known = "$argon2id$v=19$m=8,t=1,p=1$YWFhYWFhYWE$YWFhYWFhYWE"
+    with file.changing(here / "users.json") as users:
+        for name, streams in (("ok", ("news",)), ("old", ("news", "newz")), ("older", ("newz",)), ("none", ())):
+            users[name] = User(name=name, password=known, streams=streams)
+    found = looked(loaded(here, MILTER + '[streams.news]\nclass = "bulk"\n', 'users = "users.json"'))
+    (line,) = [one.text for one in found if one.what == "users" and one.state is State.PROBLEM]
+    assert line.endswith("users.json: old, older may use the stream 'newz', which is not configured; did you mean news?")
+    assert checkup.exit_code(found) == 1
 
 
 @pytest.mark.parametrize(

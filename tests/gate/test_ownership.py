@@ -4,7 +4,7 @@ import pytest
 
 from delivcheck.gate.model import Credential
 from delivcheck.gate.ownership import foreign_author, owns
-from delivcheck.mime.message import parse
+from delivcheck.mime.message import header_of
 
 MINE = Credential("shop", ("example.org", "xn--bcher-kva.example"))
 
@@ -33,7 +33,7 @@ def test_a_domain_and_what_is_below_it_is_the_credentials(address, mine):
 
 def test_a_credential_without_domains_is_not_limited():
     assert owns(Credential("any"), "a@example.com")
-    assert foreign_author(Credential("any"), parse(b"From: a@example.com\r\n\r\n")) is None
+    assert foreign_author(Credential("any"), header_of(b"From: a@example.com\r\n\r\n")) is None
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,11 @@ def test_a_credential_without_domains_is_not_limited():
 )
 @pytest.mark.attack(37)
 def test_any_author_of_another_domain_is_found(header):
-    assert foreign_author(MINE, parse(header + b"\r\n\r\nx\r\n")) is not None
+    assert foreign_author(MINE, header_of(header + b"\r\n\r\nx\r\n")) is not None
 
 
 @pytest.mark.parametrize(
     "header", [b"From: a@example.org", b"From: Shop <a@news.example.org>\r\nSender: b@example.org", b"To: x@example.com"]
 )
 def test_own_authors_pass(header):
-    assert foreign_author(MINE, parse(header + b"\r\n\r\nx\r\n")) is None
+    assert foreign_author(MINE, header_of(header + b"\r\n\r\nx\r\n")) is None

@@ -12,6 +12,7 @@ import itertools
 import os
 import random
 import re
+import socket
 import subprocess
 import warnings
 from functools import partial
@@ -23,11 +24,11 @@ from delivcheck.gate.smtp.content import repaired
 from tests.conftest import require
 from tests.gate import world
 from tests.gate.next_hop import NextHop
+from tests.gate.test_pipeline import incoming
 from tests.gate.whole import gate
 from tests.mta import needs_postfix, postfix, sink
+from tests.gate.smtp.sansio import Conversation, options
 from tests.servers import free_port, loopback, program, running
-
-from .smtp.sansio import Conversation, options
 
 PIECES = (b"\r", b"\n", b".", b"\0", b"x")
 END = b"\r\n.\r\n"
@@ -104,6 +105,9 @@ class Always:
     async def judge(self, *_):
         return self.judgement
 
+    def sent(self, _):
+        pass
+
 
 @contextlib.asynccontextmanager
 async def before(tmp_path, hop, **settings):
@@ -111,8 +115,6 @@ async def before(tmp_path, hop, **settings):
     async with gate(tmp_path, hop, records, **settings) as whole:
         assert (await whole.send(octets))[-1].startswith("250")
         pipeline = whole.reception.pipeline
-        from .test_pipeline import incoming
-
         pipeline.judge = Always(await pipeline.judge.judge(octets, incoming(octets)))
         whole.told.clear()
         yield whole
@@ -137,7 +139,7 @@ async def attack(whole, octets, *, chunked=0):
     told = whole.told[seen:]
     judged = [fields["sha256"] for event, fields in told if event == "message" and fields["action"] == "send"]
     taken = [fields for event, fields in told if event == "sent" and fields["what"] == "accepted"]
-    assert len(judged) == len(taken) <= said.count(b"250 2.0.0 ")
+    assert len(judged) == len(taken) <= said.count(b"250 2.0.0 "), told
     if END not in octets or chunked:
         assert len(judged) <= 1
     return judged
@@ -164,7 +166,7 @@ async def test_our_own_next_hop_sees_no_bare_line_end_and_only_our_dot(tmp_path,
         hop.messages.clear()
         judged = await all_of_them(whole, soak, repair=repair)
         assert [sha256(one.octets) for one in hop.messages] == judged
-        assert len(judged) > 100 or soak
+        assert len(judged) > 40
         for session in hop.sessions:
             raw = bytes(session.raw)
             assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", raw)
@@ -188,14 +190,13 @@ async def test_postfix_gets_what_was_judged(tmp_path, soak):
         mta.wait("removed", len(judged) + 1)
         assert not mta.queued()
         # Postfix puts its Received in front of what it was given, and nothing else
-        bodies = sorted(sha256(re.sub(rb"\AReceived: [^\r]*\r\n(?:[ \t][^\r]*\r\n)*", b"", one.octets)) for one in arrived[1:])
-        assert sorted(judged) == bodies or sorted(judged) == sorted([*bodies][: len(judged)])
-        assert len(arrived) == len(judged) + 1
+        received = re.compile(rb"\AReceived: [^\r]*\r\n(?:[ \t][^\r]*\r\n)*")
+        bodies = sorted(sha256(received.sub(b"", one.octets)) for one in arrived if b"\r\nSubject: mark" in one.octets)
+        assert bodies == sorted(judged)
+        assert len(arrived) == len(judged) + 1  # and the one before them all
 
 
 def answers(host, port):
-    import socket
-
     with socket.socket() as probe:
         return probe.connect_ex((host, port)) == 0
 

@@ -167,7 +167,7 @@ async def test_memory_is_bounded(monkeypatch):
 
 
 async def test_a_question_that_timed_out_is_not_waited_for_again_and_asked_meanwhile():
-    dns, world, clock = await client(DOWN)
+    dns, world, _ = await client(DOWN)
     await dns.ask(NAME, "TXT")
     world.hangs, world.answer = asyncio.Event(), found("a")
     for _ in range(100):

@@ -42,11 +42,23 @@ def listen(name, kind="smtp", address=None, **settings):
 def _value(one):
     if isinstance(one, bool):
         return str(one).lower()
-    return "[" + ", ".join(map(_value, one)) + "]" if isinstance(one, list) else str(one) if isinstance(one, int) else f'"{one}"'
+    return (
+        "[" + ", ".join(map(_value, one)) + "]" if isinstance(one, list) else str(one) if isinstance(one, int) else f'"{one}"'
+    )
 
 
 def configuration(
-    folder, *listeners, hop=None, workers=2, mode="enforce", state=None, nameserver=None, policy=None, more="", lines="", hops=""
+    folder,
+    *listeners,
+    hop=None,
+    workers=2,
+    mode="enforce",
+    state=None,
+    nameserver=None,
+    policy=None,
+    more="",
+    lines="",
+    hops="",
 ):
     """Write a configuration, for the next hop at `hop` (host, port); all rules off but one, unless a policy is named."""
     state = state or folder / "state"
@@ -138,6 +150,11 @@ def resident(pids):
             elif name == "Rss":
                 total += int(value.split()[0])
     return private, total
+
+
+def figures(*words, **values):
+    """What was measured, for whoever runs this with -s."""
+    sys.stdout.write(" ".join([*map(str, words), *(f"{name}={value}" for name, value in values.items())]) + "\n")
 
 
 def settle(seconds=0.2):

@@ -24,7 +24,7 @@ class Mail:
     recipients: tuple[str, ...] = (RECIPIENT,)
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 -- reads well where it is caught
     def __init__(self, code, text):
         super().__init__(f"{code} {text}")
         self.code = code

@@ -35,9 +35,7 @@ class Resolver:
         (question,) = query.question
         name, kind = str(question.name).rstrip(".").lower(), question.rdtype
         answer = dns.message.make_response(query, recursion_available=True)
-        found = [
-            value for key, value in self.records.items() if key.split(" ") == [name, question.to_text().split()[-1]]
-        ]
+        found = [value for key, value in self.records.items() if key.split(" ") == [name, question.to_text().split()[-1]]]
         if found:
             rdata = [dns.rdata.from_text("IN", kind, value, origin=dns.name.root, relativize=False) for value in found]
             answer.answer.append(dns.rrset.from_rdata(question.name, self.ttl, *rdata))

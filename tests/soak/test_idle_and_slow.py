@@ -2,12 +2,12 @@
 
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from tests.gate import world
-from tests.soak.gates import configuration, gate, listen, resident, serving
+from tests.soak.gates import configuration, figures, gate, listen, resident, serving
 from tests.soak.queueing import Mail, Queue, Session
 from tests.soak.resolver import resolver
 from tests.soak.sink import sink
@@ -33,7 +33,7 @@ def test_a_thousand_idle_connections_cost_little(tmp_path):
             for _ in range(IDLE):
                 stack.enter_context(Session(running.address("smtp")))
             after, _ = resident(workers)
-            print(f"an idle connection costs {(after - before) * 1.024 / IDLE:.1f} KB")
+            figures(f"an idle connection costs {(after - before) * 1.024 / IDLE:.1f} KB")
             assert (after - before) * 1.024 / IDLE < COST
             with Session(running.address("smtp")) as new:
                 new.send(mail("1"))
@@ -65,17 +65,15 @@ def test_slow_clients_hold_up_nobody(tmp_path, soak):
                 longest = max(longest, time.monotonic() - now)
                 time.sleep(0.2)
             gone = [number for number, one in enumerate(slow) if ended(one.socket)]
-            print(f"{sent} messages beside {SLOW} slow clients, the slowest in {longest:.2f} s; {len(gone)} were sent away")
+            figures(f"{sent} messages beside {SLOW} slow clients, the slowest in {longest:.2f} s; {len(gone)} were sent away")
             assert hop.numbers.keys() >= {str(number) for number in range(sent)}
             if soak:
                 assert {number for number in range(SLOW) if number % 2} <= set(gone)
 
 
 def trickle(sock):
-    try:
+    with suppress(OSError):
         sock.send(b"x")
-    except OSError:
-        pass
 
 
 def ended(sock):
@@ -118,7 +116,7 @@ def test_memory_does_not_grow_with_the_mail(tmp_path, soak):
                     leave(running.address("smtp"), number)
                 sizes.append(resident(serving(running))[0])
                 rates.append(part / client.lasted)
-            print("KiB after each tenth:", sizes, "messages a second:", [round(one) for one in rates])
+            figures("KiB after each tenth:", sizes, "messages a second:", [round(one) for one in rates])
             assert len(hop.numbers) == count
             # From half-way on: what is cached is cached by then.
             assert max(sizes[5:]) - sizes[4] < GROWTH
@@ -130,5 +128,3 @@ def leave(address, number):
     dialogue = b"EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<pat@example.net>\r\nDATA\r\n" + mail("x").octets
     with socket.create_connection(address, 10) as sock:
         sock.sendall(dialogue[: number * 17])
-
-

@@ -3,15 +3,12 @@
 import asyncio
 import hashlib
 import os
-import re
-import sqlite3
 
 import pytest
 
 from delivcheck.gate.journal import Journal, State
-from tests.gate.serve.running import PATIENCE
 from tests.mta import needs_postfix, postfix, wait_until
-from tests.soak.gates import REFUSE, Killer, configuration, every, gate, listen
+from tests.soak.gates import REFUSE, Killer, configuration, every, figures, gate, listen
 from tests.soak.queueing import Mail, Queue
 from tests.soak.sink import sink
 
@@ -23,10 +20,6 @@ def mails(count):
         refuse = f"{REFUSE}: yes\r\n" if number % REFUSED == REFUSED - 1 else ""
         text = f"From: a@example.org\r\nTo: pat@example.net\r\nSubject: n{number}\r\nX-Number: {number}\r\n{refuse}\r\n"
         yield Mail(str(number), (text + os.urandom(400).hex() + "\r\n").encode())
-
-
-def figures(name, **values):
-    print(name, *(f"{key}={value}" for key, value in values.items()))
 
 
 def outage(hop):

@@ -11,7 +11,7 @@ from tests.gate.milter.test_postfix import UNTOUCHED
 from tests.keys import rsa_key
 from tests.mime.corpora import messages, needs_corpora
 from tests.mta import needs_postfix, postfix
-from tests.soak.gates import configuration, gate, listen, settle
+from tests.soak.gates import configuration, figures, gate, listen, settle
 from tests.soak.queueing import Mail, Refused, Session
 from tests.soak.sink import sink
 
@@ -33,10 +33,7 @@ USABLE = bytes(set(range(1, 256)) - set(b"\r\n"))  # a NUL is refused, as are a 
 def bodies(count, dice):
     """Messages with lines of any octets that a line may have; some end in the middle of one."""
     for number in range(count):
-        lines = [
-            dice.choice([b"", b".", b"..", b" ", b"--", b"From "]) + some(dice)
-            for _ in range(dice.randrange(12))
-        ]
+        lines = [dice.choice([b"", b".", b"..", b" ", b"--", b"From "]) + some(dice) for _ in range(dice.randrange(12))]
         fold = dice.choice([b"", b"\r\n ", b"\r\n\t\t", b" \r\n  "])
         head = b"From: a@example.org\r\nSubject: n%d%bend \r\nX-Empty:\r\n\r\n" % (number, fold)
         yield head + b"".join(line + b"\r\n" for line in lines) + dice.choice([b"", b"", b"", b"cut off"])
@@ -66,9 +63,7 @@ def through_smtp(folder, more, given, dice, *, every_way):
     """Send all of it, one after the other; returns how many were accepted."""
     accepted, expected = 0, []
     with sink(folder) as hop:
-        path = configuration(
-            folder, listen("smtp", received=bool(more)), hop=(hop.host, hop.port), mode="observe", more=more
-        )
+        path = configuration(folder, listen("smtp", received=bool(more)), hop=(hop.host, hop.port), mode="observe", more=more)
         with gate(folder, path) as running:
             session = None
             for number, octets in enumerate(given):
@@ -97,7 +92,7 @@ def through_smtp(folder, more, given, dice, *, every_way):
         assert judged[trace] == got.sha256, octets[:500]
         if not more and octets.endswith(b"\r\n"):
             assert got.sha256 == came, octets[:500]
-    print(f"accepted={accepted}")
+    figures(f"accepted={accepted}")
     return accepted
 
 
@@ -118,7 +113,9 @@ def through_postfix(folder, more, given):
     judged_as = {}
     with (
         sink(folder, keep=True) as hop,
-        postfix({**UNTOUCHED, "smtpd_milters": "unix:delivcheck/milter.sock", "default_transport": f"smtp:[{hop.host}]:{hop.port}"}) as mta,
+        postfix(
+            {**UNTOUCHED, "smtpd_milters": "unix:delivcheck/milter.sock", "default_transport": f"smtp:[{hop.host}]:{hop.port}"}
+        ) as mta,
     ):
         milter = listen("milter", "milter", f"unix:{mta.queue}/delivcheck/milter.sock", group="postfix")
         with gate(folder, configuration(folder, milter, mode="observe", more=more)) as running:
@@ -144,13 +141,17 @@ def through_postfix(folder, more, given):
             # Nothing tells a milter whether a message without a body has the blank line: it always gets one.
             assert judged_as[queue_id] in {hashlib.sha256(one).hexdigest() for one in (rest, rest + b"\r\n")}, octets[:500]
         assert left == {}
-    print(f"accepted={len(accepted)}")
+    figures(f"accepted={len(accepted)}")
     return len(accepted)
 
 
 def without_postfix(octets):
     """The queue id, and the message without the one field that no milter sees: Postfix's own Received."""
-    own = re.search(rb"^Received: from client\.example\.org [^\r]*\r\n(?:[ \t][^\r]*\r\n)*?[^\r]*id (\w+)(?:\r\n[ \t][^\r]*)*\r\n", octets, re.M)
+    own = re.search(
+        rb"^Received: from client\.example\.org [^\r]*\r\n(?:[ \t][^\r]*\r\n)*?[^\r]*id (\w+)(?:\r\n[ \t][^\r]*)*\r\n",
+        octets,
+        re.MULTILINE,
+    )
     return own[1].decode(), octets[: own.start()] + octets[own.end() :]
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.gate.milter import mta_side
-from tests.soak.gates import REFUSE, configuration, gate, listen
+from tests.soak.gates import REFUSE, configuration, figures, gate, listen
 from tests.soak.queueing import Mail, Refused, Session, stuffed
 from tests.soak.sink import sink
 
@@ -100,7 +100,7 @@ def stop_one(tmp_path, after):
             code = running.ended()
             took = time.monotonic() - began
         ends = {stage: [one.end for one in clients if one.stage == stage] for stage in stages}
-        print({stage: {end: found.count(end) for end in set(found)} for stage, found in ends.items()}, f"{took:.1f} s")
+        figures({stage: {end: found.count(end) for end in set(found)} for stage, found in ends.items()}, f"{took:.1f} s")
         assert code == 0
         assert took < DRAIN
         numbers = hop.numbers

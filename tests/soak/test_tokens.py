@@ -46,7 +46,7 @@ def test_each_copy_has_its_own_token(tmp_path, kind, hop_speaks):
                     session.send(Mail("1", OCTETS, recipients=(recipient,)))
                 session.say("MAIL FROM:<bounces@example.org>")
                 session.say(f"RCPT TO:<{TWO[0]}>")
-                with pytest.raises(Refused, match="^452"):
+                with pytest.raises(Refused, match=r"^452"):
                     session.say(f"RCPT TO:<{TWO[1]}>")
                 session.say("DATA", 3)
                 session.socket.sendall(OCTETS + b".\r\n")

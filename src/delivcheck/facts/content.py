@@ -111,9 +111,7 @@ def _is_file(part: Part) -> bool:
 
 
 # Why a part was not looked into, or not in the way that others do.
-_CUT = frozenset(
-    {DefectKind.TOO_MANY_PARTS, DefectKind.TOO_DEEP, DefectKind.TOO_MANY_FIELDS, DefectKind.HEADER_TOO_LARGE}
-)
+_CUT = frozenset({DefectKind.TOO_MANY_PARTS, DefectKind.TOO_DEEP, DefectKind.TOO_MANY_FIELDS, DefectKind.HEADER_TOO_LARGE})
 _OTHERWISE = frozenset(
     {
         DefectKind.COMPOSITE_ENCODED,

@@ -192,14 +192,19 @@ def _says(kind: str, folded: str) -> bool:
     return any(word in folded for word in _words(kind) if not is_ascii or word.isascii())
 
 
+FEW_DIGITS = 60  # characters of text to a word with digits, from which on the words are tried one by one
 _DIGIT_FIRST = 12  # characters of a code or a number in which its first digit stands; both patterns have at most ten
 
 
 def _with_digit(value: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """What `finditer` gives for a pattern of the two above: tried where a word begins that has a digit soon, since few have."""
+    """What `finditer` gives for a pattern of the two above: tried where a word begins that has a digit soon, if few have."""
+    few = len(text) // FEW_DIGITS + 1
+    starts = [digits.start() for digits in islice(_DIGITS_AND_MORE.finditer(text), few + 1)]
+    if len(starts) > few:
+        yield from value.finditer(text)
+        return
     end = 0
-    for digits in _DIGITS_AND_MORE.finditer(text):
-        start = digits.start()
+    for start in starts:
         if start < end:
             continue
         lead = _WORD_BEFORE.search(text, max(0, start - _DIGIT_FIRST), start)

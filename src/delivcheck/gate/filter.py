@@ -12,14 +12,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..facts.roots import Origin
-from ..model import MessageClass
 from . import decide
 from . import trace as traces
 from .milter.codec import AddHeader, Answer, Can, Change, ChangeHeader, InsertHeader, Quarantine, needs
 from .milter.protocol import Message
 from .model import Action, Client, Credential, Decision, Delete, Edit, Incoming, Outcome, Pipeline, Watch, unwatched
 from .reply import Reply
-from .settings import CredentialSettings, Gate, Listener
+from .settings import Gate, Listener
 
 
 class Filter:
@@ -28,10 +27,7 @@ class Filter:
     def __init__(self, gate: Gate, listener: Listener, pipeline: Pipeline, watch: Watch = unwatched) -> None:
         self._gate, self._listener, self._pipeline, self._watch = gate, listener, pipeline, watch
         self._manner = gate.manner(listener)
-        name = listener.credential or listener.name
-        said = gate.credentials.get(name, CredentialSettings())
-        classes = tuple(map(MessageClass, said.classes))
-        self._credential = Credential(name, said.domains, said.streams, classes, said.may_declare)
+        self._credential = Credential.of(listener, gate.credentials)
 
     async def message(self, message: Message, can: Can) -> Answer:
         """Have it judged, and say what becomes of it."""

@@ -4,7 +4,7 @@ A framing (SMTP, LMTP, milter, later HTTP) makes an `Incoming` of what it was gi
 with a `Decision`; the framing answers accordingly. Nothing here does any I/O.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from ..facts.roots import Origin
 from ..model import IPAddress, MessageClass, TargetReport
 from .reply import Reply
+from .settings import CredentialSettings, Listener
 
 # --- who sends -----------------------------------------------------------------------------------------------------
 
@@ -30,6 +31,13 @@ class Credential:
     streams: tuple[str, ...] = ()
     classes: tuple[MessageClass, ...] = ()
     may_declare: bool = False  # X-Delivcheck-Class, -Stream and -Tag are read from its mail
+
+    @classmethod
+    def of(cls, listener: Listener, known: Mapping[str, CredentialSettings]) -> "Credential":
+        """What those have whom the listener trusts: the credential it names, or without one its own name and no limit."""
+        said = known.get(listener.credential or "", CredentialSettings())
+        classes = tuple(map(MessageClass, said.classes))
+        return cls(listener.credential or listener.name, said.domains, said.streams, classes, said.may_declare)
 
 
 @dataclass(slots=True)
@@ -57,8 +65,7 @@ class Client:
 class MailFrom:
     """The MAIL command: the reverse path without angle brackets ("" is the null sender) and its parameters, decoded.
 
-    `body` is "7BIT" or "8BITMIME" (None: not said), `ret` "FULL" or "HDRS", `envid` decoded xtext (RFC 3461), `auth` the
-    AUTH= parameter (RFC 4954 section 5), which is never passed on.
+    `body` is "7BIT" or "8BITMIME" (None: not said), `ret` "FULL" or "HDRS", `envid` decoded xtext (RFC 3461).
     """
 
     address: str
@@ -67,7 +74,6 @@ class MailFrom:
     smtputf8: bool = False
     ret: str | None = None
     envid: str | None = None
-    auth: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +208,6 @@ class Handler(Protocol):
     A handler that raises is our own fault: the server answers 451 4.3.0 and logs it, without the exception's text.
     """
 
-    async def connected(self, client: Client) -> Reply | None:
-        """Before the banner. A reply refuses the connection (421, 554)."""
-        ...
-
     async def extensions(self, client: Client) -> Extensions:
         """For EHLO: what can be offered now. Raises Unready where that is not known."""
         ...
@@ -331,13 +333,13 @@ class Watch(Protocol):
     * `auth`: listener, client, user, ok
     * `relay`: next_hop, what ("connected", "failed", "reused", "tls", "late": a reply after its caller had gone), reason, ms
     * `uncertain`: trace, next_hop, reason
-    * `fault`: where, reason (never a traceback in a reply; the log has it)
+    * `fault`: where, reason, trace (where it is about a message), traceback (the end of one, never in a reply)
     * `worker`: what ("start", "stop", "ended", "killed", "failed", "drain", "reload"), pid, reason, traceback (where one hung)
     * `listener`: what ("open"), listener, address
     * `configuration`: what ("refused", "warning"), reason
     * `dns`: what ("stale"), count
     * `held`: what ("expired"), trace
-    * `log`: where, reason (what a library logged), or dropped (how many lines could not be written)
+    * `log`: where, reason (what a library logged), traceback, or dropped (how many lines could not be written)
     """
 
     def __call__(self, event: str, /, **fields: Any) -> None:

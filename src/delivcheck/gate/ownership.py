@@ -1,8 +1,10 @@
 """Whose name a credential may write: MAIL FROM and From against the domains it is bound to (RFC 6409 section 6.1)."""
 
+from collections.abc import Sequence
+
 from ..mime.addresses import parse_addresses
+from ..mime.fields import Field
 from ..mime.lexer import HeaderError
-from ..mime.message import Message
 from ..records.names import BadName, is_within, to_ascii
 from .model import Credential
 
@@ -20,7 +22,7 @@ def owns(credential: Credential, address: str) -> bool:
     return any(is_within(domain, own) for own in credential.domains)
 
 
-def foreign_author(credential: Credential, message: Message) -> str | None:
+def foreign_author(credential: Credential, header: Sequence[Field]) -> str | None:
     """The first address in From, Sender or Resent-From that is not the credential's; None where all are.
 
     A From that cannot be read is foreign: what we cannot tell, a receiver may read as anybody's (CVE-2021-34555).
@@ -28,7 +30,7 @@ def foreign_author(credential: Credential, message: Message) -> str | None:
     if not credential.domains:
         return None
     for name in ("from", "sender", "resent-from", "resent-sender"):
-        for field in message.all(name):
+        for field in (one for one in header if one.lower == name):
             try:
                 authors = parse_addresses(field.text).mailboxes
             except HeaderError:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from ..checker import InputError
-from ..mime.message import MessageError, parse
+from ..mime.message import MessageError, header_of
 from . import decide
 from .judging import Judge
 from .model import Action, Decision, Incoming, Outcome, Watch, unwatched
@@ -169,14 +169,13 @@ def _foreign(incoming: Incoming) -> tuple[str, str] | None:
         return None
     if not owns(credential, incoming.mail_from):
         return credential.name, incoming.mail_from
-    author = foreign_author(credential, parse(incoming.octets))
+    author = foreign_author(credential, header_of(incoming.octets))
     return None if author is None else (credential.name, author)
 
 
 def _message_id(octets: bytes) -> str:
     """The Message-ID as it stands, for the log, of a message that could not be prepared."""
     try:
-        field = parse(octets).first("message-id")
+        return next((one.text.strip() for one in header_of(octets) if one.lower == "message-id"), "")
     except MessageError:
         return ""
-    return "" if field is None else field.text.strip()

@@ -1,5 +1,6 @@
-"""Secrets: read from the file, environment variable or command that the configuration names. Blocks; never shows a value."""
+"""Secrets: read from the file, environment variable or command that the configuration names. Never shows a value."""
 
+import asyncio
 import contextlib
 import os
 import selectors
@@ -17,13 +18,47 @@ class NoSecret(Exception):  # noqa: N818 -- reads well in an except clause
 
 
 def read(secret: Secret, most: int) -> bytes:
-    """What the place gives, at most so many octets, and something. Raises NoSecret."""
+    """What the place gives, at most so many octets, and something. Blocks. Raises NoSecret."""
     where, octets = _read(secret, most)
     if not octets.strip():
         raise NoSecret(f"{where} gives nothing")
     if len(octets) > most:
         raise NoSecret(f"{where} gives more than {most} octets")
     return octets
+
+
+class Kept:
+    """A secret in one line that is read once, and again after `forget`: tokens expire, passwords change while we run."""
+
+    def __init__(self, where: Secret, most: int) -> None:
+        self._where, self._most = where, most
+        self._value: str | None = None
+        self._reading = asyncio.Lock()  # one command at a time, however many connections want its output
+
+    async def value(self) -> str:
+        """The secret. Raises NoSecret."""
+        async with self._reading:
+            if self._value is None:
+                self._value = _line(self._where, await asyncio.to_thread(read, self._where, self._most))
+            return self._value
+
+    def forget(self, value: str) -> None:
+        """This value was refused: the next one to ask has it read anew, unless somebody else already did."""
+        if self._value == value:
+            self._value = None
+
+    def __repr__(self) -> str:  # a value must not get into a log by way of a traceback
+        return f"Kept({self._where!r})"
+
+
+def _line(where: Secret, octets: bytes) -> str:
+    try:
+        text = octets.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise NoSecret(f"{place(where)}: not UTF-8") from None
+    if not text or any(char in text for char in "\0\r\n"):
+        raise NoSecret(f"{place(where)}: not one line")
+    return text
 
 
 def place(secret: Secret) -> str:

@@ -56,10 +56,6 @@ class Transactions:
 
     # --- before a transaction ---
 
-    async def connected(self, client: Client) -> Reply | None:  # noqa: ARG002 -- the handler's shape
-        """Everyone whom the listener lets in."""
-        return None
-
     async def extensions(self, client: Client) -> Extensions:  # noqa: ARG002 -- the handler's shape
         """What the next hops can, with room for what we put in."""
         can = await self._shared.relay.extensions()

@@ -15,7 +15,7 @@ from functools import cached_property
 
 from ..model import Where
 from .defects import DEFAULT, Defect, DefectKind, Limits, MessageError, of_kind
-from .fields import Field
+from .fields import Field, Scanner
 from .part import Part, Span
 from .source import Line, Lines, Source, Spot, Spots
 from .tree import Builder
@@ -237,6 +237,12 @@ def parse(data: bytes, limits: Limits = DEFAULT) -> Message:
     source = Source(data)
     section, root = Builder(source, limits).build()
     return Message(source, limits, section.fields, section.total, Span(0, section.end), Span(section.end, len(data)), root)
+
+
+def header_of(data: bytes, limits: Limits = DEFAULT) -> tuple[Field, ...]:
+    """The fields of a message's own header as `parse` has them, at a small part of its cost. Raises MessageError."""
+    check(data, limits)
+    return Scanner(data, limits).message_header()[0].fields
 
 
 def check(data: bytes, limits: Limits = DEFAULT) -> None:

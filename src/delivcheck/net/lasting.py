@@ -17,7 +17,9 @@ from .client import Client, Over, normal
 MAX_STALE = 86_400.0  # seconds an answer is served past its TTL; RFC 8767 section 5 suggests one to three days
 PATIENCE = 1.8  # seconds a question with a stale answer at hand is waited for: the client response timer of RFC 8767 section 5
 BRIEF = 0.3  # seconds, the same where it is known that DNS does not answer: a hundred messages a second must not wait for it
-FAILED = 10.0  # seconds that a time-out is the answer to the same question, which is asked again meanwhile: RFC 9520 section 3.2
+FAILED = (
+    10.0  # seconds that a time-out is the answer to the same question, which is asked again meanwhile: RFC 9520 section 3.2
+)
 SILENT = 5  # time-outs in a row, and
 SILENCE = 5.0  # seconds without any answer, after which DNS is taken to be down
 RECHECK = 30.0  # seconds until a question that failed is asked again: the failure recheck timer of the same section

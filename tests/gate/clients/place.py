@@ -28,6 +28,7 @@ from tests.servers import loopback
 
 NAME = "mail.example.com"  # the gate's, and what its certificate is for
 USER, PASSWORD = "shop", "correct horse battery"
+RECIPIENTS = 100  # that one transaction may have, the least that RFC 5321 section 4.5.3.1.8 allows
 POOR = ("PIPELINING", "SIZE 36700160", "ENHANCEDSTATUSCODES")  # a next hop without 8BITMIME, SMTPUTF8 and DSN
 
 _numbers = count(4711)
@@ -79,6 +80,7 @@ class Place:
 
     gate: Running
     hop: NextHop
+    other: NextHop  # for example.org
     folder: Path
     authority: Path
 
@@ -94,7 +96,7 @@ class Place:
     def found(self, one: Letter) -> list[Message]:
         """What the next hop has of a message."""
         wanted = f"\r\nSubject: Your order {one.name}\r\n".encode()
-        return [each for each in self.hop.messages if wanted in each.octets]
+        return [each for hop in (self.hop, self.other) for each in hop.messages if wanted in each.octets]
 
     def arrived(self, one: Letter) -> Message:
         """The message at the next hop; it came once, and has the octets that were judged: a signature that verified on top of its own."""
@@ -116,21 +118,29 @@ def users(folder: Path) -> Path:
     path = folder / "users.toml"
     command = [sys.executable, "-m", "delivcheck", "user", "add", USER, "--domain", "example.com"]
     done = subprocess.run(
-        [*command, "--password-file", "-", "--file", str(path)], input=f"{PASSWORD}\n".encode(), cwd=ROOT, capture_output=True
+        [*command, "--password-file", "-", "--file", str(path)],
+        input=f"{PASSWORD}\n".encode(),
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
     return path
 
 
 @contextmanager
-def place(folder: Path, *, extensions: Sequence[str] = ALL, lmtp: bool = False, more: str = "", **hop: Any) -> Iterator[Place]:
-    """A gate with a listener of each kind; `lmtp`: its next hop speaks that. `more` is for the end of its configuration."""
+def place(folder: Path, *, extensions: Sequence[str] = ALL, lmtp: bool = False, **hop: Any) -> Iterator[Place]:
+    """A gate with a listener of each kind; `lmtp`: its next hop speaks that. Mail for example.org has a next hop of its own."""
     host = loopback()
     folder.mkdir(exist_ok=True)
     certificate = issue(folder, NAME, (host,))
     (folder / "s1.pem").write_bytes(keys.pem(KEY))
     (folder / "state").mkdir()
-    with next_hop(extensions=extensions, lmtp=lmtp, **hop) as out, name_server() as dns:
+    with (
+        next_hop(extensions=extensions, lmtp=lmtp, **hop) as out,
+        next_hop(extensions=extensions) as other,
+        name_server() as dns,
+    ):
         path = folder / "delivcheck.toml"
         tls = f'certificate = "{certificate.chain}"\nkey = "{certificate.key}"'
         trusted = 'trusted = ["127.0.0.0/8"]'
@@ -160,7 +170,13 @@ name = "out"
 address = "{host}:{out.port}"
 security = "none"
 lmtp = {str(lmtp).lower()}
-{more}
+[[gate.next-hop]]
+name = "other"
+address = "{host}:{other.port}"
+security = "none"
+domains = ["example.org"]
+[gate.limits]
+recipients = {RECIPIENTS}
 """)
         with gate(folder, arguments=["gate", "--config", str(path)], workers=1) as running:
-            yield Place(running, out, folder, certificate.chain)
+            yield Place(running, out, other, folder, certificate.chain)

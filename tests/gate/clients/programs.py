@@ -123,25 +123,25 @@ def python_aiosmtplib(way: Way, letter: Letter) -> Said:
             start_tls=not way.implicit,
             tls_context=trusting(way),
         )
+        transport = None
         try:
             async with client:
+                transport = client.transport
                 await client.ehlo()
                 login = client.auth_plain if way.mechanism == "PLAIN" else client.auth_login
                 await login(way.user, way.password)
-                options = [one for one in ("BODY=8BITMIME",) if not letter.octets.isascii() and client.supports_extension("8bitmime")]
+                options = [
+                    one for one in ("BODY=8BITMIME",) if not letter.octets.isascii() and client.supports_extension("8bitmime")
+                ]
                 options += ["SMTPUTF8"] if letter.utf8 and client.supports_extension("smtputf8") else []
-                refused, text = await client.sendmail(
-                    letter.sender, list(letter.to), letter.octets, mail_options=options
-                )
+                refused, text = await client.sendmail(letter.sender, list(letter.to), letter.octets, mail_options=options)
                 return Said(not refused, f"{text} {refused}")
         except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:
             return Said(False, f"{type(error).__name__}: {error}")
         finally:
-            transport = client.transport
-            client.close()
             if transport is not None:
-                transport.abort()  # close() waits for the server's end of TLS, and asyncio.run does not
-            await asyncio.sleep(0)
+                transport.abort()  # leaving waits for the server's end of TLS, and asyncio.run does not
+                await asyncio.sleep(0)
 
     return asyncio.run(send())
 
@@ -181,7 +181,7 @@ def _dialogue(process: "subprocess.Popen[bytes]", way: Way, letter: Letter, chun
         if not chunk:
             return say(b"DATA\r\n") and say(letter.octets.replace(b"\r\n.", b"\r\n..") + b".\r\n")
         pieces = [letter.octets[at : at + chunk] for at in range(0, len(letter.octets), chunk)]
-        return all([say(b"BDAT %d\r\n%b" % (len(one), one)) for one in pieces[:-1]]) and say(
+        return all(say(b"BDAT %d\r\n%b" % (len(one), one)) for one in pieces[:-1]) and say(
             b"BDAT %d LAST\r\n%b" % (len(pieces[-1]), pieces[-1])
         )
 
@@ -205,7 +205,13 @@ CLIENTS: dict[str, Callable[[Way, Letter], Said]] = {
     "curl": curl,
     "openssl": openssl,
 }
-NEEDS = {"swaks": "swaks", "nodemailer": "nodemailer", "msmtp": "msmtp", "curl": "curl", "openssl": "openssl"}  # of tests.servers
+NEEDS = {
+    "swaks": "swaks",
+    "nodemailer": "nodemailer",
+    "msmtp": "msmtp",
+    "curl": "curl",
+    "openssl": "openssl",
+}  # of tests.servers
 
 
 def there(name: str) -> bool:

@@ -15,7 +15,11 @@ SPEAKS_UTF8 = {"smtplib", "aiosmtplib", "nodemailer", "curl"}
 
 def offered(said: programs.Said) -> set[str]:
     """The keywords of the EHLO's answer that came last, as `openssl` and `curl` show it."""
-    return {line.removeprefix("< ")[4:].split(" ")[0].strip() for line in said.text.splitlines() if line.removeprefix("< ").startswith(("250-", "250 "))}
+    return {
+        line.removeprefix("< ")[4:].split(" ")[0].strip()
+        for line in said.text.splitlines()
+        if line.removeprefix("< ").startswith(("250-", "250 "))
+    }
 
 
 @pytest.mark.attack(41)
@@ -44,8 +48,8 @@ def test_an_internationalized_address_is_refused_where_the_next_hop_takes_none(p
     sent = letter(to=UTF8)
     said = CLIENTS[client](poor.way("submission"), sent)
     assert not said.ok
-    # Two notice it themselves: Python's library cannot encode the address, the other looks at EHLO's answer.
-    assert "553" in said.text or {"smtplib": "UnicodeEncodeError", "aiosmtplib": "SMTPUTF8"}.get(client, "-") in said.text
+    # Python's two do not get as far: without the extension they write commands in ASCII.
+    assert ("UnicodeEncodeError" if client in {"smtplib", "aiosmtplib"} else "553") in said.text
     poor.never(sent)
 
 
@@ -67,21 +71,20 @@ def test_an_internationalized_address_goes_where_client_and_next_hop_know_it(ric
 
 @pytest.mark.attack(41)
 @pytest.mark.parametrize(
-    ("options", "recipient", "code"),
+    ("options", "recipient", "told"),
     [
-        (["BODY=8BITMIME"], [], 555),
-        (["SMTPUTF8"], [], 555),
-        (["RET=FULL"], [], 555),
-        ([], ["NOTIFY=SUCCESS"], 555),
+        (["BODY=8BITMIME"], [], "5.5.4 BODY was not offered"),
+        (["SMTPUTF8"], [], "SMTPUTF8 not supported by server"),  # says smtplib itself
+        (["RET=FULL"], [], "5.5.4 DSN was not offered"),
+        ([], ["NOTIFY=SUCCESS"], "5.5.4 DSN was not offered"),
     ],
     ids=["8BITMIME", "SMTPUTF8", "DSN of MAIL", "DSN of RCPT"],
 )
-def test_a_parameter_that_was_not_offered_ends_it_before_the_content(poor, options, recipient, code):
+def test_a_parameter_that_was_not_offered_ends_it_before_the_content(poor, options, recipient, told):
     sent = letter()
     said = programs.python_smtplib(poor.way("submission"), sent, options, recipient)
     assert not said.ok
-    assert str(code) in said.text
-    assert "was not offered" in said.text
+    assert told in said.text
     poor.never(sent)
 
 

@@ -223,7 +223,9 @@ def html_siblings(size):
 
 @family(32, 40)
 def attachment_siblings(size):
-    one = b"--b\r\nContent-Type: application/pdf; name=a.pdf\r\nContent-Disposition: attachment; filename=a.pdf.exe\r\n\r\nx\r\n"
+    one = (
+        b"--b\r\nContent-Type: application/pdf; name=a.pdf\r\nContent-Disposition: attachment; filename=a.pdf.exe\r\n\r\nx\r\n"
+    )
     return HEADER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + one * (size // len(one)) + b"--b--\r\n"
 
 
@@ -393,7 +395,13 @@ def css_selectors(size):
 
 @family(35)
 def css_universal(size):
-    return html(b"<style>" + b"* * * * * p{display:none}" * (size // 60) + b"</style>" + b"<div>" * 400 + b"<p>x" * (size // 12))
+    return html(
+        b"<style>"
+        + b"* * * * * p{display:none}" * (size // 60)
+        + b"</style>"
+        + b"<div>" * min(size // 100, 400)
+        + b"<p>x" * (size // 12)
+    )
 
 
 @family(35)
@@ -455,7 +463,9 @@ for _name, _unit in (
 
 @family(36)
 def long_url(size):
-    return html(b"<a href='https://a.example/" + b"a" * (size // 2) + b"'>x</a><a href='https://" + b"a." * (size // 4) + b"'>y</a>")
+    return html(
+        b"<a href='https://a.example/" + b"a" * (size // 2) + b"'>x</a><a href='https://" + b"a." * (size // 4) + b"'>y</a>"
+    )
 
 
 @family(36)
@@ -476,6 +486,11 @@ def placeholder_urls(size):
 # --- the most that each limit for a single part lets through, part after part ---------------------------------------
 
 
+def items(size: int) -> int:
+    """How many things to put into one part: 2,000, as in a very large newsletter, unless the message is to be a small one."""
+    return max(min(size // 500, 2_000), 10)
+
+
 def parted(body: bytes, size: int, kind: bytes = b"text/html; charset=utf-8") -> bytes:
     """The same body in part after part."""
     one = b"--b\r\nContent-Type: " + kind + b"\r\n\r\n" + wrapped(body) + b"\r\n"
@@ -491,8 +506,10 @@ def parted_urls(size):
 def different_urls(size):
     """As many parts as it takes, no address in them twice."""
     count, parts = size // 70, []
-    for start in range(0, count, 2_000):
-        links = (b"<a href=https://a%d.example/%d>https://b%d.example</a>" % (n, n, n) for n in range(start, start + 2_000))
+    for start in range(0, count, items(size)):
+        links = (
+            b"<a href=https://a%d.example/%d>https://b%d.example</a>" % (n, n, n) for n in range(start, start + items(size))
+        )
         parts.append(b"--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + wrapped(b"".join(links)) + b"\r\n")
     return HEADER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"".join(parts) + b"--b--\r\n"
 
@@ -504,31 +521,49 @@ def parted_placeholder_urls(size):
 
 @family(32, 35)
 def parted_styles(size):
-    return parted(b"<style>" + b".a .b>c+d~e{color:red;display:none}" * 500 + b"</style>" + b"<p class='a b'>x</p>" * 2_000, size)
+    return parted(
+        b"<style>"
+        + b".a .b>c+d~e{color:red;display:none}" * (items(size) // 4)
+        + b"</style>"
+        + b"<p class='a b'>x</p>" * items(size),
+        size,
+    )
 
 
 @family(32, 35)
 def parted_faults(size):
-    return parted(b"<a><b><p></i></td>&am" * 5_000, size)
+    return parted(b"<a><b><p></i></td>&am" * items(size), size)
 
 
 @family(32, 35)
 def parted_images(size):
-    return parted(b"<img src=cid:a@b alt=x><a href=mailto:a@b.example>x</a>" * 2_000, size)
+    return parted(b"<img src=cid:a@b alt=x><a href=mailto:a@b.example>x</a>" * items(size), size)
 
 
 @family(32, 36)
 def parted_texts(size):
-    return parted(b"%%FIRST {{a}} http://a.b 50% off 12 Main Street, 12345 A unsubscribe " * 1_400, size, b"text/plain; charset=utf-8")
+    return parted(
+        b"%%FIRST {{a}} http://a.b 50% off 12 Main Street, 12345 A unsubscribe " * items(size),
+        size,
+        b"text/plain; charset=utf-8",
+    )
 
 
 @family(32, 34)
 def parted_encodings(size):
     return parted(
-        b"=41=4=" * 15_000, size, b"text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable"
+        b"=41=4=" * (10 * items(size)), size, b"text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable"
     )
 
 
 @family(32, 33)
 def parted_parameters(size):
-    return parted(b"x", size, b"application/pdf; name=\"" + b"=?utf-8?q?=C3?= " * 50 + b"\"\r\nContent-Disposition: attachment;" + b"".join(b"\r\n filename*%d*=%%41;" % n for n in range(60)) + b" x=y")
+    return parted(
+        b"x",
+        size,
+        b'application/pdf; name="'
+        + b"=?utf-8?q?=C3?= " * 50
+        + b'"\r\nContent-Disposition: attachment;'
+        + b"".join(b"\r\n filename*%d*=%%41;" % n for n in range(60))
+        + b" x=y",
+    )

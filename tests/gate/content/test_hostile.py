@@ -15,6 +15,7 @@ import pytest
 
 from delivcheck.gate.model import Action
 from delivcheck.gate.settings import Limits
+from delivcheck.mime.message import parse
 from delivcheck.model import Outcome
 from tests.gate import world
 from tests.gate.content.hostile import FAMILIES, HEADER, PLAIN, with_body, with_fields
@@ -22,18 +23,23 @@ from tests.gate.next_hop import NextHop
 from tests.gate.test_pipeline import incoming, pipeline
 from tests.gate.whole import gate
 
-SIZE = 30_000  # octets; four times that is measured against it
+SIZE = 6_000  # octets; four times that is measured against it
 MESSAGE_SIZE = Limits().message_size
 MOST_SECONDS = 20.0  # of CPU for the largest message that is taken, with room for a busy machine; the watchdog kills after 30
 MOST_MEMORY = 1_000_000_000  # octets more than before, for the same
+NOW = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S").encode()
 
 
 def cases():
-    return [pytest.param(make, id=name, marks=pytest.mark.attack(*attacks)) for name, (attacks, make) in FAMILIES.items()]
+    return [pytest.param(name, id=name, marks=pytest.mark.attack(*attacks)) for name, (attacks, _) in FAMILIES.items()]
 
 
-def made(make, size):
-    octets = make(size).replace(b"Mon, 23 Nov 2026 10:00:00", datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S").encode())
+def today(octets):
+    return octets.replace(b"Mon, 23 Nov 2026 10:00:00", NOW)
+
+
+def made(name, size):
+    octets = today(FAMILIES[name][1](size))
     return octets if octets.endswith(b"\r\n") else octets + b"\r\n"
 
 
@@ -76,33 +82,33 @@ async def judged(line, octets):
     return outcome
 
 
-@pytest.mark.parametrize("make", cases())
-async def test_there_is_an_answer_and_the_work_grows_no_faster_than_the_message(line, make):
-    small, large = made(make, SIZE), made(make, 4 * SIZE)
-    with Calls() as less:
-        await judged(line, small)
-    with Calls() as more:
-        await judged(line, large)
+@pytest.mark.parametrize("name", cases())
+async def test_the_answer_is_a_defined_one_and_its_cost_grows_no_faster_than_the_message(line, name, soak):
+    """Signed as it should be, so that nothing else refuses it: what passes has nothing failed or unknown at error level."""
+    if name.startswith(("endless-", "html-text-")) and not soak:
+        pytest.skip("with --soak: the same text in another shape")
+    counts = []
+    for size in (SIZE, 4 * SIZE):
+        octets, _ = world.signed(made(name, size))
+        with Calls() as calls:
+            outcome = await judged(line, octets)
+        counts.append(calls.count)
+        if outcome.decision.action is Action.SEND:
+            assert not errors(outcome.report)
+            assert outcome.octets == octets or outcome.edits
     # What is quadratic would take 16 times as much; what every message takes is set off against it.
-    assert more.count < 6 * less.count + 20_000
+    assert counts[1] < 6 * counts[0] + 20_000
 
 
-@pytest.mark.parametrize("make", cases())
-async def test_what_was_not_read_to_its_end_is_never_sent(tmp_path, make):
-    """Signed as it should be, so that nothing else refuses it; an unknown at error level never passes, a limit is never silent."""
-    octets, records = world.signed(made(make, SIZE))
-    outcome = await judged(pipeline(tmp_path, records), octets)
-    if outcome.decision.action is Action.SEND:
-        assert outcome.report is not None
-        assert not [one.rule for one in outcome.report.results if one.outcome is not Outcome.PASS and one.level == "error" and one.outcome in {Outcome.FAIL, Outcome.UNKNOWN}]
-        assert outcome.octets == octets
+def errors(report):
+    return [one for one in report.results if one.level == "error" and one.outcome in {Outcome.FAIL, Outcome.UNKNOWN}]
 
 
-@pytest.mark.parametrize("make", cases())
-async def test_the_largest_message_costs_a_bounded_time_and_memory(line, make, soak):
+@pytest.mark.parametrize("name", cases())
+async def test_the_largest_message_costs_a_bounded_time_and_memory(line, name, soak):
     if not soak:
-        pytest.skip("with --soak: 36 MB of each")
-    octets = made(make, MESSAGE_SIZE * 95 // 100)
+        pytest.skip("with --soak: 35 MB of each")
+    octets = made(name, MESSAGE_SIZE * 95 // 100)
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     await judged(line, octets)
     assert time.process_time() - started < MOST_SECONDS
@@ -113,14 +119,13 @@ async def test_the_largest_message_costs_a_bounded_time_and_memory(line, make, s
 
 
 async def answered(tmp_path, octets, records=None):
-    async with NextHop() as hop, gate(tmp_path, hop, world.RECORDS if records is None else records) as whole:
+    """What the client hears, and what the next hop got; the same gate serves the next client."""
+    async with NextHop() as hop, gate(tmp_path, hop, world.signed()[1] if records is None else records) as whole:
         *_, end = await whole.send(octets)
+        arrived = list(hop.messages)
         assert not whole.told.of("fault")
-        good, keys = world.signed()
-        whole.reception.pipeline.judge.dns.beneath  # noqa: B018 -- it is the same gate that answers the next client
-        again = (await whole.send(good))[-1]
-        assert again[:3] in {"250", "550"}
-        return end, hop.messages
+        assert (await whole.send(world.signed()[0]))[-1].startswith("250")
+        return end, arrived
 
 
 @pytest.mark.attack(30)
@@ -147,44 +152,62 @@ async def test_a_header_beyond_the_limits_is_refused_and_the_gate_goes_on(tmp_pa
         (b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(1_000)), "nested more than 100 deep"),
         (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 1_400_000 + b"--b--\r\n", "more than 10000 parts"),
         (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n" * 1_400_000 + b"--b--\r\n", 'more than 200000 lines of the message begin with "--"'),
-        (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b--\r\n" * 1_000_000, 'more than 200000 lines of the message begin with "--"'),
+        (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b--\r\n" * 1_400_000, 'more than 200000 lines of the message begin with "--"'),
         (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\nA: b\r\nX: " + b"--bc\r\n" * 2_000 + b"--b\r\n\r\n" * 10_001, "more than 10000 parts"),
     ],
     ids=["1,000 deep", "1.4 million", "1.4 million delimiters", "closed again and again", "behind other faults"],
 )  # fmt: skip
-async def test_parts_without_end_are_not_read_and_that_is_said(tmp_path, octets, found):
-    signed, records = world.signed(HEADER.replace(b"Mon, 23 Nov 2026 10:00:00", datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S").encode()) + octets)
-    outcome = await judged(pipeline(tmp_path, records), signed)
+async def test_parts_without_end_are_not_read_and_that_is_said(line, octets, found, soak):
+    signed, _ = world.signed(today(HEADER) + octets)
+    assert any(found in one.message for one in parse(signed).defects)
+    if "10000" in found and not soak:
+        return  # to judge 10,000 parts takes seconds
+    outcome = await judged(line, signed)
     assert outcome.decision.action is not Action.SEND
     said = [f"{one.reason} {[problem.message for problem in one.problems]}" for one in outcome.report.results]
     assert any(found in one for one in said)
 
 
 @pytest.mark.attack(32)
-async def test_a_file_behind_a_thousand_other_faults_is_not_passed_over(tmp_path):
+async def test_a_file_behind_a_thousand_other_faults_is_not_passed_over(line):
     """What is noted of a message has an end; the boundary that hides a program from us may be what was not noted."""
     near = b"--b and more\r\n" * 1_100
     hidden = b"--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\nContent-Type: application/x-msdownload; name=a.exe\r\n\r\nMZ\r\n"
-    octets = made(lambda _: HEADER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + PLAIN + b"\r\n" + near + hidden + b"--b--\r\n", 0)
-    signed, records = world.signed(octets)
-    outcome = await judged(pipeline(tmp_path, records), signed)
+    octets = (
+        HEADER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + PLAIN + b"\r\n" + near + hidden + b"--b--\r\n"
+    )
+    outcome = await judged(line, world.signed(today(octets))[0])
     assert outcome.decision.action is not Action.SEND
 
 
 @pytest.mark.attack(32)
-@pytest.mark.parametrize("boundary", [b"b" * 71, b"b" * 998, b"", b"  ", b"b\x00", b"=?utf-8?q?b?=", b"b" * 60 + b'"; boundary="b'])
-async def test_a_boundary_that_none_may_have_is_found(tmp_path, boundary):
-    octets = HEADER + b'Content-Type: multipart/mixed;\r\n boundary="' + boundary[:970] + b'"\r\n\r\n--b\r\n' + PLAIN + b"\r\nx\r\n--b--\r\n"
-    signed, records = world.signed(octets.replace(b"Mon, 23 Nov 2026 10:00:00", datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S").encode()))
-    outcome = await judged(pipeline(tmp_path, records), signed)
+@pytest.mark.parametrize(
+    "boundary", [b"b" * 71, b"b" * 998, b"", b"  ", b"b\x00", b"=?utf-8?q?b?=", b"b" * 60 + b'"; boundary="b']
+)
+async def test_a_boundary_that_none_may_have_is_found(line, boundary):
+    octets = (
+        HEADER
+        + b'Content-Type: multipart/mixed;\r\n boundary="'
+        + boundary[:970]
+        + b'"\r\n\r\n--b\r\n'
+        + PLAIN
+        + b"\r\nx\r\n--b--\r\n"
+    )
+    outcome = await judged(line, world.signed(today(octets))[0])
     assert outcome.decision.action is not Action.SEND
-    assert outcome.report is None or any(one.rule == "mime/broken-boundary" and one.outcome is Outcome.FAIL for one in outcome.report.results)
+    assert outcome.report is None or any(
+        one.rule == "mime/broken-boundary" and one.outcome is Outcome.FAIL for one in outcome.report.results
+    )
 
 
 @pytest.mark.attack(31, 42)
-@pytest.mark.parametrize("name", ["__class__", "__dict__", "items", "keys", "get", "__init__", "self", "None", "__proto__", "constructor"])
+@pytest.mark.parametrize(
+    "name", ["__class__", "__dict__", "items", "keys", "get", "__init__", "self", "None", "__proto__", "constructor"]
+)
 async def test_a_field_named_like_an_attribute_is_a_field_and_goes_through(tmp_path, name):
-    octets, records = world.signed(world.message(**{name: "x"}).replace(name.replace("_", "-").encode() + b": x", name.encode() + b": x"))
+    octets, records = world.signed(
+        world.message(**{name: "x"}).replace(name.replace("_", "-").encode() + b": x", name.encode() + b": x")
+    )
     assert f"\r\n{name}: x\r\n".encode() in octets
     end, messages = await answered(tmp_path, octets, records)
     assert end.startswith("250")
@@ -192,7 +215,9 @@ async def test_a_field_named_like_an_attribute_is_a_field_and_goes_through(tmp_p
 
 
 @pytest.mark.attack(31)
-@pytest.mark.parametrize("line_", [b"X-\xc3\xa4: b", b": b", b"X A: b", b"X-A\x00: b", b"no colon", b"X-A : b", b"X-A: \x00", b"X-A: \x1b[2J", b" x"])
+@pytest.mark.parametrize(
+    "line_", [b"X-\xc3\xa4: b", b": b", b"X A: b", b"X-A\x00: b", b"no colon", b"X-A : b", b"X-A: \x00", b"X-A: \x1b[2J", b" x"]
+)
 async def test_a_malformed_field_is_answered_and_never_mended(tmp_path, line_):
     octets, records = world.signed()
     odd = octets.replace(b"Subject:", line_ + b"\r\nSubject:", 1)
@@ -253,14 +278,12 @@ EXE = [
 
 @pytest.mark.attack(40)
 @pytest.mark.parametrize("disposition", EXE, ids=lambda one: one.decode())
-async def test_however_a_name_is_written_the_decision_is_the_same(tmp_path, disposition):
+async def test_however_a_name_is_written_the_decision_is_the_same(line, disposition):
     body = (
         b"--b\r\n" + PLAIN + b"\r\nhello\r\n--b\r\nContent-Type: application/octet-stream\r\nContent-Disposition: " + disposition
         + b"\r\nContent-Transfer-Encoding: base64\r\n\r\nTVo=\r\n--b--"
     )  # fmt: skip
-    octets = made(lambda _: with_body(body, b"multipart/mixed; boundary=b"), 0)
-    signed, records = world.signed(octets)
-    outcome = await judged(pipeline(tmp_path, records), signed)
+    outcome = await judged(line, world.signed(today(with_body(body, b"multipart/mixed; boundary=b")))[0])
     assert outcome.decision.action is Action.REFUSE
     assert "mime/blocked-attachment" in outcome.decision.rules
 
@@ -269,6 +292,7 @@ async def test_however_a_name_is_written_the_decision_is_the_same(tmp_path, disp
 @pytest.mark.parametrize("family", ["xml-entities", "xml-external"])
 async def test_no_entity_is_expanded_and_no_file_is_read(line, family, monkeypatch):
     opened = []
-    sys.addaudithook(lambda event, arguments: opened.append(arguments[0]) if event == "open" and opened is not None else None)
-    await judged(line, made(FAMILIES[family][1], SIZE))
-    assert "/etc/passwd" not in map(str, opened)
+    monkeypatch.setattr("builtins.open", lambda *arguments, **_: opened.append(arguments))
+    outcome = await judged(line, made(family, SIZE))
+    assert outcome.decision.action is Action.REFUSE
+    assert opened == []

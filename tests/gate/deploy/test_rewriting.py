@@ -169,8 +169,11 @@ def test_what_is_missing_is_added_before_us_unless_that_is_switched_off(settings
     assert [field in judged for field in (b"\r\nMessage-Id: ", b"\r\nDate: ")] == [added, added]
 
 
-def test_bare_line_feeds_are_line_ends_before_us():
-    with through() as sent:
+@pytest.mark.parametrize(
+    "settings", [{}, {"smtpd_forbid_bare_newline": "normalize", "smtpd_forbid_bare_newline_exclusions": ""}]
+)
+def test_bare_line_feeds_are_line_ends_before_us(settings):
+    with through(settings) as sent:
         judged, relayed = sent_raw(sent, HEADER + b"\r\none\ntwo\r\n")
     assert judged == relayed == HEADER + b"\r\none\r\ntwo\r\n"
 

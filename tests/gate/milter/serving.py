@@ -68,9 +68,6 @@ class Obedient:
         self.judged.append(octets)
         return Outcome(Decision(action, REPLIES[action], reason="as asked"), octets, tuple(edits))
 
-    def sent(self, trace: str) -> None:
-        """Nothing is remembered."""
-
 
 def gate(**settings) -> Gate:
     return Gate("gate.example", (), **settings)

@@ -77,7 +77,7 @@ def test_an_address_that_could_hold_a_command_is_never_written(bad):
 
 
 def test_parameters_go_only_where_they_are_offered():
-    sender = MailFrom("a@b.example", 100, "7BIT", ret="HDRS", envid="x+y=z é", auth="somebody@else.example")
+    sender = MailFrom("a@b.example", 100, "7BIT", ret="HDRS", envid="x+y=z é")
     recipient = RcptTo("c@d.example", ("SUCCESS", "FAILURE"), ("rfc822", "c+x@d.example"))
     assert commands.mail(sender, ALL) == b"MAIL FROM:<a@b.example> SIZE=100 BODY=7BIT RET=HDRS ENVID=x+2By+3Dz+20+C3+A9\r\n"
     assert commands.mail(sender, NONE) == b"MAIL FROM:<a@b.example>\r\n"

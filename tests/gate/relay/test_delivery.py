@@ -173,7 +173,7 @@ async def test_a_next_hop_that_is_down_does_not_hide_what_the_others_can():
 @in_loop
 async def test_parameters_are_passed_where_they_are_offered():
     async with NextHop() as hop, relay_to(hop) as relay:
-        sender = {"size": 99, "body": "8BITMIME", "smtputf8": True, "ret": "FULL", "envid": "a+b", "auth": "x@y"}
+        sender = {"size": 99, "body": "8BITMIME", "smtputf8": True, "ret": "FULL", "envid": "a+b"}
         await sent(relay, RcptTo("é@rcpt.example", ("DELAY",), ("rfc822", "c@d")), **sender)
         (message,) = hop.messages
         assert message.mail_from == b"MAIL FROM:<a@sender.example> SIZE=99 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=a+2Bb"
@@ -273,7 +273,9 @@ async def test_an_old_server_without_ehlo_gets_helo(refusal):
 
 
 @pytest.mark.attack(41, 50)
-@pytest.mark.parametrize("refusal", ["554 5.3.2 too busy now", "550 5.7.1 not you", "501 5.5.4 no such name", "451 4.3.0 later"])
+@pytest.mark.parametrize(
+    "refusal", ["554 5.3.2 too busy now", "550 5.7.1 not you", "501 5.5.4 no such name", "451 4.3.0 later"]
+)
 @in_loop
 async def test_a_refused_ehlo_is_451_and_what_the_next_hop_can_is_not_forgotten(refusal):
     """After HELO there is no 8BITMIME: 8-bit mail would be refused for good, and our own EHLO would not offer it any more."""

@@ -11,7 +11,7 @@ from delivcheck.gate import settings
 from delivcheck.gate.model import Uncertain, Unready
 from delivcheck.gate.relay import connection
 from delivcheck.gate.relay import hop as one_hop
-from delivcheck.gate.relay import outgoing as transaction
+from delivcheck.gate.relay import outgoing as delivery
 from delivcheck.gate.relay.relay import NextHops
 from delivcheck.gate.reply import Reply
 from tests.gate.next_hop import CLOSE, RESET, SILENCE, NextHop, Slow
@@ -176,7 +176,7 @@ async def test_a_host_without_an_address_is_451(monkeypatch, error):
 @pytest.mark.parametrize("verb", ["BANNER", "EHLO", "MAIL", "RCPT"])
 @in_loop
 async def test_a_next_hop_that_says_nothing_is_451_when_its_time_is_over(verb, monkeypatch):
-    monkeypatch.setattr(transaction, "ANSWER", 0.1)
+    monkeypatch.setattr(delivery, "ANSWER", 0.1)
     async with NextHop(says={verb: [SILENCE]}) as hop, relay_to(hop) as way:
         assert (await unready(way)).code == 451
         assert (await sent(way))[0].code == 250
@@ -421,7 +421,7 @@ async def test_after_the_dot_the_deadline_does_not_count_and_the_wait_is_that_of
     assert connection.TERMINATION == 600
     async with NextHop(says={"DOT": [Slow(0.3, "250 2.0.0 at last")]}) as hop, relay_to(hop) as way:
         assert str((await sent(way, seconds=0.2))[0]) == "250 2.0.0 at last"
-        monkeypatch.setattr(transaction, "TERMINATION", 0.05)
+        monkeypatch.setattr(delivery, "TERMINATION", 0.05)
         hop.says = {"DOT": SILENCE}
         with pytest.raises(Uncertain):
             await sent(way)

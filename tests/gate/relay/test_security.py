@@ -9,8 +9,8 @@ import pytest
 
 from delivcheck.gate import secret, settings
 from delivcheck.gate.model import Unready
-from delivcheck.gate.relay import secrets as kept
 from delivcheck.gate.relay.connection import Connection
+from delivcheck.gate.relay.dial import MAX_SECRET
 from delivcheck.gate.settings import SaslMechanism, Secret, Security
 from tests.gate.next_hop import ALL, NextHop
 from tests.gate.relay.way import Told, in_loop, relay_to, sent
@@ -304,22 +304,22 @@ async def test_a_secret_that_cannot_be_had_is_told_without_any_of_it(tmp_path, w
     (tmp_path / "octets").write_bytes(b"secret\xff")
     if where.file is not None:
         where = Secret(file=tmp_path / where.file)
-    with pytest.raises(kept.NoSecret) as caught:
-        await kept.Kept(where).value()
+    with pytest.raises(secret.NoSecret) as caught:
+        await secret.Kept(where, MAX_SECRET).value()
     assert "secret" not in str(caught.value).replace("for the secret", "").replace(str(tmp_path), "")
 
 
 @in_loop
 async def test_a_command_that_hangs_is_killed_with_its_children(monkeypatch):
     monkeypatch.setattr(secret, "COMMAND", 0.1)
-    with pytest.raises(kept.NoSecret, match="took more than"):
-        await kept.Kept(Secret(command=("/bin/sh", "-c", "sleep 60 & sleep 60"))).value()
+    with pytest.raises(secret.NoSecret, match="took more than"):
+        await secret.Kept(Secret(command=("/bin/sh", "-c", "sleep 60 & sleep 60")), MAX_SECRET).value()
 
 
 @in_loop
 async def test_a_secret_is_read_once_for_all_who_ask(tmp_path):
     count = tmp_path / "count"
-    one = kept.Kept(Secret(command=("/bin/sh", "-c", f"echo x >> {count}; echo token")))
+    one = secret.Kept(Secret(command=("/bin/sh", "-c", f"echo x >> {count}; echo token")), MAX_SECRET)
     assert set(await asyncio.gather(*(one.value() for _ in range(5)))) == {"token"}
     assert count.read_text() == "x\n"
     one.forget("another")

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from delivcheck.gate.model import Client, MailFrom, RcptTo, Unready
-from delivcheck.gate.relay import outgoing as transaction
+from delivcheck.gate.relay import outgoing as delivery
 from delivcheck.gate.relay import pool
 from tests.gate.next_hop import CLOSE, NextHop
 from tests.gate.relay.way import MESSAGE, in_loop, nothing, opened, relay_to, sent, until
@@ -14,7 +14,7 @@ from tests.gate.relay.way import MESSAGE, in_loop, nothing, opened, relay_to, se
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(transaction, "LET_GO", 0.02)
+    monkeypatch.setattr(delivery, "LET_GO", 0.02)
 
 
 def verbs(hop):
@@ -48,7 +48,7 @@ async def test_a_recipient_after_a_silence_joins_those_before_it():
 
 @in_loop
 async def test_who_speaks_again_in_time_keeps_its_connection(monkeypatch):
-    monkeypatch.setattr(transaction, "LET_GO", 5.0)
+    monkeypatch.setattr(delivery, "LET_GO", 5.0)
     async with NextHop() as hop, relay_to(hop) as relay:
         outgoing, _ = await opened(relay, "a@rcpt.example", "b@rcpt.example")
         await outgoing.send(MESSAGE, nothing, time.monotonic() + 5)
@@ -99,7 +99,7 @@ async def test_no_connection_after_a_silence_is_451_and_the_end_of_the_transacti
         outgoing, _ = await opened(relay, "a@rcpt.example")
         await until(lambda: "RSET" in verbs(hop))
         await asyncio.sleep(0.02)
-        monkeypatch.setattr(transaction, "LET_GO", 5.0)
+        monkeypatch.setattr(delivery, "LET_GO", 5.0)
         other, _ = await opened(relay, "b@rcpt.example")
         assert (await outgoing.rcpt(RcptTo("c@rcpt.example"))).code == 451
         with pytest.raises(Unready):

@@ -47,10 +47,6 @@ class Recorder:
     async def _hook(self, name: str, *arguments: Any) -> Any:
         return await self.hooks[name](*arguments) if name in self.hooks else None
 
-    async def connected(self, client: Client) -> Reply | None:
-        self.calls.append(("connected", str(client.ip)))
-        return await self._hook("connected", client)
-
     async def extensions(self, client: Client) -> Extensions:
         self.calls.append(("extensions", client.helo))
         return await self._hook("extensions", client) or self.extensions_
@@ -124,8 +120,10 @@ class Running:
         async with asyncio.timeout(10):
             await asyncio.gather(*self.tasks)
 
-    async def client(self, *, greeting: bool = True) -> "Talker":
-        if isinstance(self.address, str):
+    async def client(self, *, greeting: bool = True, sock: socket.socket | None = None) -> "Talker":
+        if sock is not None:
+            reader, writer = await asyncio.open_connection(sock=sock)
+        elif isinstance(self.address, str):
             reader, writer = await asyncio.open_unix_connection(self.address)
         else:
             reader, writer = await asyncio.open_connection(*self.address)
@@ -272,7 +270,8 @@ def issue(folder: Path, name: str = "gate.example", addresses: Sequence[str] = (
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=2))
         .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(name), *(x509.IPAddress(ip_address(one)) for one in addresses)]), critical=False
+            x509.SubjectAlternativeName([x509.DNSName(name), *(x509.IPAddress(ip_address(one)) for one in addresses)]),
+            critical=False,
         )
         .sign(key, hashes.SHA256())
     )

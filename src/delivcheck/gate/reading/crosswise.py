@@ -63,8 +63,8 @@ def warnings(section: Section, gate: settings.Gate, found: Config) -> Iterator[s
             what = "no address that mail leaves from is named, so SPF is not judged, and"
             yield str(reader.fail((*at, "egress"), f"{what} {len(names)} rules at level error say nothing ({names[0]}, …)"))
     for index, hop in enumerate(gate.next_hops):
-        for key, why in _doubts(hop, gate):
-            yield str(reader.fail((*at, "next-hop", index, key), why))
+        for field, why in _doubts(hop, gate):
+            yield str(reader.fail((*at, "next-hop", index, field), why))
 
 
 def _doubts(hop: NextHop, gate: settings.Gate) -> Iterator[tuple[str, str]]:

@@ -43,7 +43,7 @@ def line(text: str) -> bytes:
 def mail(sender: MailFrom, offers: Offers) -> bytes:
     """The MAIL command, with the parameters that the next hop knows. Raises Unspeakable.
 
-    AUTH= is never passed on: it would vouch for somebody whom the next hop cannot ask us about (RFC 4954 section 5).
+    A client's AUTH= is never passed on: it would vouch for somebody whom the next hop cannot ask us about (RFC 4954 section 5).
     """
     parameters = [f"MAIL FROM:<{_address(sender.address, utf8=sender.smtputf8)}>"]
     if sender.size is not None and "SIZE" in offers:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+import os
 import socket
 import ssl
 import time
@@ -306,5 +307,7 @@ def told(error: BaseException) -> str:
         return error.verify_message
     if isinstance(error, ssl.SSLError):
         return error.reason or type(error).__name__
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:  # getaddrinfo's are negative
+        return os.strerror(error.errno)  # asyncio's own text names the address as a tuple of Python's
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text.partition("\n")[0] or type(error).__name__

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..reply import Reply
+from ..secret import Kept, NoSecret
 from ..settings import Address, NextHop, SaslMechanism, Security
 from . import commands
 from .connection import HANDSHAKE, QUIT, Connection, Insecure, Lost, told
-from .secrets import Kept, NoSecret
 
+MAX_SECRET = 8_192  # octets; what fits into an AUTH line of 12,288 octets (RFC 4954 section 4) after base64
 CONNECT = 30.0  # seconds, Postfix's smtp_connect_timeout
 _BEST = (SaslMechanism.PLAIN, SaslMechanism.LOGIN)  # XOAUTH2 only where it is named: its secret is another kind of thing
 
@@ -27,7 +28,7 @@ class Dial:
 
     def __init__(self, hop: NextHop, name: str, note: Note) -> None:
         self._hop, self._name, self._note = hop, name, note
-        self._secret = Kept(hop.secret) if hop.secret is not None else None
+        self._secret = Kept(hop.secret, MAX_SECRET) if hop.secret is not None else None
         self._server = hop.server_name or hop.address.host.rstrip(".") or "localhost"
         self._verified, self._any = _verifying(hop), _any()
 

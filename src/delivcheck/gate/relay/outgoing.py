@@ -18,17 +18,17 @@ LET_GO = CONNECTION_REST
 ANSWER = 240.0  # seconds for all that one RCPT of the client sets off: it waits 300 (RFC 5321 section 4.5.3.2.3)
 
 
-async def begun(hop: Hop, sender: MailFrom, client: Client) -> "Transaction":
+async def begun(hop: Hop, sender: MailFrom, client: Client) -> "Delivery":
     """A transaction on a pooled or new connection. Raises Unready."""
     try:
         async with asyncio.timeout(ANSWER):
             connection, reused = await hop.pool.take()
     except (Lost, Full, TimeoutError) as why:
         raise Unready(_unready(why)) from None
-    return Transaction(hop, sender, client, connection, reused=reused)
+    return Delivery(hop, sender, client, connection, reused=reused)
 
 
-class Transaction:
+class Delivery:
     """The `model.Outgoing`: one message's way to the next hop. It owns `_connection` until it gives or drops it.
 
     A client that says nothing for a while does not keep others from the next hop: its connection goes back to the pool, with

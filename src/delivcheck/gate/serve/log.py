@@ -127,6 +127,8 @@ _BARE = re.compile(r"[^\s\"'=\\,\[\]]+")
 
 def _plain(value: Any, longest: int, items: int) -> Any:
     """A value as JSON has it, no longer than it may be."""
+    if isinstance(value, str) and len(value) <= longest and value.isascii():  # most are
+        return value
     if isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):

@@ -1,9 +1,10 @@
 """One SMTP connection: octets from the transport to the session, its events to the handler, answers back, and the clock."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol, TypeVar, cast
 
 from ...model import IPAddress
@@ -19,8 +20,8 @@ from .protocol import Session
 from .secure import Secured
 from .tls import BadCertificate, Contexts
 
+NOT_YOU = Reply(554, "5.7.1", "you may not connect here")
 _FAULT = Reply(451, "4.3.0", "internal error, please try again")
-_LEAVE = Reply(421, "4.3.0", "internal error, please try again")
 
 _T = TypeVar("_T")
 
@@ -140,11 +141,10 @@ class Connection(asyncio.Protocol):
         """From banner to end."""
         if self._tls is not None and not await self._handshake(self._tls):
             return
-        refusal = await self._ask("connected", self._handler.connected(self._client), _LEAVE)
         # Whoever talks before the banner is there to be seen only once the loop has looked at the socket: two rounds.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        self._session.open(refusal)
+        self._session.open()
         try:
             await self._talk()
         finally:
@@ -206,7 +206,7 @@ class Connection(asyncio.Protocol):
                 client.forwarded.update({name: value for name, value in attributes.items() if value is not None})
                 session.done()
             case Impersonate(attributes):
-                await self._impersonate(dict(attributes))
+                self._impersonate(attributes)
             case _:
                 raise AssertionError(event)
 
@@ -230,7 +230,7 @@ class Connection(asyncio.Protocol):
         self._client.forwarded.clear()  # XFORWARD is of one transaction, as in Postfix
         if answered:
             written = await self._written()
-            await self._ask("replied", self._handler.replied(self._client, written=written), None)
+            await self._tell("replied", self._handler.replied(self._client, written=written))
         else:
             await self._tell_reset()
 
@@ -309,7 +309,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         self._wake()
 
-    async def _impersonate(self, attributes: dict[str, str | None]) -> None:
+    def _impersonate(self, attributes: Mapping[str, str | None]) -> None:
         """XCLIENT: from now on the client is somebody else, and is looked at as one that has just connected."""
         client, host = self._client, self._host
         try:
@@ -325,13 +325,8 @@ class Connection(asyncio.Protocol):
         trusted = host.trust(self._listener, client) if client.ip is not None else False
         if client.ip is None:
             client.credential = None
-        refusal: Reply | None = None
-        if not host.may_connect(self._listener, client.ip):
-            refusal = Reply(554, "5.7.1", "you may not connect here")
-        else:
-            refusal = await self._ask("connected", self._handler.connected(client), _LEAVE)
         client.protocol = self._protocol()
-        self._session.impersonated(trusted, refusal)
+        self._session.impersonated(trusted, None if host.may_connect(self._listener, client.ip) else NOT_YOU)
 
     def _gone(self) -> None:
         """The client sends no more. Where the handler is at work for it, a retry may come before it is done."""
@@ -361,15 +356,14 @@ class Connection(asyncio.Protocol):
         except Unready as unready:
             return unready.reply
 
-    async def _ask(self, where: str, asked: Awaitable[_T], otherwise: _T) -> _T:
-        try:
-            return await self._strict(where, asked)
-        except Unready as unready:
-            return cast("_T", unready.reply) if otherwise is _LEAVE and unready.reply is not _FAULT else otherwise
+    async def _tell(self, where: str, told: Awaitable[None]) -> None:
+        """Tell the handler what has no answer; its faults are noted, and change nothing."""
+        with contextlib.suppress(Unready):
+            await self._strict(where, told)
 
     async def _tell_reset(self) -> None:
         self._client.forwarded.clear()
-        await self._ask("reset", self._handler.reset(self._client), None)
+        await self._tell("reset", self._handler.reset(self._client))
 
     # --- the client's state ------------------------------------------------------------------------------------------
 

@@ -56,10 +56,9 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Impersonate:
-    """XCLIENT of a listed peer, None for what is not known; answer with `impersonated`. `resets` as with Hello."""
+    """XCLIENT of a listed peer, None for what is not known; answer with `impersonated`."""
 
     attributes: Mapping[str, str | None]
-    resets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

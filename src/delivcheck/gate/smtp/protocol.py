@@ -157,13 +157,11 @@ class Session:
 
     # --- from outside ------------------------------------------------------------------------------------------------
 
-    def open(self, refusal: Reply | None = None) -> None:
-        """Say the banner, or refuse the connection."""
+    def open(self) -> None:
+        """Say the banner, unless the client spoke first."""
         if self._mode is _Mode.ENDED:  # it was drained
             return
-        if refusal is not None:
-            self._close(refusal, "refused")
-        elif self._input:
+        if self._input:
             self._close(Reply(554, "5.5.0", "you must wait for our greeting"), "early talker")
         else:
             self._banner()

@@ -13,20 +13,19 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable
 
-from ...model import IPAddress, MessageClass
+from ...model import IPAddress
 from ...records.names import unmapped
 from ..model import Client, Credential, Handler, Watch, unwatched
 from ..reply import Reply
 from ..settings import Gate, Kind, Listener, Network
 from . import proxy
-from .connection import Connection
+from .connection import NOT_YOU, Connection
 from .limits import PATIENCE, Load, Patience
 from .protocol import Options, Session
 from .tls import BadCertificate, Contexts
 
 _BUSY = Reply(421, "4.3.2", "too many connections, please try again")
 _BUSY_FOR_YOU = Reply(421, "4.7.0", "too many connections from you, please try again")
-_NOT_YOU = Reply(554, "5.7.1", "you may not connect here")
 _NO_TLS = Reply(421, "4.7.0", "TLS cannot be had just now, please try again")
 
 
@@ -99,7 +98,7 @@ class Server:
             if origin.ip is not None:
                 ip, port = unmapped(origin.ip), origin.port
         if listener.networks and ip is not None and not _in(ip, listener.networks):
-            await self._turn_away(sock, listener, ip, _NOT_YOU, "not in networks")
+            await self._turn_away(sock, listener, ip, NOT_YOU, "not in networks")
             return
         if not self.load.enter(ip):
             await self._turn_away(sock, listener, ip, _BUSY_FOR_YOU, "too many connections from this address")
@@ -166,20 +165,12 @@ class Server:
         """Give a client of a trusted network the listener's credential; who may open a UNIX socket is trusted by its mode."""
         client.credential = None
         if listener.kind in {Kind.SMTP, Kind.LMTP} and (client.ip is None or _in(client.ip, listener.trusted)):
-            client.credential = self._credential(listener)
+            client.credential = Credential.of(listener, self.gate.credentials)
         return client.credential is not None
 
     def may_connect(self, listener: Listener, ip: IPAddress | None) -> bool:
         """Whether a client that is stood for by XCLIENT might connect itself."""
         return not listener.networks or ip is None or _in(ip, listener.networks)
-
-    def _credential(self, listener: Listener) -> Credential:
-        name = listener.credential
-        found = self.gate.credentials.get(name) if name is not None else None
-        if name is None or found is None:
-            return Credential(name or listener.name)
-        classes = tuple(MessageClass(one) for one in found.classes)
-        return Credential(name, found.domains, found.streams, classes, found.may_declare)
 
     # --- telling -----------------------------------------------------------------------------------------------------
 

@@ -91,7 +91,8 @@ def mail(argument: str, offered: Extensions) -> MailFrom:
     _only_with_dsn(offered, ret, envid)
     if ret is not None and ret.upper() not in {"FULL", "HDRS"}:
         raise BadCommand(501, "5.5.4", "RET is FULL or HDRS")
-    auth = given.pop("AUTH", None)
+    if (auth := given.pop("AUTH", None)) is not None:
+        _mailbox(xtext(auth))  # taken and not believed: whom a client vouches for is nothing to us (RFC 4954 section 5)
     if given:
         raise BadCommand(555, "5.5.4", f"unknown parameter {next(iter(given))}")
     return MailFrom(
@@ -101,7 +102,6 @@ def mail(argument: str, offered: Extensions) -> MailFrom:
         smtputf8,
         ret.upper() if ret else None,
         _limited(xtext(envid), MAX_ENVID, "ENVID") if envid is not None else None,
-        _mailbox(xtext(auth)) if auth is not None else None,
     )
 
 

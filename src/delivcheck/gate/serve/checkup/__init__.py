@@ -14,6 +14,12 @@ from ..worker import Loaded
 from . import beyond, here
 from .finding import Finding, State
 
+MEANING = (  # by exit code: the last line, for who reads it in a terminal
+    "The gate would start, and all it needs is there.",
+    "The gate would start, but mail would be refused or have to wait: see the problems above.",
+    "The gate would not start: see what is broken above.",
+)
+
 __all__ = ["Finding", "State", "exit_code", "findings", "run"]
 
 
@@ -29,7 +35,9 @@ async def _run(loaded: Loaded, dns: Client | None) -> int:
     async for one in findings(loaded.config, loaded.gate, dns):
         _print(one)
         seen.append(one)
-    return exit_code(seen)
+    code = exit_code(seen)
+    sys.stdout.write(f"{MEANING[code]}\n")
+    return code
 
 
 async def findings(config: Config, gate: Gate, dns: Client | None = None) -> AsyncIterator[Finding]:

@@ -15,9 +15,9 @@ from ....records.dkim import DkimKey, load_rsa, parse_key
 from ...prepare import PreparationError
 from ...prepare import keys as key_store
 from ...prepare.keys import Key
+from ...profiles import PROFILES
 from ...relay.connection import Connection, Lost
 from ...relay.dial import Dial
-from ...profiles import PROFILES
 from ...settings import Gate, Kind, NextHop, Security
 from .finding import Finding, State
 
@@ -45,10 +45,10 @@ async def _next_hop(gate: Gate, hop: NextHop) -> list[Finding]:
         async with asyncio.timeout(PATIENCE):
             connection = await dial()
     except Lost as error:
-        return [Finding(State.PROBLEM, what, f"{hop.address}: {error}")]
+        return [Finding(State.PROBLEM, what, f"{_there(hop)}{error}")]
     except (TimeoutError, OSError) as error:
         why = f"nothing within {PATIENCE:g} s" if isinstance(error, TimeoutError) else str(error.strerror or error)
-        return [Finding(State.PROBLEM, what, f"{hop.address}: {why}")]
+        return [Finding(State.PROBLEM, what, f"{_there(hop)}{why}")]
     try:
         found = list(_offered(gate, hop, connection, told))
         await connection.quit()
@@ -57,11 +57,16 @@ async def _next_hop(gate: Gate, hop: NextHop) -> list[Finding]:
     return [Finding(one.state, what, one.text) for one in found]
 
 
+def _there(hop: NextHop) -> str:
+    """Where it is, unless its name says that already."""
+    return "" if hop.name == str(hop.address) else f"{hop.address}: "
+
+
 def _offered(gate: Gate, hop: NextHop, connection: Connection, told: Iterable[str]) -> Iterable[Finding]:
     """What was reached, and what mail will miss there."""
     tls = f"{connection.tls}{'' if connection.verified else ', certificate not verified'}" if connection.tls else "no TLS"
     login = f", logged in as {hop.user}" if hop.user is not None else ""
-    yield Finding(State.OK, "", f"{hop.address}: {tls}{login}")
+    yield Finding(State.OK, "", f"{_there(hop)}{tls}{login}")
     for why in told:
         yield Finding(State.WARNING, "", why)
     if connection.tls is None and hop.security is Security.OPPORTUNISTIC and not connection.local:

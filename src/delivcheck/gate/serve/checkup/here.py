@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ....config import Config, ConfigError
 from ....policy import PolicyError
+from ....tables import nearest
 from ... import prepare
 from ...judging import Judge
 from ...prepare import keys as key_store
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 SOON = timedelta(days=14)  # before a certificate ends; Let's Encrypt's are renewed 30 days before
+MOST_NAMES = 5  # of users in a line
 PATIENCE = 3.0  # seconds for an answer of whoever has our port
 NEGOTIATION = b"\0\0\0\x0dO" + (6).to_bytes(4) + bytes(8)  # a milter client's first packet: version 6, nothing wanted
 
@@ -34,7 +36,7 @@ def findings(config: Config, gate: Gate) -> Iterator[Finding]:
     """One for each thing, in the configuration's order."""
     yield from _policies(config)
     yield from _state(gate)
-    yield from _users(gate)
+    yield from _users(config, gate)
     for certificate in dict.fromkeys(one.certificate for one in gate.listeners if one.certificate is not None):
         yield from _certificate(certificate, gate.name)
     yield from _signing(gate)
@@ -51,7 +53,9 @@ def _policies(config: Config) -> Iterator[Finding]:
     except (PolicyError, ConfigError) as error:
         yield Finding(State.BROKEN, "policy", str(error))
     else:
-        yield Finding(State.OK, "policy", f"mail of no stream and of {len(config.streams)} streams can be judged")
+        count = len(config.streams)
+        streams = f", and those of {count} stream{'' if count == 1 else 's'}" if count else ""
+        yield Finding(State.OK, "policy", f"its rules are ready{streams}")
 
 
 def _state(gate: Gate) -> Iterator[Finding]:
@@ -67,8 +71,8 @@ def _state(gate: Gate) -> Iterator[Finding]:
         yield Finding(State.OK, "state", str(state))
 
 
-def _users(gate: Gate) -> Iterator[Finding]:
-    """A gate without its users' file starts, and every login is answered "later"."""
+def _users(config: Config, gate: Gate) -> Iterator[Finding]:
+    """A gate without its users' file starts, and every login is answered "later"; so is mail of a stream that is gone."""
     if gate.users is None:
         return
     if find_spec("argon2") is None:
@@ -79,6 +83,12 @@ def _users(gate: Gate) -> Iterator[Finding]:
     except UsersError as error:
         yield Finding(State.PROBLEM, "users", f"{error}; every login will be told to come again")
         return
+    gone = {(stream, user.name) for user in known.values() for stream in user.streams if stream not in config.streams}
+    for stream in sorted({stream for stream, _ in gone}):
+        names = sorted(name for of, name in gone if of == stream)
+        whose = f"{', '.join(names[:MOST_NAMES])}{', …' if len(names) > MOST_NAMES else ''}"
+        text = f"{gate.users}: {whose} may use the stream {stream!r}, which is not configured{nearest(stream, config.streams)}"
+        yield Finding(State.PROBLEM, "users", text)
     if not known:
         yield Finding(State.WARNING, "users", f"{gate.users}: there are none; `delivcheck user add` makes one")
     else:
