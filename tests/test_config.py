@@ -329,3 +329,13 @@ def test_a_mistake_in_an_override_is_one_line(tmp_path, text, complaint):
     with pytest.raises(ConfigError) as error:
         load(written(tmp_path, text))
     assert complaint in str(error.value)
+
+
+def test_the_systems_file_is_read_where_no_other_is_nearer(tmp_path):
+    system = tmp_path / "etc.toml"
+    system.write_text('policy = "strict"\n')
+    (tmp_path / "here").mkdir()
+    assert config.discover(start=tmp_path / "here", system=system).layer.policy == "strict"
+    assert config.discover(start=tmp_path / "here", system=tmp_path / "none.toml").path is None
+    (tmp_path / "here" / "delivcheck.toml").write_text('policy = "csa"\n')
+    assert config.discover(start=tmp_path / "here", system=system).layer.policy == "csa"

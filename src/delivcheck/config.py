@@ -23,6 +23,7 @@ from .tables import ConfigError, Keys, Reader, Section, nearest
 __all__ = ["Config", "ConfigError", "Layer", "Override", "Settled", "discover", "find", "load", "settled"]
 
 FILE = "delivcheck.toml"
+SYSTEM_FILE = Path("/etc/delivcheck") / FILE  # the gate's and its commands', which are run from anywhere
 SHARED_FILE = "pyproject.toml"
 DEFAULT_POLICY = "bulk"
 MAX_SECONDS = 1_000_000  # of a timeout, eleven days; also keeps infinity, not-a-number and integers without a float out
@@ -157,14 +158,14 @@ def _mentions_us(path: Path) -> bool:
         return re.search(rb"^\s*\[tool\.delivcheck[.\]]", raw, re.MULTILINE) is not None
 
 
-def discover(given: str | None = None, start: Path | None = None) -> Config:
-    """Read the file that was named, or the nearest one, or nothing. Raises ConfigError."""
+def discover(given: str | None = None, start: Path | None = None, *, system: Path | None = None) -> Config:
+    """Read the file that was named, or the nearest one, or that of the system where there is one. Raises ConfigError."""
     if given is not None:
         return load(Path(given))
     here = start or Path.cwd()
     found = find(here)
     if found is None:
-        return Config()
+        return load(system) if system is not None and system.is_file() else Config()
     return load(found.relative_to(here) if start is None and found.parent == here else found)
 
 

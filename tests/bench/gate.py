@@ -22,7 +22,7 @@ from rich.table import Table
 
 from tests import keys
 from tests.bench import load, peers
-from tests.bench.letters import DOMAIN, GATE, IP, KEY, RECIPIENT, RECORDS, SELECTOR, SENDER, letters
+from tests.bench.letters import DOMAIN, IP, KEY, RECIPIENT, RECORDS, SELECTOR, SENDER, letters
 from tests.servers import program
 from tests.soak import gates
 
@@ -122,7 +122,9 @@ def milter_without_rules(scale, folder):
         their_pids = stack.enter_context(peers.pymilter(folder, their))
         for kilobytes in SIZES:
             messages = load.many(letters(kilobytes, 100), scale.count(kilobytes))
-            found, ticks = counted([pids, their_pids], scale, partial(to_milter, own, messages), partial(to_milter, their, messages))
+            found, ticks = counted(
+                [pids, their_pids], scale, partial(to_milter, own, messages), partial(to_milter, their, messages)
+            )
             yield f"milter, no rules, {kilobytes} KB / pymilter", found, 1, ticks
         for kilobytes in SIZES:
             octets, count = letters(kilobytes, 1)[0], scale.count(kilobytes)
@@ -246,7 +248,9 @@ def main():
         if lacking := peers.there("smtp-sink", "nsd"):
             print(f"no latency: {', '.join(lacking)} missing", file=sys.stderr)
             return
-        table = Table(f"added at {PER_SECOND} messages a second, everything on", "p50 ms", "p99 ms", "least", "most", "ms CPU a message")
+        table = Table(
+            f"added at {PER_SECOND} messages a second, everything on", "p50 ms", "p99 ms", "least", "most", "ms CPU a message"
+        )
         with room() as folder:
             for what, added, spent in latency(scale, folder):
                 worst = sorted(one[1] for one in added)

@@ -113,7 +113,6 @@ def milter(path, messages, **how):
         writer.write(mta_side.offer())
         _, options = await _packet(reader)
         steps = int.from_bytes(options[8:12])
-        writer.write(b"")
         await _say(reader, writer, mta_side.SESSION, steps)
         yield reader, writer, steps
         writer.write(mta_side.QUIT)
@@ -130,7 +129,9 @@ def milter(path, messages, **how):
 
     def packets(octets):
         head, _, body = octets.partition(b"\r\n\r\n")
-        fields = [line.partition(b":")[::2] for line in head.replace(b"\r\n\t", b"\n\t").replace(b"\r\n ", b"\n ").split(b"\r\n")]
+        fields = [
+            line.partition(b":")[::2] for line in head.replace(b"\r\n\t", b"\n\t").replace(b"\r\n ", b"\n ").split(b"\r\n")
+        ]
         pieces = [body[at : at + PIECE] for at in range(0, len(body), PIECE)]
         made = mta_side.message(SENDER, (RECIPIENT,), fields, pieces, f"Q{next(numbers)}")
         return made.removesuffix(mta_side.END), mta_side.END

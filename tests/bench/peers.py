@@ -70,7 +70,9 @@ def name_server(folder, records):
     host = loopback()
     port = free_port(host)
     folder.mkdir()
-    lines = [f"{name.replace(' ', '. 300 IN ')} {_quoted(text) if name.endswith(' TXT') else text}" for name, text in records.items()]
+    lines = [
+        f"{name.replace(' ', '. 300 IN ')} {_quoted(text) if name.endswith(' TXT') else text}" for name, text in records.items()
+    ]
     lines = [line if line.endswith((".", '"')) or " A " in line else f"{line}." for line in lines]
     (folder / "root.zone").write_text(
         "\n".join([". 300 IN SOA ns. host. 1 3600 600 86400 300", ". 300 IN NS ns.", f"ns. 300 IN A {host}", *lines, ""])
@@ -136,12 +138,13 @@ def rspamd(folder, path, nameserver, workers=2):
     for name in ("db", "run", "log", "local"):
         (folder / name).mkdir()
         shutil.chown(folder / name, "_rspamd")
+    (folder / "dns.inc").write_text('dns {{ nameserver = ["{}:{}"]; }}\n'.format(*nameserver))
     (folder / "rspamd.conf").write_text(f"""
 .include "$CONFDIR/common.conf"
 options {{
   pidfile = "$RUNDIR/rspamd.pid";
   .include "$CONFDIR/options.inc"
-  dns {{ nameserver = ["{nameserver[0]}:{nameserver[1]}"]; }}
+  .include(duplicate=merge) "{folder}/dns.inc"
 }}
 logging {{ type = "file"; filename = "$LOGDIR/rspamd.log"; level = "warning"; }}
 worker "rspamd_proxy" {{
@@ -180,7 +183,7 @@ def _serve_relay(listen, hop):
     pool = asyncio.LifoQueue()
 
     class Handler:
-        async def handle_DATA(self, server, session, envelope):
+        async def handle_DATA(self, server, session, envelope):  # noqa: N802 -- the name that aiosmtpd calls
             client = await pool.get()
             try:
                 if not client.is_connected:
@@ -195,7 +198,9 @@ def _serve_relay(listen, hop):
             pool.put_nowait(aiosmtplib.SMTP(hostname=host, port=int(port), use_tls=False, start_tls=False))
         loop, (host_, _, port_) = asyncio.get_running_loop(), listen.partition(":")
         server = await loop.create_server(
-            lambda: SMTP(Handler(), data_size_limit=None, hostname="relay.example", ident="relay", loop=loop, enable_SMTPUTF8=True),
+            lambda: SMTP(
+                Handler(), data_size_limit=None, hostname="relay.example", ident="relay", loop=loop, enable_SMTPUTF8=True
+            ),
             host_,
             int(port_),
         )

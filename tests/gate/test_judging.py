@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from delivcheck import checker
 from delivcheck.gate.judging import Egress, Judge
 from delivcheck.gate.missing import Missing
 from delivcheck.gate.model import Client, Incoming
@@ -18,6 +19,7 @@ from tests import servers
 from tests.conftest import require
 from tests.gate import world
 from tests.keys import sign_example
+from tests.soak.gates import all_off
 
 
 def incoming(octets, **more):
@@ -135,3 +137,13 @@ async def test_without_dns_nothing_fails_and_nothing_passes(tmp_path):
     dns = Lasting(Live(nameservers=[("127.0.0.1", closed)], timeout=0.2))
     found = await Judge(world.configuration(tmp_path), dns, Egress((ip_address(world.IP),))).judge(octets, incoming(octets))
     assert found.report.verdict is Verdict.UNKNOWN
+
+
+async def test_what_no_rule_asks_about_is_not_even_taken_apart(tmp_path, monkeypatch):
+    (tmp_path / "off.toml").write_text(f'extends = "transactional"\n[rules]\n{all_off()}\n')
+    judging = Judge(world.configuration(tmp_path, policy="off.toml"), None)
+    monkeypatch.setattr(checker, "parse", None)
+    found = await judging.judge(b"\xff no: message\r\n", incoming(b""))
+    assert (found.report.verdict, found.report.results) == (Verdict.PASS, ())
+    with pytest.raises(checker.InputError, match="empty"):
+        await judging.judge(b"\r\n", incoming(b""))

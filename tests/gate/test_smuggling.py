@@ -24,10 +24,10 @@ from delivcheck.gate.smtp.content import repaired
 from tests.conftest import require
 from tests.gate import world
 from tests.gate.next_hop import NextHop
+from tests.gate.smtp.sansio import Conversation, options
 from tests.gate.test_pipeline import incoming
 from tests.gate.whole import gate
 from tests.mta import needs_postfix, postfix, sink
-from tests.gate.smtp.sansio import Conversation, options
 from tests.servers import free_port, loopback, program, running
 
 PIECES = (b"\r", b"\n", b".", b"\0", b"x")

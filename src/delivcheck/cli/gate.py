@@ -45,6 +45,6 @@ def _load(path: str | None) -> Loaded:
     from ..gate import reading
     from ..gate.serve.worker import Loaded
 
-    found = config.discover(path)
+    found = config.discover(path, system=config.SYSTEM_FILE)
     gate = reading.read(found)
     return Loaded(found, gate, reading.warnings(found, gate))

@@ -182,7 +182,7 @@ def _gate(given: dict[str, Any]) -> tuple[Config, Gate | None]:
     from .. import config
     from ..gate import reading
 
-    found = config.discover(given["config"])
+    found = config.discover(given["config"], system=config.SYSTEM_FILE)
     return found, None if found.gate is None else reading.read(found)
 
 

@@ -149,7 +149,7 @@ def _where(given: dict[str, Any]) -> tuple[Path, Config]:
         import argon2  # noqa: F401 -- looked for here, where it can be said in a line what is missing
     except ImportError:
         raise click.UsageError("argon2-cffi is not installed: pip install 'delivcheck[gate]'") from None
-    found = config.discover(given["config"])
+    found = config.discover(given["config"], system=config.SYSTEM_FILE)
     if given["file"] is not None:
         return Path(given["file"]), found
     named = reading.read(found).users if found.gate is not None else None

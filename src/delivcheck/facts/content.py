@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..engine import fact
+from ..mime.defects import MAX_DEFECTS
 from ..mime.filenames import filenames
 from ..mime.headers import Flagged, ParameterFault
-from ..mime.defects import MAX_DEFECTS
 from ..mime.message import DefectKind, Message, Part
 from ..mime.uuencode import uuencoded
 from ..model import Unavailable, Where

@@ -151,7 +151,7 @@ class Scanner:
             end = 0
         defects = Defects(self.room)
         lenient = blank is not None or end == 0
-        return self._section(0, end, 1, None, defects, self.limits.header_octets, lenient=lenient), defects
+        return self._section(0, end, 1, None, defects, room=self.limits.header_octets, lenient=lenient), defects
 
     def part_header(self, start: int, line: int, part: str) -> tuple[Section, Defects]:
         """The section of a part: a blank line ends it, and so does a delimiter or a line that cannot be a field.
@@ -160,12 +160,12 @@ class Scanner:
         """
         defects = Defects(self.room)
         room = max(min(self.limits.header_octets, self.left), 0)
-        section = self._section(start, len(self.data), line, part, defects, room, lenient=False)
+        section = self._section(start, len(self.data), line, part, defects, room=room, lenient=False)
         self.left -= section.end - start
         return section, defects
 
     def _section(
-        self, start: int, end: int, line: int, part: str | None, defects: Defects, room: int, *, lenient: bool
+        self, start: int, end: int, line: int, part: str | None, defects: Defects, *, room: int, lenient: bool
     ) -> Section:
         data, limits = self.data, self.limits
         fields: list[Field] = []

@@ -175,10 +175,8 @@ def continuations_backwards(size):
 @family(32)
 def deep_multipart(size):
     """Multiparts within one another, each with a boundary of its own."""
-    lines, depth = [], size // 75
-    for n in range(depth):
-        lines.append(b"Content-Type: multipart/mixed; boundary=b%07d\r\n\r\n--b%07d\r\n" % (n, n))
-    return HEADER + b"".join(lines) + PLAIN + b"\r\nhello\r\n"
+    opened = b"".join(b"Content-Type: multipart/mixed; boundary=b%07d\r\n\r\n--b%07d\r\n" % (n, n) for n in range(size // 75))
+    return HEADER + opened + PLAIN + b"\r\nhello\r\n"
 
 
 @family(32)
@@ -305,10 +303,9 @@ def uuencoded_open(size):
 @family(34)
 def zip_bomb(size):
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        with archive.open("a.txt", "w") as member:
-            for _ in range(size // 2_000):
-                member.write(bytes(1_000_000))
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive, archive.open("a.txt", "w") as member:
+        for _ in range(size // 2_000):
+            member.write(bytes(1_000_000))
     return HEADER + encoded(made.getvalue(), b"application/zip", b"a.zip")
 
 
@@ -365,7 +362,7 @@ for _name, _unit in (
     ("html-numbers", b"&#65;"), ("html-lt", b"<"), ("html-open-tag", b"<a "), ("html-attributes", b"<a b=c d=e f=g>"), ("html-styles", b"<p style='color:red;display:none'>x"),
     ("html-style-sheets", b"<style>p{color:red}</style>"), ("html-selects", b"<select><option>"), ("html-forms", b"<form><input>"), ("html-scripts", b"<script>"),
     ("html-images", b"<img src=cid:a@b alt=x>"), ("html-text", b"word "), ("html-newlines", b"\r\n"), ("html-paragraphs", b"<p>x"), ("html-lists", b"<ul><li>"),
-    ("html-frames", b"<template>"), ("html-nbsp", b"&nbsp;"), ("html-zero-width", "​‌".encode()), ("html-base", b"<base href=https://a.example/>"),
+    ("html-frames", b"<template>"), ("html-nbsp", b"&nbsp;"), ("html-zero-width", "\u200b‌".encode()), ("html-base", b"<base href=https://a.example/>"),
     ("html-titles", b"<title>"), ("html-plaintext", b"<textarea>"), ("html-buttons", b"<a href=https://a.example/u?e=a%40b.example><button>Unsubscribe"),
     ("html-adoption", b"<a><b><p>"), ("html-adoption-2", b"<b><p></b>"), ("html-tds", b"<td>x"), ("html-rulesets", b"<p class=a id=b>x</p>"),
     ("html-json", b"<script type=application/ld+json>[[[["), ("html-mailto", b"<a href='mailto:a@b.example?subject=x'>x</a>"),

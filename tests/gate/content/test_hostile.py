@@ -269,7 +269,7 @@ async def test_forged_results_do_not_go_on(tmp_path):
 
 EXE = [
     b"attachment; filename=a.exe", b'attachment; filename="a.exe"', b"attachment; filename*=utf-8''a%2Eexe", b"attachment; filename*0=a.; filename*1=exe",
-    b"attachment; filename*0*=utf-8''a; filename*1=.exe", b"attachment; filename=\"=?utf-8?q?a=2Eexe?=\"", b"attachment; filename=\"=?utf-8?b?YS5leGU=?=\"",
+    b"attachment; filename*0*=utf-8''a; filename*1=.exe", b'attachment; filename="=?utf-8?q?a=2Eexe?="', b'attachment; filename="=?utf-8?b?YS5leGU=?="',
     b"attachment; filename*1=exe; filename*0=a.", b"attachment; filename=a.txt; filename=a.exe", b"attachment; filename=a.txt; filename*=utf-8''a.exe",
     b"attachment; filename*=utf-8''a.txt; filename=a.exe", b"attachment; filename=a.txt;\r\n filename*0=a.;\r\n filename*1=exe", b"attachment; filename=a.exe.", b'attachment; filename="a.exe "',
     b"attachment; filename=a\\.exe", b"inline; filename=A.EXE", b"x; FILENAME=a.exe", b"attachment; filename=(c)a.exe", b"attachment; filename (c) = a.exe", b"attachment filename=a.exe",

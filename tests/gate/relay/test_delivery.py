@@ -22,7 +22,7 @@ async def test_a_message_arrives_as_it_is_and_the_next_hops_reply_is_returned():
         assert message.octets == MESSAGE
         assert hop.sessions[0].lines == [
             b"EHLO gate.example",
-            b"MAIL FROM:<a@sender.example>",
+            b"MAIL FROM:<a@sender.example> BODY=8BITMIME",
             b"RCPT TO:<b@rcpt.example>",
             b"DATA",
         ]
@@ -289,3 +289,19 @@ async def test_a_refused_ehlo_is_451_and_what_the_next_hop_can_is_not_forgotten(
         assert "HELO" not in hop.sessions[-1].verbs
         assert await relay.extensions() == before
         assert (await sent(relay, body="8BITMIME", octets=b"Subject: x\r\n\r\n\xc3\xbc\r\n"))[0].code == 250
+
+
+@in_loop
+async def test_eight_bit_content_is_declared_whether_its_client_did_or_not():
+    # A next hop may convert what is not declared (RFC 6152 section 3), and the signature would be broken.
+    async with NextHop() as hop, relay_to(hop) as relay:
+        await sent(relay, octets="Grüße\r\n".encode())
+        assert hop.messages[0].mail_from.endswith(b" BODY=8BITMIME")
+
+
+@in_loop
+async def test_content_that_is_not_what_its_client_declared_does_not_go():
+    async with NextHop() as hop, relay_to(hop) as relay:
+        (reply,) = await sent(relay, body="7BIT", octets="Grüße\r\n".encode())
+        assert (reply.code, reply.enhanced) == (554, "5.6.3")
+        assert hop.messages == []

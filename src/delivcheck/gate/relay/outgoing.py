@@ -225,6 +225,8 @@ class Delivery:
         offers = self._owned().offers
         if "8BITMIME" not in offers and not octets.isascii():
             return Reply(554, "5.6.3", "the next hop takes no 8-bit mail")
+        if self._sender.body == "7BIT" and not octets.isascii():
+            return Reply(554, "5.6.3", "it was declared 7BIT, and has 8-bit content")
         if offers.size is not None and len(octets) > offers.size:
             return Reply(552, "5.3.4", f"the next hop takes messages of at most {offers.size} octets")
         return None
