@@ -116,9 +116,9 @@ def unblock_network() -> None:
 
 
 def require(name: str) -> None:
-    """Skip without the server; in CI its absence is a failure, or nobody would ever notice."""
+    """Skip without the server; in CI the absence of one that Debian has is a failure, or nobody would ever notice."""
     if servers.program(name) is None:
-        if servers.in_ci():
+        if servers.in_ci() and name in servers.PACKAGES:
             pytest.fail(f"{MISSING}{name}", pytrace=False)
         pytest.skip(f"{MISSING}{name}")
 

@@ -126,35 +126,90 @@ def _shown(key: str) -> str:
 
 # --- lines ---------------------------------------------------------------------------------------------------------
 
-_HEADER = re.compile(r"\s*+(?P<open>\[++)(?P<path>[^\]]++)\]")
+# TOML 1.0 as far as it takes to know where keys stand. The text was parsed already: what is not TOML never comes here.
+_BETWEEN = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")
+_HEADER = re.compile(r"""(?P<open>\[++)(?P<path>(?:"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'|[^\]"'\n])++)\]++""")
 _KEY = re.compile(
-    r"""\s*(?P<path>(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+))*)\s*="""
+    r"""(?P<path>(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+)(?:[ \t]*\.[ \t]*(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+))*)[ \t]*="""
 )
 _PART = re.compile(r""""([^"\n]*)"|'([^'\n]*)'|([A-Za-z0-9_-]+)""")
+_TOKEN = re.compile(
+    r"""(?P<blank>[ \t\r]++|\#[^\n]*+)
+    | (?P<end>\n) | (?P<open>[\[{]) | (?P<close>[\]}]) | (?P<comma>,)
+    | \"{3}(?s:[^"\\]|\\.|"(?!""))*+"{3,5} | '{3}(?:[^']|'(?!''))*+'{3,5}
+    | "(?:[^"\\\n]|\\.)*+" | '[^'\n]*+' | [^\s"'\[\]{},\#]++ | ["']""",
+    re.VERBOSE,
+)
 
 
 def _lines(text: str) -> dict[Keys, int]:
-    """The line on which each key stands first, as far as that can be told: tomllib keeps no lines.
+    """The line on which each key stands first: tomllib keeps no lines.
 
     A table of an array stands under its number and, the first one, under the array's own name, too.
     """
-    found: dict[Keys, int] = {}
-    arrays: dict[Keys, int] = {}  # how many tables each array has so far
-    table: Keys = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        header = _HEADER.match(line)
-        key = _KEY.match(line)
-        if header and not key:
-            *above, last = _parts(header["path"]) or ("",)
-            table = (*_numbered(above, arrays), last)
-            if len(header["open"]) > 1:
-                found.setdefault(table, number)
-                arrays[table] = arrays.get(table, 0) + 1
-                table = (*table, arrays[table] - 1)
-            found.setdefault(table, number)
-        elif key:
-            found.setdefault((*table, *_parts(key["path"])), number)
-    return found
+    return _Lines(text).found
+
+
+class _Lines:
+    """Walks once through a TOML text. Strings and brackets are followed, so that what stands in a value is no key of the file."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.found = text, dict[Keys, int]()
+        self.line, self.counted = 1, 0
+        arrays: dict[Keys, int] = {}  # how many tables each array has so far
+        table: Keys = ()
+        at = 0
+        while (at := self.end(_BETWEEN, at)) < len(text):
+            if header := _HEADER.match(text, at):
+                *above, last = _parts(header["path"]) or ("",)
+                table = (*_numbered(above, arrays), last)
+                if len(header["open"]) > 1:
+                    self.stands(table, at)
+                    arrays[table] = arrays.get(table, 0) + 1
+                    table = (*table, arrays[table] - 1)
+                self.stands(table, at)
+                at = header.end()
+            elif key := _KEY.match(text, at):
+                keys = (*table, *_parts(key["path"]))
+                self.stands(keys, at)
+                at = self.value(keys, key.end())
+            else:
+                at += 1
+
+    def end(self, pattern: re.Pattern[str], at: int) -> int:
+        found = pattern.match(self.text, at)
+        return found.end() if found else at
+
+    def stands(self, keys: Keys, at: int) -> None:
+        self.line += self.text.count("\n", self.counted, at)
+        self.counted = at
+        self.found.setdefault(keys, self.line)
+
+    def value(self, keys: Keys, at: int) -> int:
+        """Go through a value; keys of inline tables in it, and elements of arrays, stand somewhere, too. Returns its end."""
+        around: list[tuple[str, Keys, int]] = []  # the brackets that are open: which, whose, how many elements before
+        while token := _TOKEN.match(self.text, at):
+            if token["end"] and not around:
+                break
+            if not (token["blank"] or token["end"] or token["comma"] or token["close"]):
+                self.stands(keys, at)
+            at = token.end()
+            if token["open"]:
+                around.append((token[0], keys, 0))
+                keys = (*keys, 0) if token[0] == "[" else keys
+            elif token["close"] and around:
+                keys = around.pop()[1]
+            elif token["comma"] and around:
+                bracket, whose, before = around[-1]
+                around[-1] = (bracket, whose, before + 1)
+                keys = (*whose, before + 1) if bracket == "[" else whose
+            if (token["open"] or token["comma"]) and around and around[-1][0] == "{":
+                at = self.end(_BETWEEN, at)
+                if key := _KEY.match(self.text, at):
+                    keys = (*around[-1][1], *_parts(key["path"]))
+                    self.stands(keys, at)
+                    at = key.end()
+        return at
 
 
 def _numbered(parts: Iterable[str], arrays: Mapping[Keys, int]) -> Keys:

@@ -50,7 +50,20 @@ def test_help_and_version_import_nothing_heavy(arguments):
 def test_help_names_the_commands_that_are_there_and_no_others(run):
     listed = run("--help").out.partition("Commands:\n")[2]
     assert [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "] == list(COMMANDS)
-    assert set(COMMANDS) == {"domain", "message", "diff", "spf", "explain", "rules", "gate", "held", "key", "user", "demo", "completion"}
+    assert set(COMMANDS) == {
+        "domain",
+        "message",
+        "diff",
+        "spf",
+        "explain",
+        "rules",
+        "gate",
+        "held",
+        "key",
+        "user",
+        "demo",
+        "completion",
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)

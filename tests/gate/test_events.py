@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import delivcheck.gate
-from delivcheck.gate.model import Watch
+from delivcheck.gate.ports import Watch
 
 WATCHES = {"watch", "_watch", "_put"}  # `_put` is the log's own way past its levels
 TELLERS = WATCHES | {"note", "_note", "_tell", "_told"}  # through which `what` is told, too

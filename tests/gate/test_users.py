@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivcheck.gate import users as package
-from delivcheck.gate.model import Credential, Unready
+from delivcheck.gate.model import Credential
+from delivcheck.gate.ports import Unready
 from delivcheck.gate.users import MAX_WAITING, SECONDS, User, Users, UsersError, file, hashed, texts
 from delivcheck.model import MessageClass
 
@@ -433,6 +434,41 @@ def test_what_root_writes_stays_the_gates(path):
     keep(path, ALICE)
     keep(path)
     assert (path.stat().st_uid, path.stat().st_gid) == (65_534, 65_534)
+
+
+def owner(path):
+    return path.stat().st_uid, path.stat().st_gid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_the_lock_that_root_makes_is_the_gates_too_and_one_that_root_left_becomes_it(path):
+    """Or the gate's own user could change nothing any more: the lock is 0600."""
+    lock = path.with_name("users.json.lock")
+    os.chown(path.parent, 4711, 4712)
+    keep(path, ALICE)
+    assert owner(lock) == (4711, 4712), "a new one: the folder's"
+    os.chown(path, 4713, 4714)
+    os.chown(lock, 0, 0)
+    keep(path)
+    assert owner(lock) == owner(path) == (4713, 4714), "the users' file's, where there is one"
+
+
+def test_what_is_wrong_with_the_lock_is_said_of_the_lock(path):
+    lock = path.with_name("users.json.lock")
+    lock.mkdir()
+    with pytest.raises(UsersError, match=r"users\.json\.lock: Is a directory$"):
+        keep(path, ALICE)
+    lock.rmdir()
+    lock.symlink_to(path)
+    with pytest.raises(UsersError, match=r"users\.json\.lock: "):
+        keep(path, ALICE)
+    lock.unlink()
+    other = path.with_name("other")
+    other.touch()
+    lock.hardlink_to(other)
+    with pytest.raises(UsersError, match=r"users\.json\.lock: no regular file of its own$"):
+        keep(path, ALICE)
+    assert not path.exists()
 
 
 @given(st.binary(max_size=200))

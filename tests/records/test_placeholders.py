@@ -306,8 +306,8 @@ def test_any_text_has_code_in_order_and_apart(text, engine):
 def test_time_grows_with_the_text_and_not_with_its_square(piece):
     def seconds(size):
         text = piece * (size // len(piece))
-        started = time.perf_counter()
+        started = time.process_time()
         scan(text)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     assert seconds(200_000) < 40 * max(seconds(20_000), 0.005)

@@ -36,13 +36,13 @@ SIGNED = (
     *("list-archive", "feedback-id", "auto-submitted", "precedence", "organization"),
 )
 # Listed once more than they occur, absent or not, so that nobody can add one (RFC 6376 sections 5.4 and 8.15); no relay has
-# reason to.
-FROZEN = frozenset({"from", "to", "cc", "subject", "reply-to"})
+# reason to. A Content-Type that is added would make HTML of plain text.
+FROZEN = frozenset({"from", "to", "cc", "subject", "reply-to", "content-type"})
 # Listed once more only where present: a submission server adds what is missing of these (RFC 6409 section 8), and an ESP its
 # List fields.
 FROZEN_IF_PRESENT = frozenset(
     {
-        *("date", "message-id", "sender", "in-reply-to", "references", "mime-version", "content-type"),
+        *("date", "message-id", "sender", "in-reply-to", "references", "mime-version"),
         *("content-transfer-encoding", "list-id", "list-unsubscribe", "list-unsubscribe-post", "feedback-id"),
     }
 )

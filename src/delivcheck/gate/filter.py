@@ -16,7 +16,8 @@ from . import decide
 from . import trace as traces
 from .milter.codec import AddHeader, Answer, Can, Change, ChangeHeader, InsertHeader, Quarantine, needs
 from .milter.protocol import Message
-from .model import Action, Client, Credential, Decision, Delete, Edit, Incoming, Outcome, Pipeline, Watch, unwatched
+from .model import Action, Client, Credential, Decision, Delete, Edit, Incoming, Outcome
+from .ports import Pipeline, Watch, unwatched
 from .reply import Reply
 from .settings import Gate, Listener
 

@@ -24,21 +24,8 @@ from .journal import (
     explicit_key,
     fingerprint,
 )
-from .model import (
-    Action,
-    Client,
-    Incoming,
-    MailFrom,
-    Outcome,
-    Outgoing,
-    Pipeline,
-    RcptTo,
-    Relay,
-    Uncertain,
-    Unready,
-    Watch,
-    unwatched,
-)
+from .model import Action, Client, Incoming, MailFrom, Outcome, RcptTo
+from .ports import Outgoing, Pipeline, Relay, Uncertain, Unready, Watch, unwatched
 from .prepare import idempotency_key
 from .reply import Reply
 from .settings import Gate, Listener, Mode

@@ -10,8 +10,9 @@ from ..checker import InputError
 from ..mime.message import MessageError, header_of
 from . import decide
 from .judging import Judge
-from .model import Action, Decision, Incoming, Outcome, Watch, unwatched
+from .model import Action, Decision, Incoming, Outcome
 from .ownership import foreign_author, owns
+from .ports import Watch, unwatched
 from .prepare import LoopError, NotPreparedError, Prepared, Preparer
 from .reply import Reply
 from .settings import Gate, Manner
@@ -43,7 +44,7 @@ class _Progress:
 
 @dataclass
 class GatePipeline:
-    """The `model.Pipeline` of one gate."""
+    """The `ports.Pipeline` of one gate."""
 
     gate: Gate
     judge: Judge

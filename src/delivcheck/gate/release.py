@@ -14,7 +14,8 @@ from functools import cached_property
 from . import trace as traces
 from .held import Entry, HeldStore
 from .journal import Attempt, Conflict, Fresh, InProgress, Journal, JournalError, OvertakenError, Replay, Unsure, fingerprint
-from .model import Action, Decision, NoRoute, Outgoing, Pipeline, RcptTo, Relay, Uncertain, Unready, Watch, unwatched
+from .model import Action, Decision, RcptTo
+from .ports import NoRoute, Outgoing, Pipeline, Relay, Uncertain, Unready, Watch, unwatched
 from .reply import Reply
 from .settings import DEADLINE
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from . import trace as traces
 from .journal import JournalError
-from .model import Client, Credential, Extensions, MailFrom, NoRoute, Outgoing, RcptTo, Unready
+from .model import Client, Credential, Extensions, MailFrom, RcptTo
 from .ownership import owns
 from .passage import NO_SPACE, Parcel, Passage, Shared
+from .ports import NoRoute, Outgoing, Unready
 from .reply import Reply
 from .settings import Kind, Listener, Mode
 from .users import Users
@@ -46,7 +47,7 @@ class _Open:
 
 
 class Transactions:
-    """The `model.Handler` of one connection."""
+    """The `ports.Handler` of one connection."""
 
     def __init__(self, shared: Reception, listener: Listener) -> None:
         self._shared, self._listener = shared, listener

@@ -50,6 +50,8 @@ class Obedient:
 
     async def process(self, incoming: Incoming) -> Outcome:
         self.seen.append(incoming)
+        if incoming.missing == "too-large":
+            return Outcome(Decision(Action.REFUSE, Reply(552, "5.3.4", "too large")), b"")
         words = asked(incoming.octets)
         edits = []
         for word in words:

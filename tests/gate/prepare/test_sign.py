@@ -120,7 +120,12 @@ def test_opendkim_finds_it_good(tmp_path):
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("octets", [MESSAGE, BULK])
+WITHOUT_MIME = b"".join(
+    line for line in MESSAGE.splitlines(keepends=True) if not line.lower().startswith((b"mime-version:", b"content-"))
+)
+
+
+@pytest.mark.parametrize("octets", [MESSAGE, BULK, WITHOUT_MIME], ids=["MIME", "bulk", "no MIME fields"])
 def test_our_own_rules_find_nothing_to_say_about_dkim(octets):
     found = signed(octets)
     assert found.octets != octets

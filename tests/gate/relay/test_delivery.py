@@ -8,7 +8,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from delivcheck.gate.model import Client, Extensions, MailFrom, RcptTo, Unready
+from delivcheck.gate.model import Client, Extensions, MailFrom, RcptTo
+from delivcheck.gate.ports import Unready
 from delivcheck.gate.reply import Reply
 from tests.gate.next_hop import NextHop
 from tests.gate.relay.way import MESSAGE, in_loop, nothing, opened, relay_to, sent, until

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from delivcheck.gate import settings
-from delivcheck.gate.model import Uncertain, Unready
+from delivcheck.gate.ports import Uncertain, Unready
 from delivcheck.gate.relay import connection
 from delivcheck.gate.relay import hop as one_hop
 from delivcheck.gate.relay import outgoing as delivery

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from delivcheck.gate.model import Unready
+from delivcheck.gate.ports import Unready
 from delivcheck.gate.relay import pool
 from tests.gate.next_hop import NextHop, Slow
 from tests.gate.relay.way import MESSAGE, Told, in_loop, nothing, opened, relay_to, sent, until

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivcheck.gate.model import NoRoute
+from delivcheck.gate.ports import NoRoute
 from delivcheck.gate.relay.routes import Routes
 from delivcheck.gate.settings import Address, NextHop
 

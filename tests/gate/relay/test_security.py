@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from delivcheck.gate import secret, settings
-from delivcheck.gate.model import Unready
+from delivcheck.gate.ports import Unready
 from delivcheck.gate.relay.connection import Connection
 from delivcheck.gate.relay.dial import MAX_SECRET
 from delivcheck.gate.settings import SaslMechanism, Secret, Security

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from delivcheck.gate.model import Client, MailFrom, RcptTo, Unready
+from delivcheck.gate.model import Client, MailFrom, RcptTo
+from delivcheck.gate.ports import Unready
 from delivcheck.gate.relay import outgoing as delivery
 from delivcheck.gate.relay import pool
 from tests.gate.next_hop import CLOSE, NextHop

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from delivcheck.gate.model import Client, Unready
+from delivcheck.gate.model import Client
+from delivcheck.gate.ports import Unready
 from delivcheck.gate.reply import Reply
 from delivcheck.gate.settings import CredentialSettings, Kind, Limits
 from delivcheck.gate.smtp.limits import Patience

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from delivcheck.gate.model import Unready
+from delivcheck.gate.ports import Unready
 from delivcheck.gate.reply import Reply
 from delivcheck.gate.settings import Certificate, Kind
 from delivcheck.gate.smtp.limits import Patience

@@ -106,7 +106,7 @@ class Journal:
         await self._ask(finish, owed=True)
 
     def uncertain(self, trace: str) -> None:
-        """The dot was sent and no reply came (`model.Uncertain`)."""
+        """The dot was sent and no reply came (`ports.Uncertain`)."""
         self._writer.later(_on(rules.uncertain, trace))
 
     def answered(self, trace: str) -> None:

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Protocol, cast
 
 from ...model import IPAddress
-from ..model import Watch, unwatched
+from ..ports import Watch, unwatched
 from ..reply import Reply
 from ..settings import Limits, Network
 from .codec import Answer, Can, NotOfferedError, WireError

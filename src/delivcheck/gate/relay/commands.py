@@ -51,8 +51,8 @@ def mail(sender: MailFrom, offers: Offers) -> bytes:
     if sender.body == "8BITMIME" and "8BITMIME" not in offers:
         raise Unspeakable("the next hop takes no 8-bit mail", "8BITMIME")  # never converted: it is signed, gate.md attack 41
     if "8BITMIME" in offers:
-        # MAIL goes before the content is known. What is not declared a next hop may convert (RFC 6152 section 3), and many clients
-        # send 8-bit content without a word.
+        # MAIL goes before the content is known. What is not declared a next hop may convert (RFC 6152 section 3), and
+        # many clients send 8-bit content without a word.
         parameters.append(f"BODY={sender.body or '8BITMIME'}")
     if sender.smtputf8:
         if "SMTPUTF8" not in offers:

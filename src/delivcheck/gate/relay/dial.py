@@ -16,7 +16,7 @@ MAX_SECRET = 8_192  # octets; what fits into an AUTH line of 12,288 octets (RFC 
 CONNECT = 30.0  # seconds, Postfix's smtp_connect_timeout
 _BEST = (SaslMechanism.PLAIN, SaslMechanism.LOGIN)  # XOAUTH2 only where it is named: its secret is another kind of thing
 
-Note = Callable[[str, str], None]  # what happened, and why: the `relay` event of model.Watch
+Note = Callable[[str, str], None]  # what happened, and why: the `relay` event of ports.Watch
 
 
 class NotLoggedIn(Lost):

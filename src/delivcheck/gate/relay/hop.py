@@ -4,7 +4,8 @@ import asyncio
 import time
 from dataclasses import replace
 
-from ..model import Extensions, Watch
+from ..model import Extensions
+from ..ports import Watch
 from ..profiles import PROFILES
 from ..reply import Reply
 from ..settings import NextHop

@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from ..model import Client, MailFrom, RcptTo, Uncertain, Unready
+from ..model import Client, MailFrom, RcptTo
+from ..ports import Uncertain, Unready
 from ..profiles import PROFILES
 from ..reply import Reply
 from ..settings import CONNECTION_REST
@@ -29,7 +30,7 @@ async def begun(hop: Hop, sender: MailFrom, client: Client) -> "Delivery":
 
 
 class Delivery:
-    """The `model.Outgoing`: one message's way to the next hop. It owns `_connection` until it gives or drops it.
+    """The `ports.Outgoing`: one message's way to the next hop. It owns `_connection` until it gives or drops it.
 
     A client that says nothing for a while does not keep others from the next hop: its connection goes back to the pool, with
     RSET, and with the next command another one is taken and told of sender and recipients.
@@ -156,7 +157,7 @@ class Delivery:
     # --- the message -------------------------------------------------------------------------------------------------
 
     async def send(self, octets: bytes, before_dot: Callable[[], Awaitable[None]], deadline: float) -> Sequence[Reply]:
-        """Send the message. Raises Unready before the final dot, Uncertain after it; see `model.Outgoing`.
+        """Send the message. Raises Unready before the final dot, Uncertain after it; see `ports.Outgoing`.
 
         Cancelled before the dot, the connection is closed. Cancelled after it, the wait for the reply goes on, and what came is
         told to the log only: whoever must know it shields the call.

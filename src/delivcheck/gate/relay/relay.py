@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from functools import reduce
 from operator import and_
 
-from ..model import Client, Extensions, MailFrom, Outgoing, Unready, Watch, unwatched
+from ..model import Client, Extensions, MailFrom
+from ..ports import Outgoing, Unready, Watch, unwatched
 from ..reply import Reply
 from ..settings import NextHop
 from .hop import Hop
@@ -16,7 +17,7 @@ _NONE = Reply(451, "4.4.1", "no next hop can be reached just now, please try aga
 
 
 class NextHops:
-    """The `model.Relay` over the configured next hops. `name` is our EHLO name. Raises OSError for an unreadable CA file."""
+    """The `ports.Relay` over the configured next hops. `name` is our EHLO name. Raises OSError for an unreadable CA file."""
 
     def __init__(self, hops: Iterable[NextHop], name: str, watch: Watch = unwatched) -> None:
         hops = tuple(hops)

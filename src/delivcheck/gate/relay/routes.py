@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from ...records.names import BadName, to_ascii
-from ..model import NoRoute
+from ..ports import NoRoute
 from ..settings import NextHop
 
 ALL = "*"

@@ -25,8 +25,9 @@ from ..journal import Journal, JournalError
 from ..judging import Egress, Judge, options_for
 from ..milter.server import Server as MilterServer
 from ..missing import Missing
-from ..model import Incoming, Outcome, Pipeline, Watch
+from ..model import Incoming, Outcome
 from ..pipeline import GatePipeline
+from ..ports import Pipeline, Watch
 from ..prepare import PreparationError
 from ..prepare import load as load_preparer
 from ..profiles import PROFILES

@@ -6,7 +6,7 @@ import errno
 import socket
 from collections.abc import Awaitable, Callable
 
-from ..model import Watch
+from ..ports import Watch
 
 Connect = Callable[[socket.socket], Awaitable[object]]
 

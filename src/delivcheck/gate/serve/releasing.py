@@ -9,7 +9,7 @@ from ...net.lasting import Lasting
 from ...net.outside import Outside
 from ..held import HeldStore
 from ..journal import Journal
-from ..model import Watch, unwatched
+from ..ports import Watch, unwatched
 from ..relay.relay import NextHops
 from ..release import Releaser
 from ..settings import Gate, Hold

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ..model import Watch, unwatched
+from ..ports import Watch, unwatched
 from . import channel, log
 from .listeners import CannotListen, Opened, Wanted, close_all, open_all
 from .metrics import Metrics, MetricsError, forget_worker, open_folder, remove_folder

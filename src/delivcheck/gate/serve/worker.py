@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..model import Watch
+from ..ports import Watch
 from ..settings import Gate
 from . import channel, log
 from .admin import Admin

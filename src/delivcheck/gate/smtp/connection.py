@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol, TypeVar, cast
 
 from ...model import IPAddress
-from ..model import Client, Handler, Unready, Watch
+from ..model import Client
+from ..ports import Handler, Unready, Watch
 from ..reply import Reply
 from ..settings import Gate, Listener
 from . import syntax

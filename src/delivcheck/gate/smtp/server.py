@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 
 from ...model import IPAddress
 from ...records.names import unmapped
-from ..model import Client, Credential, Handler, Watch, unwatched
+from ..model import Client, Credential
+from ..ports import Handler, Watch, unwatched
 from ..reply import Reply
 from ..settings import Gate, Kind, Listener, Network
 from . import proxy

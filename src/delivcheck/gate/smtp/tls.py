@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..model import Watch, unwatched
+from ..ports import Watch, unwatched
 from ..settings import Certificate
 
 

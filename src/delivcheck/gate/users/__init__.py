@@ -18,7 +18,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from ..model import Credential, Unready, Watch, unwatched
+from ..model import Credential
+from ..ports import Unready, Watch, unwatched
 from ..reply import Reply
 from . import file
 from .file import User, UsersError

@@ -107,22 +107,39 @@ def changing(path: Path) -> Iterator[dict[str, User]]:
     """
     try:
         real = path.resolve()  # a link stays one
-        with _locked(real):
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
+        raise _wrong(path, error) from None
+    with _locked(real):
+        try:
             users = dict(read(real)[1]) if exists(real) else {}
             before = dict(users)
             yield users
             if users != before or not exists(real):
                 _replace(real, users)
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
-        raise _wrong(path, error) from None
+        except (OSError, ValueError) as error:
+            raise _wrong(path, error) from None
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Only one writer at a time. The lock is a file of its own, since the users' file is another after each change."""
-    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """Only one writer at a time. The lock is a file of its own, since the users' file is another after each change.
+
+    Raises UsersError, which names the lock.
+    """
+    beside = path.with_name(f"{path.name}.lock")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except (OSError, ValueError) as error:
+        raise _wrong(beside, error) from None
+    try:
+        try:
+            seen = os.fstat(lock)
+            if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1:  # root would give away what a second name stands for
+                raise UsersError(f"{beside}: no regular file of its own")
+            _give(lock, path)  # one that is there, too: the owner may be another since, and older versions left root's
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise _wrong(beside, error) from None
         yield
     finally:
         os.close(lock)
