@@ -156,6 +156,7 @@ class Checker:
             self.options = replace(self.options, dns=Outside(net_dns.Live()))
         self._selections: dict[policy.Circumstances, tuple[_Selected, ...]] = {}
         self._plans: dict[tuple[frozenset[type], policy.Circumstances], Plan] = {}
+        self._nothing: dict[policy.Circumstances, TargetReport] = {}  # the same for every message, but for its name
         self._forecasts: dict[tuple[policy.Circumstances, str, bool], mailboxes.Forecast] = {}
 
     # --- targets
@@ -182,7 +183,9 @@ class Checker:
         try:
             if self._asks_nothing(around):
                 check(octets.data)
-                return await self._examine(name, [octets], around, dns)
+                if around not in self._nothing:
+                    self._nothing[around] = await self._examine(name, [octets], around, dns)
+                return msgspec.structs.replace(self._nothing[around], target=name)
             parsed = parse(octets.data)
         except MessageError as error:
             raise InputError(str(error)) from None

@@ -151,7 +151,7 @@ def _lines(text: str) -> dict[Keys, int]:
 
 
 class _Lines:
-    """Walks once through a TOML text. Strings and brackets are followed, so that what stands in a value is no key of the file."""
+    """Walks once through a TOML text; strings and brackets are followed, so that what stands in a value is no key."""
 
     def __init__(self, text: str) -> None:
         self.text, self.found = text, dict[Keys, int]()

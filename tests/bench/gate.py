@@ -6,6 +6,7 @@ and 100 KB. `--quick` takes few, `--only WORD` the rows with that word.
 """
 
 import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -110,28 +111,36 @@ def to_milter(path, messages):
 
 
 def milter_without_rules(scale, folder):
-    """Against pymilter: without Postfix, and behind one each."""
+    """Against pymilter: without Postfix, and behind one each; with a worker for each processor as it comes, and with one."""
+    for workers in (os.cpu_count() or 1, 1):
+        yield from _without_rules(scale, folder / f"by{workers}", workers)
+
+
+def _without_rules(scale, folder, workers):
     from tests.mta import postfix
+
+    folder.mkdir(mode=0o755)
+    by = f"{workers} worker{'s' * (workers > 1)}"
 
     with ExitStack() as stack:
         ours = stack.enter_context(postfix({"smtpd_milters": "unix:delivcheck/milter.sock"}))
         theirs = stack.enter_context(postfix({"smtpd_milters": "unix:delivcheck/milter.sock"}))
         bare = stack.enter_context(postfix())
         own, their = (one.queue / "delivcheck" / "milter.sock" for one in (ours, theirs))
-        _, pids = stack.enter_context(gate(folder / "gate", one_listener(own), workers=1))
+        _, pids = stack.enter_context(gate(folder / "gate", one_listener(own), workers=workers))
         their_pids = stack.enter_context(peers.pymilter(folder, their))
         for kilobytes in SIZES:
             messages = load.many(letters(kilobytes, 100), scale.count(kilobytes))
             found, ticks = counted(
                 [pids, their_pids], scale, partial(to_milter, own, messages), partial(to_milter, their, messages)
             )
-            yield f"milter, no rules, {kilobytes} KB / pymilter", found, 1, ticks
+            yield f"milter, no rules, {kilobytes} KB, {by} / pymilter", found, 1, ticks
         for kilobytes in SIZES:
             octets, count = letters(kilobytes, 1)[0], scale.count(kilobytes)
             works = [partial(with_smtp_source, mta.address, octets, count, folder) for mta in (ours, theirs, bare)]
             found, ticks = counted([pids, their_pids, ()], scale, *works)
-            yield f"the same behind Postfix, {kilobytes} KB / pymilter", found, 1, ticks
-            yield f"the same behind Postfix, {kilobytes} KB / Postfix alone", [(a, c) for a, _, c in found], None, ticks
+            yield f"the same behind Postfix, {kilobytes} KB, {by} / pymilter", found, 1, ticks
+            yield f"the same behind Postfix, {kilobytes} KB, {by} / Postfix alone", [(a, c) for a, _, c in found], None, ticks
 
 
 def milter_with_all_rules(scale, folder):
@@ -156,16 +165,23 @@ def milter_with_all_rules(scale, folder):
 
 
 def smtp_without_rules(scale, folder):
-    """Against aiosmtpd with aiosmtplib, before smtp-sink."""
+    """Against aiosmtpd with aiosmtplib, before smtp-sink; with a worker for each processor as it comes, and with one."""
+    for workers in (os.cpu_count() or 1, 1):
+        yield from _smtp(scale, folder / f"by{workers}", workers)
+
+
+def _smtp(scale, folder, workers):
+    folder.mkdir(mode=0o755)
+    by = f"{workers} worker{'s' * (workers > 1)}"
     with ExitStack() as stack:
         sink = stack.enter_context(peers.sink(folder))
-        running, pids = stack.enter_context(gate(folder / "gate", gates.listen("smtp"), hop=sink, workers=1))
+        running, pids = stack.enter_context(gate(folder / "gate", gates.listen("smtp"), hop=sink, workers=workers))
         theirs, their_pids = stack.enter_context(peers.relay(folder, sink))
         for kilobytes in SIZES:
             octets, count = letters(kilobytes, 1)[0], scale.count(kilobytes)
             works = [partial(with_smtp_source, one, octets, count, folder) for one in (running.address("smtp"), theirs)]
             found, ticks = counted([pids, their_pids], scale, *works)
-            yield f"SMTP, no rules, {kilobytes} KB / aiosmtpd and aiosmtplib", found, 2, ticks
+            yield f"SMTP, no rules, {kilobytes} KB, {by} / aiosmtpd and aiosmtplib", found, 2, ticks
 
 
 def latency(scale, folder):
