@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from delivcheck import config, policy
 from delivcheck.config import Config, ConfigError, Layer, discover, find, load, settled
 from delivcheck.facts.roots import Sender
 from delivcheck.model import Level, MessageClass, Volume
+from delivcheck.tables import Reader
 
 FULL = """\
 policy = "csa"
@@ -201,6 +203,74 @@ def test_a_mistake_in_pyproject_has_its_line_too(tmp_path):
         load(file)
 
 
+PLACES = """\
+# every number is the line it stands on; [no.table] 1
+a = 1.0
+b.c = 3
+"b" . 'd e' = 4
+words = [5, # [
+  6, [ 6, 6 ],
+  "[x]", 'y = "',
+  8, ]
+text = '''
+c = 1
+[gone]
+''''
+more = @@@
+d = 1 \\@@@
+" \\\\@@@
+after = 16
+separated = "\u2028\x85"
+next = 18
+[t] # ]
+k = 20
+[t . "u]"]
+k = 22
+in = { x = 23, y.z = 23, v = [ { w = 23 }, { w = 23 }, 23 ] }
+[[many]]
+k = 25
+[many.below]
+k = 27
+[[many]]
+k = 29
+[[many.deep]]
+k = 31
+[many.deep.er]
+k = 33
+[[many.deep]]
+k = 35
+[last]
+arrays = [
+  { k = 38 },
+
+  { k = 40, other = [
+    41 ] },
+]
+k = 43
+""".replace("@@@", '"""')
+
+
+def test_every_key_and_every_element_has_its_own_line():
+    def held(value, *keys):
+        if isinstance(value, dict):
+            for key, one in value.items():
+                yield from held(one, *keys, key)
+        elif isinstance(value, list):
+            for index, one in enumerate(value):
+                yield from held(one, *keys, index)
+        elif type(value) is int:
+            yield keys, value
+
+    found = Reader(Path("x.toml"), PLACES).lines
+    expected = dict(held(tomllib.loads(PLACES)))
+    assert {keys: found.get(keys) for keys in expected} == expected
+    assert len(expected) > 20
+    assert (found["text",], found["more",], found["words",], found["words", 4]) == (9, 13, 5, 7)
+    assert (found["many",], found["many", 0], found["many", 1], found["many", 1, "deep", 1]) == (24, 24, 28, 34)
+    assert ("c",) not in found
+    assert ("gone",) not in found
+
+
 def test_what_cannot_be_read_is_told(tmp_path):
     with pytest.raises(ConfigError, match=r"gone\.toml: No such file"):
         load(tmp_path / "gone.toml")
@@ -322,7 +392,7 @@ def test_without_a_file_there_are_no_overrides():
         ('[[overrides]]\npath = ["a"]', "no such key; did you mean paths?"),
         ('[[overrides]]\npaths = ["a"]\n[[overrides]]\npaths = 3', ":4: overrides.paths: a list of strings is wanted here"),
         ('[[overrides]]\npaths = ["a"]\n\n[[overrides]]\nrules = {}', ":4: overrides: paths: at least one"),
-        ('overrides = [\n{ paths = ["a"], polcy = "x" }]', ":1: overrides.polcy: no such key; did you mean policy?"),
+        ('overrides = [\n{ paths = ["a"], polcy = "x" }]', ":2: overrides.polcy: no such key; did you mean policy?"),
     ],
 )
 def test_a_mistake_in_an_override_is_one_line(tmp_path, text, complaint):

@@ -124,6 +124,44 @@ def test_the_list_as_json_has_everything_but_the_message(run, configured, store)
     assert one["credential"]["name"] == "app"
 
 
+@pytest.mark.attack(68)
+@pytest.mark.parametrize(
+    ("header", "subject"),
+    [
+        (b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n =?utf-8?q?_aus_K=C3=B6ln?=\r\n", "Grüße aus Köln"),
+        ("Subject: 注文".encode() + b"\r\n", "注文"),
+        (b"Subject: =?utf-8?b?G1syShs=?= x\x1b[2J\r\n", "␛[2J␛ x␛[2J"),
+        (b"Subject: =?utf-8?q?a=0D=0A01ARZ3NDEKTSV4RRFFQ69G5FAV_b?=\r\n", "a␍␊01ARZ3NDEKTSV4RRFFQ69G5FAV b"),
+        (b"Subject: " + b"n" * 51 + b"\r\n", "n" * 47 + "..."),
+        (b"Subject: " + "注".encode() * 26 + b"\r\n", "注" * 23 + "..."),
+        (b"Subject: a" + "\u0301".encode() * 30_000 + b"\r\n", "a" + "\u0301" * 199 + "..."),
+        (b"Subject: " + b"n" * 50 + b"\r\n", "n" * 50),
+        (b"Subject:\r\n", "(empty subject)"),
+        (b"From: a@example.com\r\n", "(no subject)"),
+        (b"SUBJECT: one\r\nSubject: two\r\n", "one"),
+        (b"X: " + b"x" * 70_000 + b"\r\nSubject: late\r\n", "(no subject)"),
+        (b"Subject: caf\xe9\r\n", "café"),
+    ],
+)
+def test_the_subject_is_read_as_people_read_it_safe_and_in_one_line(run, configured, store, header, subject):
+    trace = hold(store, header + b"\r\nx\r\n")
+    [line, _] = run("held", "list").out.splitlines()
+    assert f" octets  {subject}  dkim/no-signature" in line
+    shown = run("held", "show", trace).out
+    assert f"subject:    {subject.removesuffix('...')}" in shown
+    one = run("held", "list", "-f", "json").json["held"][0]
+    assert one["subject"].startswith(subject.removesuffix("..."))
+
+
+def test_show_names_the_file_and_a_message_that_is_gone_is_said(run, configured, store, tmp_path):
+    trace = hold(store)
+    file = run("held", "show", trace, "-f", "json").json["file"]
+    assert (tmp_path / file).read_bytes() == OCTETS
+    assert f"file:       {file} (--octets shows it, --raw writes it out)\n" in run("held", "show", trace).out
+    (tmp_path / file).unlink()
+    assert "(unreadable: No such file or directory)" in run("held", "list").out
+
+
 def test_a_damaged_entry_is_listed_and_can_be_discarded(run, configured, store):
     trace = hold(store)
     (store.folder / f"{trace}.json").write_text('{"trace":')
@@ -142,7 +180,8 @@ def test_show_says_why_and_prints_the_message_so_that_the_terminal_obeys_nothing
     assert "to:         <eve@example.net>\n" in plain.out
     assert "user app" in plain.out
     assert "reason:     dkim/no-signature" in plain.out
-    assert "pwned" not in plain.out
+    assert "subject:    ␛]0;pwned␇\n" in plain.out
+    assert "body" not in plain.out
     whole = run("held", "show", trace, "--octets")
     assert "body <FF>\nlast\n" in whole.out
     assert not set(whole.out) & {"\x1b", "\x07", "\r"}
@@ -216,6 +255,12 @@ def test_what_fails_again_stays_held(run, configured, store):
     assert ran.out.startswith(f"{trace} stays held: ")
     assert hop.messages == []
     assert len(store.entries()) == 1
+
+
+def test_releasing_everything_where_nothing_is_held_is_done_and_says_so(run, configured, state):
+    ran = run("held", "release", "--all")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == f"nothing is held in {state.relative_to(state.parent) / 'held'}\n"
 
 
 def test_a_recipient_that_is_refused_stays_held(run, configured, store):

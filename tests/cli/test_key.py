@@ -34,12 +34,15 @@ def test_the_record_goes_into_a_zone_as_it_is_printed(run, options, kind, bits):
     key = published("s1", "example.org", Via.NAMED, Found((strings,), 300))
     ((_, usable),) = key.usable
     assert (usable.kind, usable.bits) == (kind, bits)
+    typed = [line.removeprefix(";   ") for line in ran.out.splitlines() if line.startswith(";   ")]
+    assert typed == ["s1._domainkey.example.org", b"".join(strings).decode()], "what is typed into a form is the same record"
+    assert max(map(len, ran.out.partition("\n;")[0].splitlines())) <= STRING + len("s1._domainkey.example.org. IN TXT ") + 2
 
 
 def test_the_key_signs_what_its_record_verifies(run, tmp_path):
     ran = run("key", "new", "example.org", "-s", "s1", "-o", "s1.pem")
     made = (tmp_path / "s1.pem").read_bytes()
-    text = "".join(line.strip().strip('"') for line in ran.out.splitlines()[1:-1])
+    text = "".join(line.strip().strip('"') for line in ran.out.partition(")\n")[0].splitlines()[1:])
     octets = sign(MESSAGE, SigningKey("example.org", "s1", made), NOW) + MESSAGE
     assert str(verdict(octets, {"s1._domainkey.example.org TXT": text}).result) == "pass"
     assert run("key", "show", "s1.pem").out == text + "\n"

@@ -1,9 +1,11 @@
 """The inventory of attacks and faults that the gate must survive, and which tests stand for each.
 
-    python -m tests.gate.inventory            # number, title, tests; what lacks one
-    python -m tests.gate.inventory --run      # and runs them: passed, failed or skipped, number by number
+    python -m tests.gate.inventory            # number, title, how many tests in which module; what lacks one
+    python -m tests.gate.inventory --names    # and each test by its name
+    python -m tests.gate.inventory --run      # and runs them: passed, failed or skipped, number by number (--run --soak: in full)
 
-A test says what it stands for with `@pytest.mark.attack(14, 15)`.
+The table goes to standard output, and what pytest says to standard error. A test says what it stands for with
+`@pytest.mark.attack(14, 15)`.
 """
 
 import argparse
@@ -19,7 +21,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WHERE = ("tests/gate", "tests/soak", "tests/cli")
+WHERE = ("tests/gate", "tests/soak", "tests/cli", "tests/net")
 
 TITLES = {
     1: "bare line ends around a dot never end DATA",
@@ -101,14 +103,14 @@ LATER = {
 }
 
 
-@dataclass
+@dataclass(eq=False)  # plugins of pytest are hashed
 class Found:
     """The tests of each number, by the function's place; their parameters are counted."""
 
     tests: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    ids: set[str] = field(default_factory=set)
     marks: dict[str, set[int]] = field(default_factory=dict)
     outcomes: dict[str, str] = field(default_factory=dict)
+    skipped: Counter[str] = field(default_factory=Counter)  # by the reason
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         self.note(items)
@@ -127,6 +129,8 @@ class Found:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.outcome != "passed":
             self.outcomes[report.nodeid] = report.outcome
+        if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
+            self.skipped[report.longrepr[2].removeprefix("Skipped: ")] += 1
 
     def lacking(self) -> list[int]:
         """The numbers of this issue that no test stands for."""
@@ -151,7 +155,10 @@ def collected() -> Found:
 def run(arguments: Iterable[str]) -> Found:
     """The same, run in this process."""
     found = Found()
-    pytest.main([*_options(), "-q", *arguments], plugins=[found])
+    with contextlib.redirect_stdout(sys.stderr):
+        code = pytest.main([*_options(), "-q", *arguments], plugins=[found])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise SystemExit(f"pytest ended with {code!r}")
     return found
 
 
@@ -169,24 +176,33 @@ def _options() -> list[str]:
     ]
 
 
-def table(found: Found) -> str:
-    """For people; Markdown takes it as it is."""
+def table(found: Found, *, names: bool = False) -> str:
+    """For people; Markdown takes it as it is. `names`: each test's, where else its module is enough."""
     ran = bool(found.outcomes)
     lines = [
         "| no. | attack or fault | tests |" + (" result |" if ran else ""),
         "| --- | --- | --- |" + (" --- |" if ran else ""),
     ]
     for number, title in TITLES.items():
-        tests = found.tests.get(number, Counter())
-        names = "<br>".join(f"`{name}`{f' ×{count}' if count > 1 else ''}" for name, count in sorted(tests.items()))
-        if not names:
-            names = f"later ({LATER[number]})" if number in LATER else "**none**"
-        lines.append(f"| {number} | {title} | {names} |" + (f" {_result(found, number)} |" if ran else ""))
+        said = _tests(found.tests.get(number, Counter()), names=names)
+        if number in LATER:
+            said = f"{said}; the rest later ({LATER[number]})" if said else f"later ({LATER[number]})"
+        lines.append(f"| {number} | {title} | {said or '**none**'} |" + (f" {_result(found, number)} |" if ran else ""))
     lacking = ", ".join(map(str, found.lacking())) or "none"
     total = sum(sum(tests.values()) for tests in found.tests.values())
-    return "\n".join(
-        [*lines, "", f"{len(found.marks)} tests, named {total} times; numbers of this issue without a test: {lacking}"]
-    )
+    lines += ["", f"{len(found.marks)} tests, named {total} times; numbers of this issue without a test: {lacking}."]
+    if found.skipped:
+        lines.append("Skipped: " + "; ".join(f"{count} ({reason})" for reason, count in found.skipped.most_common()) + ".")
+    return "\n".join(lines)
+
+
+def _tests(tests: Counter[str], *, names: bool) -> str:
+    if names:
+        return "<br>".join(f"`{name}`{f' ×{count}' if count > 1 else ''}" for name, count in sorted(tests.items()))
+    modules: Counter[str] = Counter()
+    for name, count in tests.items():
+        modules[name.partition("::")[0].removeprefix("tests/").removesuffix(".py")] += count
+    return ", ".join(f"`{name}` {count}" for name, count in sorted(modules.items()))
 
 
 def _result(found: Found, number: int) -> str:
@@ -197,10 +213,11 @@ def _result(found: Found, number: int) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.gate.inventory", description=__doc__.partition("\n")[0])
     parser.add_argument("--run", action="store_true", help="run the tests; what follows goes to pytest (--soak)")
+    parser.add_argument("--names", action="store_true", help="name each test, not only its module")
     given, rest = parser.parse_known_args()
     os.chdir(ROOT)
     found = run(rest) if given.run else collected()
-    sys.stdout.write(table(found) + "\n")
+    sys.stdout.write(table(found, names=given.names) + "\n")
     return 1 if found.lacking() or found.unknown() or "failed" in found.outcomes.values() else 0
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import getpass
 import os
 import socket
 import ssl
@@ -21,6 +22,7 @@ from delivcheck.gate import reading
 from delivcheck.gate.serve import checkup
 from delivcheck.gate.serve.checkup import State
 from delivcheck.gate.serve.checkup.here import _covers
+from delivcheck.gate.serve.presence import Presence
 from delivcheck.gate.serve.worker import Loaded
 from delivcheck.gate.users import User, file
 from delivcheck.net.snapshot import from_mapping
@@ -202,7 +204,7 @@ def foreign_key(folder):
     [
         (unreadable_chain, State.BROKEN, "chain.pem: No such file or directory"),
         (broken_chain, State.BROKEN, "chain.pem"),
-        (foreign_key, State.BROKEN, "KEY_VALUES_MISMATCH"),
+        (foreign_key, State.BROKEN, "the certificate and the key do not belong together: "),
         (expired, State.PROBLEM, "expired on "),
         (lambda folder: certified(folder, begins=1), State.PROBLEM, "holds only from "),
         (lambda folder: certified(folder, ends=5), State.WARNING, "expires on "),
@@ -242,8 +244,11 @@ def test_a_signing_key_that_cannot_be_used_keeps_the_gate_from_starting(here, te
 def test_a_state_folder_that_is_not_there_keeps_the_gate_from_starting(here):
     (here / "state").rmdir()
     found, _ = with_hop(here, lambda there: loaded(here, smtp(free_port(loopback())) + hop(there)))
-    assert worst(found, "state") == checkup.Finding(State.BROKEN, "state", f"{here}/state: no such folder")
-    assert not [one for one in looked(loaded(here, MILTER)) if one.what == "state"], "a milter keeps nothing"
+    whose = getpass.getuser()
+    line = f"{here}/state: no such folder; make it with: install -d -o {whose} -m 0700 {here}/state"
+    assert worst(found, "state") == checkup.Finding(State.BROKEN, "state", line)
+    found = worst(looked(loaded(here, MILTER)), "state")
+    assert (found.state, "what DNS said before" in found.text) == (State.WARNING, True), "a milter can do without"
 
 
 def test_a_port_that_another_has_keeps_the_gate_from_starting(here):
@@ -252,46 +257,54 @@ def test_a_port_that_another_has_keeps_the_gate_from_starting(here):
         port = taken.getsockname()[1]
         found, _ = with_hop(here, lambda there: loaded(here, smtp(port) + hop(there)))
     line = worst(found, "listener smtp")
-    assert (line.state, line.text) == (State.BROKEN, f"{loopback()}:{port}: address already in use")
+    assert (line.state, line.text) == (State.BROKEN, f"{loopback()}:{port}: address already in use, by another program")
     assert checkup.exit_code(found) == 2
+
+
+@contextlib.contextmanager
+def told(state, address):
+    """A gate that runs and listens there, as far as the state folder knows."""
+    one = Presence(state)
+    one.tell([address])
+    try:
+        yield
+    finally:
+        one.close()
 
 
 def test_a_port_that_the_running_gate_has_is_fine(here):
     with socket.create_server((loopback(), 0)) as taken:
-        threading.Thread(target=_say, args=(taken, b"220 gate.example.com ESMTP\r\n"), daemon=True).start()
-        found, _ = with_hop(here, lambda there: loaded(here, smtp(taken.getsockname()[1]) + hop(there)))
+        port = taken.getsockname()[1]
+        with told(here / "state", f"{loopback()}:{port}"):
+            found, _ = with_hop(here, lambda there: loaded(here, smtp(port) + hop(there)))
     line = worst(found, "listener smtp")
-    assert (line.state, "a gate listens there already" in line.text) == (State.OK, True)
+    assert (line.state, line.text.endswith(f"listens there (process {os.getpid()})")) == (State.OK, True)
 
 
-def test_a_tls_port_that_the_running_gate_has_is_fine(here):
-    certified(here)
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.load_cert_chain(here / "chain.pem", here / "tls.pem")
-    with socket.create_server((loopback(), 0)) as plain, made.wrap_socket(plain, server_side=True) as taken:
-        threading.Thread(target=_say, args=(taken, b"220 gate.example.com ESMTP\r\n"), daemon=True).start()
-        text = tls(taken.getsockname()[1]).replace('"smtp"', '"submissions"').replace("trusted", "networks")
-        found, _ = with_hop(here, lambda there: loaded(here, text + hop(there), 'users = "users.json"'))
-    line = worst(found, "listener submissions")
-    assert (line.state, "a gate listens there already" in line.text) == (State.OK, True)
+@pytest.mark.parametrize("says", [b"220 gate.example.com ESMTP\r\n", b"HTTP/1.0 200 OK\r\n\r\n"])
+def test_another_program_is_not_taken_for_us_whatever_it_says(here, says):
+    with socket.create_server((loopback(), 0)) as taken, socket.create_server((loopback(), 0)) as other:
+        for one in (taken, other):
+            threading.Thread(target=_say, args=(one, says), daemon=True).start()
+        admin = f'admin = "{loopback()}:{other.getsockname()[1]}"'
+        found, _ = with_hop(here, lambda there: loaded(here, smtp(taken.getsockname()[1]) + hop(there), admin))
+        for one in (taken, other):
+            socket.create_connection(one.getsockname()).close()  # for the thread
+    assert worst(found, "listener smtp").state is worst(found, "admin").state is State.BROKEN
 
 
-def test_metrics_that_are_served_already_are_fine(here):
-    with socket.create_server((loopback(), 0)) as taken:
-        threading.Thread(target=_say, args=(taken, b"HTTP/1.0 200 OK\r\n\r\n"), daemon=True).start()
-        line = worst(looked(loaded(here, MILTER, f'admin = "{loopback()}:{taken.getsockname()[1]}"')), "admin")
-    assert (line.state, "a gate listens there already" in line.text) == (State.OK, True)
-
-
-def test_the_running_gates_milter_socket_is_left_alone(here):
+@pytest.mark.parametrize(("state", "found"), [(True, State.OK), (False, State.WARNING)])
+def test_the_running_gates_milter_socket_is_left_alone(here, state, found):
     path = here / "milter.sock"
     with socket.socket(socket.AF_UNIX) as taken:
         taken.bind(str(path))
         taken.listen()
         before = path.stat().st_ino
-        threading.Thread(target=_say, args=(taken, b"\0\0\0\x0dO\0\0\0\x06" + bytes(8)), daemon=True).start()
-        line = worst(looked(loaded(here, MILTER)), "listener milter")
-        assert (line.state, "a gate listens there already" in line.text) == (State.OK, True)
+        with told(here / "state", f"unix:{path}") if state else contextlib.nullcontext():
+            if not state:
+                (here / "state").rmdir()
+            line = worst(looked(loaded(here, MILTER)), "listener milter")
+        assert line.state is found, line
         assert path.stat().st_ino == before
 
 
@@ -542,7 +555,7 @@ FAULTS = {  # what is wrong: (how it comes about, the configuration, what the li
         "missing.pem cannot be read: No such file or directory",
     ),
     "an unreadable certificate": (unreadable_chain, "tls", "chain.pem: No such file or directory"),
-    "another's key for the certificate": (foreign_key, "tls", "KEY_VALUES_MISMATCH"),
+    "another's key for the certificate": (foreign_key, "tls", "the certificate and the key do not belong together: "),
     "an occupied port": (None, "occupied", "address already in use"),
     "a socket's folder that is not there": (None, MILTER.replace("milter.sock", "no/milter.sock"), "no such f"),
     "no folder for the state": (lambda folder: (folder / "state").rmdir(), "tls", "no such folder"),
@@ -572,7 +585,6 @@ def faulty(folder, fault):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_found_by_the_check_in_one_line_and_nothing_is_left(here, fault, capsys, monkeypatch):
-    monkeypatch.setattr("delivcheck.gate.serve.checkup.here.PATIENCE", 0.2)
     monkeypatch.setattr("delivcheck.gate.serve.checkup.beyond.PATIENCE", 0.2)
     with faulty(here, fault) as says:
         code = main(["gate", "--check", "--config", str(here / "delivcheck.toml")])

@@ -8,7 +8,7 @@ from delivcheck import policy
 from delivcheck.gate.decide import ENHANCED, decide, on_fault, own_fault
 from delivcheck.gate.model import Action
 from delivcheck.gate.settings import Mode, OnFault
-from delivcheck.model import Counts, DeclaredClass, Level, Outcome, Problem, Result, TargetKind, TargetReport, Verdict
+from delivcheck.model import Counts, DeclaredClass, Level, Outcome, Problem, Result, TargetKind, TargetReport, Verdict, Where
 
 TRACE = "01KXTRACE"
 BULK = policy.load("bulk")
@@ -87,7 +87,7 @@ def test_several_methods_that_failed_are_5_7_26_and_a_cause_goes_before_its_cons
         result("dkim/no-key", Outcome.FAIL, Level.ERROR, "no key"),
     )
     made = decide(both, BULK, Mode.ENFORCE, TRACE)
-    assert str(made.reply).startswith("550 5.7.26 dkim/no-key no key and 1 more (")
+    assert str(made.reply).startswith("550 5.7.26 dkim/no-key no key; also dmarc/not-aligned (")
 
 
 def test_what_is_malformed_is_named_before_what_follows_from_it():
@@ -97,8 +97,51 @@ def test_what_is_malformed_is_named_before_what_follows_from_it():
         result("headers/from-repeated", Outcome.FAIL, Level.ERROR, "2 From fields"),
     )
     assert str(decide(judged, BULK, Mode.ENFORCE, TRACE).reply).startswith(
-        "550 5.6.0 headers/from-repeated 2 From fields and 1 more"
+        "550 5.6.0 headers/from-repeated 2 From fields; also dkim/no-signature ("
     )
+
+
+def test_a_refusal_names_three_more_rules_and_counts_the_others():
+    judged = report(Verdict.FAIL, *(result(f"mime/r{number}", Outcome.FAIL, Level.ERROR, "odd") for number in range(6)))
+    made = decide(judged, BULK, Mode.ENFORCE, TRACE)
+    assert str(made.reply) == f"550 5.6.0 mime/r0 odd; also mime/r1, mime/r2, mime/r3 and 2 more ({TRACE})"
+    assert made.rules == tuple(f"mime/r{number}" for number in range(6))
+
+
+def unanswered(rule, name, type_="TXT", failure="timeout"):
+    import msgspec
+
+    made = result(rule, Outcome.UNKNOWN, reason=f"no answer for {name} {type_}: {failure}")
+    return msgspec.structs.replace(made, where=Where(name=name, type=type_))
+
+
+def test_an_outage_of_dns_is_told_as_that_with_the_domain_and_not_as_a_heap_of_rules():
+    asked = ("_dmarc.example.org", "example.org", "s1._domainkey.example.org", "example.org", "gate.example.org")
+    judged = report(Verdict.UNKNOWN, *(unanswered(f"dmarc/r{number}", name) for number, name in enumerate(asked)))
+    made = decide(judged, BULK, Mode.ENFORCE, TRACE)
+    assert str(made.reply) == (
+        "451 4.4.3 DNS of example.org, gate.example.org does not answer "
+        f"(no answer for _dmarc.example.org TXT: timeout) ({TRACE})"
+    )
+    assert made.reason == made.reply.text.removesuffix(f" ({TRACE})")
+
+
+def test_where_only_spf_is_not_known_the_code_says_so():
+    judged = report(Verdict.UNKNOWN, unanswered("spf/no-record", "example.org"), unanswered("spf/syntax-error", "example.org"))
+    made = decide(judged, BULK, Mode.ENFORCE, TRACE)
+    assert str(made.reply).startswith("451 4.7.24 DNS of example.org does not answer (")
+
+
+def test_an_outage_of_many_and_long_domains_is_still_a_readable_reply():
+    judged = report(Verdict.UNKNOWN, *(unanswered("spf/x", f"{'x' * 60}.{'y' * 60}.{'z' * 60}.n{n}.example") for n in range(9)))
+    octets = decide(judged, BULK, Mode.ENFORCE, TRACE).reply.octets()
+    assert b"... and 6 more does not answer" in octets.replace(b"\r\n451-4.7.24", b"").replace(b"\r\n451 4.7.24", b"")
+    assert len(octets) < 600
+
+
+def test_what_is_open_for_another_reason_names_its_rule():
+    judged = report(Verdict.UNKNOWN, result("html/x", Outcome.UNKNOWN, Level.ERROR, reason="the HTML was not read: too deep"))
+    assert str(decide(judged, BULK, Mode.ENFORCE, TRACE).reply) == f"451 4.4.3 html/x the HTML was not read: too deep ({TRACE})"
 
 
 def test_a_bug_that_left_the_verdict_open_is_our_fault_and_one_beside_a_failure_is_not_asked_about():

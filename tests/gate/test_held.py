@@ -8,6 +8,8 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -23,12 +25,15 @@ from delivcheck.gate import held as module
 from delivcheck.gate import trace as traces
 from delivcheck.gate.held import Damaged, FullError, HeldError, HeldStore, NotHeldError
 from delivcheck.gate.journal import Journal, JournalError, State
+from delivcheck.gate.journal import journal as journals
 from delivcheck.gate.model import Action, Client, Credential, Decision, Incoming, MailFrom, Outcome, RcptTo
-from delivcheck.gate.release import Releaser
+from delivcheck.gate.relay.relay import NextHops
+from delivcheck.gate.release import Releaser, discard
 from delivcheck.gate.reply import Reply
-from delivcheck.gate.settings import DEADLINE, Hold
+from delivcheck.gate.settings import DEADLINE, Address, Hold, Security
+from delivcheck.gate.settings import NextHop as NextHopSettings
 from delivcheck.model import MessageClass
-from tests.gate.next_hop import CLOSE, NextHop
+from tests.gate.next_hop import CLOSE, SILENCE, NextHop
 from tests.gate.relay.way import Told, relay_to
 
 OCTETS = b"From: ada@example.com\r\nSubject: \xff\x00 lunch\r\n\r\n..at noon?\r\n"
@@ -111,6 +116,21 @@ def test_the_room_is_bounded(tmp_path):
     assert [one.trace for one in store.entries()] == [entry.trace]
     store.discard(entry.trace)
     hold(store)
+
+
+@pytest.mark.attack(57)
+async def test_what_waits_for_a_disk_that_hangs_is_bounded(store, monkeypatch):
+    monkeypatch.setattr(module, "WAITING", 6)
+    goes_on = threading.Event()
+    waiting = [asyncio.ensure_future(store.work(goes_on.wait)) for _ in range(6)]
+    await asyncio.sleep(0)
+    try:
+        with pytest.raises(HeldError, match="6 others wait for the disk"):
+            await store.work(store.usage)
+    finally:
+        goes_on.set()
+        await asyncio.gather(*waiting)
+    assert (await store.work(store.usage)).messages == 0
 
 
 def test_one_trace_is_held_once(store):
@@ -447,14 +467,14 @@ def test_an_end_without_a_reply_is_uncertain_and_is_repeated_or_not_as_configure
         async with releasing(state, hop, at_most_once=True) as releaser:
             done = await releaser.release(trace)
             assert [reply.code for _, reply in done.replies] == [451, 451]
-            assert releaser.watch[-1][0] == "uncertain"
+            assert [one for one, _ in releaser.watch if one != "relay"] == ["uncertain", "sent", "held"]
             again = await releaser.release(trace)
             assert "not known" in again.replies[0][1].text
             assert hop.messages == []
         async with releasing(state, hop) as releaser:
             assert (await releaser.release(trace)).left == ()
             first, second = await releaser.journal.records()
-            assert (first.state, second.attempt.follows) == (State.UNCERTAIN, first.attempt.trace)
+            assert (first.state, second.attempt.follows) == (State.UNCERTAIN, (first.attempt.trace,))
         assert len(hop.messages) == 1
 
     through(test)(tmp_path)
@@ -579,3 +599,133 @@ def test_a_file_is_replaced_as_a_whole(tmp_path):
     durable.write(tmp_path / "x", b"two")
     assert durable.read(tmp_path / "x") == b"two"
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@contextlib.asynccontextmanager
+async def over_two(state, one, two, pipeline, **more):
+    """A releaser whose configuration sends example.org to one next hop, and all else to another."""
+    hops = (
+        NextHopSettings("one", Address(host=one.host, port=one.port), security=Security.NONE, domains=("example.org",)),
+        NextHopSettings("two", Address(host=two.host, port=two.port), security=Security.NONE, domains=("*",)),
+    )
+    relay = NextHops(hops, "gate.example.org")
+    try:
+        async with Journal(state) as journal:
+            store = HeldStore(state, Hold())
+            yield Releaser(store=store, pipeline=pipeline, relay=relay, journal=journal, watch=Told(), **more)
+    finally:
+        await relay.close()
+
+
+def told(releaser, event):
+    return [fields for name, fields in releaser.watch if name == event]
+
+
+def test_it_is_judged_for_each_next_hop_it_goes_to_now(tmp_path):
+    """What was held for one may go to two by now, whose headers and limits are others."""
+
+    class ByHop(Judging):
+        async def process(self, incoming):
+            self.given.append(incoming)
+            assert incoming.deadline is not None
+            octets = f"X-Hop: {incoming.next_hop}\r\n".encode() + incoming.octets
+            passes = incoming.next_hop != "two" or self.decision.action is Action.SEND
+            return Outcome(self.decision if not passes else Decision(Action.SEND, Reply(250, "2.0.0", "")), octets)
+
+    async def test(state, store, trace, one):
+        async with NextHop() as two:
+            async with over_two(state, one, two, ByHop(Action.HOLD)) as releaser:
+                done = await releaser.release(trace)
+                assert [(each.next_hop, each.rcpt_to) for each in releaser.pipeline.given] == [
+                    ("one", ("bob@example.org",)),
+                    ("two", ("eve@example.net",)),
+                ]
+                assert (done.decision.action, done.left) == (Action.HOLD, ("eve@example.net",))
+                (kept,) = told(releaser, "held")
+                assert (kept["what"], kept["trace"]) == ("kept", trace)
+                assert [message.octets for message in one.messages] == [b"X-Hop: one\r\n" + OCTETS]
+                assert two.messages == []
+            async with over_two(state, one, two, ByHop(Action.SEND)) as releaser:
+                assert (await releaser.release(trace)).left == ()
+            assert [message.octets for message in two.messages] == [b"X-Hop: two\r\n" + OCTETS]
+            assert len(one.messages) == 1
+            assert store.entries() == []
+
+    through(test)(tmp_path)
+
+
+def test_a_release_is_told_of(tmp_path):
+    async def test(state, store, trace, hop):
+        hop.says["RCPT"] = ["250 2.1.5 ok", "451 4.2.1 later"]
+        async with releasing(state, hop) as releaser:
+            await releaser.release(trace)
+            hop.says.clear()
+            await releaser.release(trace)
+            assert [(one["what"], one["trace"]) for one in told(releaser, "held")] == [("kept", trace), ("released", trace)]
+            records = await releaser.journal.records()
+            assert [(one["what"], one["held"], one["trace"]) for one in told(releaser, "sent")] == [
+                ("accepted", trace, record.attempt.trace) for record in records
+            ]
+
+    through(test)(tmp_path)
+
+
+def test_a_discard_is_told_of(tmp_path):
+    async def test(state, store, trace, hop):
+        watch = Told()
+        discard(store, trace, watch)
+        with pytest.raises(NotHeldError):
+            discard(store, trace, watch)
+        assert [(name, one["what"], one["trace"]) for name, one in watch] == [("held", "discarded", trace)]
+        assert store.entries() == []
+
+    through(test)(tmp_path)
+
+
+@pytest.mark.attack(53)
+def test_what_was_sent_is_not_sent_again_however_late_the_second_release(tmp_path, monkeypatch):
+    async def test(state, store, trace, hop):
+        def fails(*_):
+            raise HeldError("the disk is gone")
+
+        async with releasing(state, hop) as releaser:
+            with monkeypatch.context() as patch:
+                patch.setattr(HeldStore, "narrow", fails)
+                for _ in range(3):
+                    with pytest.raises(HeldError):
+                        await releaser.release(trace)
+            late = time.time_ns() // 1_000_000 + 20 * 86_400_000
+            monkeypatch.setattr(journals, "_now", lambda: late)
+            assert (await releaser.release(trace)).left == ()
+        assert len(hop.messages) == 1
+        assert store.entries() == []
+
+    through(test)(tmp_path)
+
+
+@pytest.mark.attack(52)
+def test_behind_lmtp_who_was_answered_before_it_broke_is_released_and_the_rest_stays(tmp_path):
+    async def test(state, store, trace, hop):
+        hop.says["DOT"] = ["250 2.0.0 ok", CLOSE]
+        async with releasing(state, hop, at_most_once=True) as releaser:
+            done = await releaser.release(trace)
+            assert ([reply.code for _, reply in done.replies], done.left) == ([250, 451], ("eve@example.net",))
+            assert "not known" in (await releaser.release(trace)).replies[0][1].text
+        async with releasing(state, hop) as releaser:
+            assert (await releaser.release(trace)).left == ()
+            first, second = await releaser.journal.records()
+            assert second.attempt.follows == (first.attempt.trace,)
+            assert second.attempt.rcpt_to == ("eve@example.net",)
+
+    through(test)(tmp_path, lmtp=True)
+
+
+def test_nobody_waits_for_a_next_hop_that_hangs_beyond_the_deadline(tmp_path):
+    async def test(state, store, trace, hop):
+        hop.says["RCPT"] = SILENCE
+        async with releasing(state, hop, deadline=0.2) as releaser:
+            done = await releaser.release(trace)
+            assert {reply.code for _, reply in done.replies} == {451}
+        assert len(store.entries()) == 1
+
+    through(test)(tmp_path)

@@ -13,7 +13,7 @@ from delivcheck.gate.judging import Egress, Judge
 from delivcheck.gate.model import Action, Client, Credential, Incoming
 from delivcheck.gate.pipeline import GatePipeline
 from delivcheck.gate.prepare import Preparer
-from delivcheck.gate.settings import Address, Gate, Kind, Listener, Mode, OnFault
+from delivcheck.gate.settings import Address, CredentialSettings, Gate, Kind, Listener, Mode, OnFault
 from delivcheck.model import Level, Outcome, Verdict
 from delivcheck.net.lasting import Lasting
 from tests.gate import world
@@ -64,6 +64,16 @@ async def test_what_fails_is_refused_with_the_rule(tmp_path):
     outcome = await pipeline(tmp_path, world.RECORDS).process(incoming(octets))
     assert outcome.decision.action is Action.REFUSE
     assert outcome.decision.reply.text.startswith("dkim/no-signature ")
+
+
+@pytest.mark.parametrize(("credential", "user"), [(None, ""), ("office", "office")])
+async def test_a_trusted_network_without_a_credential_is_no_user_in_the_log(tmp_path, credential, user):
+    octets, records = world.signed()
+    line = pipeline(tmp_path, records)
+    coming = incoming(octets)
+    coming.client.credential = Credential.of(replace(LISTENERS[0], credential=credential), {"office": CredentialSettings()})
+    await line.process(coming)
+    assert line.watch.of("message")[0]["user"] == user
 
 
 async def test_a_listener_that_observes_sends_what_fails(tmp_path):

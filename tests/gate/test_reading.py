@@ -574,9 +574,71 @@ def test_a_policy_that_holds_needs_a_place_to_hold_in(tmp_path, of):
     assert read(tmp_path, gate + MILTER).hold is None, "a milter's MTA holds the mail"
 
 
-def test_a_policy_that_cannot_be_read_is_one_line(tmp_path):
-    with pytest.raises(ConfigError, match="gate: policy: no policy 'bulkk'"):
-        read(tmp_path, f'policy = "bulkk"\n{MINIMAL}')
+HOUSE = 'extends = "bulk"\npacks = ["gmxx"]\n'
+
+
+@pytest.mark.parametrize("holding", ["", "[gate.hold]\n"], ids=["", "holding"])
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('# one\npolicy = "bulkk"\n', "delivcheck.toml:2: policy: no policy 'bulkk'"),
+        ('\n[streams.a]\nclass = "bulk"\npolicy = "bulkk"\n', "delivcheck.toml:4: streams.a.policy: no policy 'bulkk'"),
+        ('[streams]\na.class = "bulk"\na.policy = "bulkk"\n', "delivcheck.toml:3: streams.a.policy: no policy 'bulkk'"),
+        ('[streams]\na = { class = "bulk", policy = "bulkk" }\n', "delivcheck.toml:2: streams.a.policy: no policy 'bulkk'"),
+        ('policy = "house.toml"\n', "delivcheck.toml:1: policy: .*house.toml: packs: 'gmxx' is none of .*; did you mean gmx?"),
+        ('\npolicy = "gone.toml"\n', "delivcheck.toml:2: policy: .*gone.toml"),
+    ],
+    ids=["file", "stream", "dotted", "inline", "pack", "no file"],
+)
+def test_a_policy_that_cannot_be_used_is_told_where_it_is_named(tmp_path, text, complaint, holding):
+    written(tmp_path, HOUSE, "house.toml")
+    with pytest.raises(ConfigError, match=complaint) as error:
+        read(tmp_path, text + MINIMAL + holding)
+    assert "\n" not in str(error.value)
+
+
+def test_a_policy_that_holds_is_told_where_it_is_named(tmp_path):
+    written(tmp_path, HOLDING, "hold.toml")
+    gate = '[gate]\nname = "gate.example.com"\n' + SMTP + HOP
+    for text, place in (
+        ('# one\npolicy = "hold.toml"\n', ":2: policy: the policy hold says"),
+        ('[streams.a]\npolicy = "hold.toml"\n', ":2: streams.a.policy: the policy hold of stream a says"),
+    ):
+        with pytest.raises(ConfigError, match=place):
+            read(tmp_path, text + gate)
+
+
+GATE_IN_ARRAYS = """\
+[gate]
+name = "gate.example.com"
+listen = [
+  { kind = "milter", address = "unix:a" },
+  { kind = "smtp",
+    address = "127.0.0.1:2525", trusted = [
+      "127.0.0.0/8",
+    ] },
+]
+"next-hop" = [{ address = "127.0.0.1:25" }]
+limits.recipients = 1000
+hold."keep-days" = 7
+""".replace('"smtp",\n    address', '"smtp", address')  # TOML 1.0 has no line ends in inline tables but in their arrays
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('"unix:a"', "3", ":4: gate.listen.address: "),
+        ('kind = "smtp"', 'kind = "smpt"', ":5: gate.listen.kind: 'smpt' is none of"),
+        ("trusted", "trustd", ":5: gate.listen.trustd: no such key"),
+        ('"127.0.0.1:25" }', '"127.0.0.1:25", domain = "*" }', ":9: gate.next-hop.domain: no such key"),
+        ("1000", "5", ":10: gate.limits.recipients: "),
+        ("= 7", "= 0", ":11: gate.hold.keep-days: "),
+    ],
+)
+def test_a_mistake_in_an_inline_or_dotted_table_has_its_line(tmp_path, old, new, complaint):
+    read(tmp_path, GATE_IN_ARRAYS)
+    with pytest.raises(ConfigError, match=complaint):
+        read(tmp_path, GATE_IN_ARRAYS.replace(old, new))
 
 
 def test_spf_that_nobody_can_judge_is_a_warning(tmp_path):

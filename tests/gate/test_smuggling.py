@@ -1,8 +1,9 @@
 """Smuggling, differentially: every end of data that somebody might believe in, through the gate, to servers of other people.
 
 The gate stands in front of Postfix, smtp-sink, aiosmtpd and a next hop of our own that keeps every octet. Whatever is put around
-the dot: what arrives are as many messages as the gate judged, they are the octets that it judged, and what it wrote upstream has no
-bare CR or LF, and the end of the data only where it ended them.
+the dot, in the body or in the header, in DATA or at the border of a chunk, sent on as it came or prepared and signed: what arrives
+are as many messages as the gate judged, they are the octets that it judged, and what it wrote upstream has no bare CR or LF, and the
+end of the data only where it ended them.
 """
 
 import asyncio
@@ -19,11 +20,13 @@ from functools import partial
 
 import pytest
 
-from delivcheck.gate.settings import Limits
+from delivcheck.gate.prepare import Preparer
+from delivcheck.gate.settings import Additions, Limits
 from delivcheck.gate.smtp.content import repaired
 from tests.conftest import require
 from tests.gate import world
 from tests.gate.next_hop import NextHop
+from tests.gate.prepare.test_sign import BOTH, ZONE
 from tests.gate.smtp.sansio import Conversation, options
 from tests.gate.test_pipeline import incoming
 from tests.gate.whole import gate
@@ -38,6 +41,7 @@ NAMED = [
     b"\r\n.\r\r\n", b"\r\r\n.\r\r\n", b"\r\r\n.\r\n", b"\r\n\0.\r\n", b"\r\n.\0\r\n", b"\0\r\n.\0", b"\r\n\r.\r\n", b"\r\n.\r\0\n",
     b"\xef\xbc\x8e\r.\n", b"\n\n.\n\n", b"\r\n.\n\r\n", b"\r\n..\r\n", b"\r\n. \r\n", b"\r\n \r\n.x\r\n", b"\r\n.\x0b\n", b"\r\n.\x85",
     b"\r\n.\xe2\x80\xa8", b"\x0d\x0a\x2e\x0c\x0a", b"\r\n=2E\r\n", b"\r\n.\r\n.x", b"\n.\n\r\n.\r\n",
+    b"\r.\r\r.\r", b"\r\r.\r\r", b"\r\n.\r\n\r", b"\0\n.\0\n", b"\r\0\n.\r\0\n", b"\r\n\0\r\n.\r\n\0", b"\r\n.\n.\r\n", b"\r\n.\r.\r\n",
 ]  # fmt: skip
 
 
@@ -51,7 +55,16 @@ def sequences(longest, extra):
 
 
 def body(sequence, mark):
-    return world.message(f"begin {mark}", Subject=f"mark {mark}").removesuffix(b"\r\n") + sequence + SMUGGLED
+    """A message with the sequence in its body, and what would be smuggled behind it; the octet where the sequence begins."""
+    begun = world.message(f"begin {mark}", Subject=f"mark {mark}").removesuffix(b"\r\n")
+    return begun + sequence + SMUGGLED, len(begun)
+
+
+def header(sequence, mark):
+    """The same, in a field of its header."""
+    head, blank, rest = world.message(f"begin {mark}", Subject=f"mark {mark}").partition(b"\r\n\r\n")
+    begun = head + b"\r\nX-Odd: a"
+    return begun + sequence + SMUGGLED + blank + rest.removesuffix(b"\r\n"), len(begun)
 
 
 def expected(octets, *, repair=False):
@@ -69,11 +82,15 @@ def expected(octets, *, repair=False):
 @pytest.mark.attack(1, 2)
 @pytest.mark.parametrize("repair", [False, True], ids=["strict", "repair"])
 def test_every_sequence_around_the_dot_is_what_the_rfc_says(soak, repair):
-    for sequence in sequences(5, 20_000 if soak else 1_000):
+    for number, sequence in enumerate(sequences(5, 20_000 if soak else 1_000)):
         conversation = Conversation(options(limits=Limits(repair_line_ends=repair))).ready().transaction()
         conversation.send(b"DATA\r\n")
-        octets = b"Subject: x\r\n\r\nhello" + sequence + SMUGGLED
-        conversation.send(octets + END)
+        begun = b"Subject: x\r\n\r\nhello"
+        octets = begun + sequence + SMUGGLED
+        # in two segments, whose border is somewhere in the sequence
+        cut = len(begun) + number % (len(sequence) + 1)
+        conversation.send(octets[:cut])
+        conversation.send((octets + END)[cut:])
         found = conversation.messages()
         wanted = expected(octets, repair=repair)
         assert found[:1] == ([] if wanted is None else [wanted]), sequence
@@ -83,9 +100,11 @@ def test_every_sequence_around_the_dot_is_what_the_rfc_says(soak, repair):
 
 @pytest.mark.attack(4)
 def test_every_sequence_in_bdat_is_content(soak):
-    for sequence in sequences(5, 20_000 if soak else 1_000):
-        octets = b"Subject: x\r\n\r\nhello" + sequence + SMUGGLED + b"\r\n"
-        for cut in (0, 20, len(octets)):
+    for number, sequence in enumerate(sequences(5, 20_000 if soak else 1_000)):
+        begun = b"Subject: x\r\n\r\nhello"
+        octets = begun + sequence + SMUGGLED + b"\r\n"
+        inside = range(len(sequence) + 1) if soak else (number % (len(sequence) + 1), len(sequence))
+        for cut in (0, *(len(begun) + one for one in inside), len(octets)):
             conversation = Conversation(options()).ready().transaction()
             chunks = [octets[:cut], octets[cut:]]
             conversation.send(b"BDAT %d\r\n%bBDAT %d LAST\r\n%b" % (len(chunks[0]), chunks[0], len(chunks[1]), chunks[1]))
@@ -109,10 +128,16 @@ class Always:
         pass
 
 
+def dressed():
+    """A preparer that does all that one can: fields out, fields in, Received and two signatures on top."""
+    return Preparer("gate.example.org", Additions(fields={"X-Trace": "{trace}"}), BOTH)
+
+
 @contextlib.asynccontextmanager
-async def before(tmp_path, hop, **settings):
+async def before(tmp_path, hop, *, prepared=False, **settings):
     octets, records = world.signed()
-    async with gate(tmp_path, hop, records, **settings) as whole:
+    preparer = dressed() if prepared else None
+    async with gate(tmp_path, hop, {**records, **ZONE}, preparer=preparer, **settings) as whole:
         assert (await whole.send(octets))[-1].startswith("250")
         pipeline = whole.reception.pipeline
         pipeline.judge = Always(await pipeline.judge.judge(octets, incoming(octets)))
@@ -120,17 +145,17 @@ async def before(tmp_path, hop, **settings):
         yield whole
 
 
-async def attack(whole, octets, *, chunked=0):
-    """One session that says all that, and ends; how many messages the gate sent, by their hashes."""
+async def attack(whole, octets, *, cuts=()):
+    """One session that says all that, in chunks cut there or in DATA, and ends; the hashes of the messages that the gate sent."""
     seen = len(whole.told)
     async with await whole.client() as client:
         for line in ("EHLO client.example.org", "MAIL FROM:<bounces@example.org>", "RCPT TO:<pat@example.net>"):
             assert (await client.say(line)).startswith("250")
-        if chunked:
+        if cuts:
             octets += b"\r\n"
-            pieces = [octets[at : at + chunked] for at in range(0, len(octets), chunked)]
-            for piece in pieces:
-                client.writer.write(b"BDAT %d%b\r\n%b" % (len(piece), b" LAST" if piece is pieces[-1] else b"", piece))
+            for start, end in itertools.pairwise((0, *cuts, len(octets))):
+                last = b" LAST" if end == len(octets) else b""
+                client.writer.write(b"BDAT %d%b\r\n%b" % (end - start, last, octets[start:end]))
         else:
             assert (await client.say("DATA")).startswith("354")
             client.writer.write(octets + END)
@@ -140,7 +165,7 @@ async def attack(whole, octets, *, chunked=0):
     judged = [fields["sha256"] for event, fields in told if event == "message" and fields["action"] == "send"]
     taken = [fields for event, fields in told if event == "sent" and fields["what"] == "accepted"]
     assert len(judged) == len(taken) <= said.count(b"250 2.0.0 "), told
-    if END not in octets or chunked:
+    if END not in octets or cuts:
         assert len(judged) <= 1
     return judged
 
@@ -149,9 +174,15 @@ async def all_of_them(whole, soak, *, repair=False):
     """Send everything; the hashes of what must have arrived, in order."""
     judged = []
     for number, sequence in enumerate(sequences(4 if soak else 3, 3_000 if soak else 100)):
-        judged += await attack(whole, body(sequence, f"d{number}"))
-        if not repair:
-            judged += await attack(whole, body(sequence, f"b{number}"), chunked=300 + number % 200)
+        for place, make in (("b", body), ("h", header)):
+            if number % 4 and place == "h" and not soak:
+                continue
+            octets, begun = make(sequence, f"d{place}{number}")
+            judged += await attack(whole, octets)
+            if not repair:
+                octets, begun = make(sequence, f"c{place}{number}")
+                within = begun + number % (len(sequence) + 1)
+                judged += await attack(whole, octets, cuts=(within, within + 1))
     return judged
 
 
@@ -159,10 +190,15 @@ def sha256(octets):
     return hashlib.sha256(octets).hexdigest()
 
 
+AS_IT_CAME_OR_SIGNED = pytest.mark.parametrize("prepared", [False, True], ids=["as it came", "signed"])
+
+
 @pytest.mark.attack(1, 2, 3, 4)
+@AS_IT_CAME_OR_SIGNED
 @pytest.mark.parametrize("repair", [False, True], ids=["strict", "repair"])
-async def test_our_own_next_hop_sees_no_bare_line_end_and_only_our_dot(tmp_path, soak, repair):
-    async with NextHop() as hop, before(tmp_path, hop, limits=Limits(repair_line_ends=repair)) as whole:
+async def test_our_own_next_hop_sees_no_bare_line_end_and_only_our_dot(tmp_path, soak, repair, prepared):
+    limits = Limits(repair_line_ends=repair)
+    async with NextHop() as hop, before(tmp_path, hop, limits=limits, prepared=prepared) as whole:
         hop.messages.clear()
         judged = await all_of_them(whole, soak, repair=repair)
         assert [sha256(one.octets) for one in hop.messages] == judged
@@ -171,20 +207,26 @@ async def test_our_own_next_hop_sees_no_bare_line_end_and_only_our_dot(tmp_path,
             raw = bytes(session.raw)
             assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", raw)
         assert sum(bytes(one.raw).count(END) for one in hop.sessions) == len(judged) + 1  # and the one before them all
-        assert all(one.rcpt_to == [b"RCPT TO:<pat@example.net>"] for one in hop.messages if b"mark d" in one.octets[:600])
+        envelopes = [(one.mail_from.split(b" BODY")[0], one.rcpt_to, one.octets) for one in hop.messages]
+        ours = (b"MAIL FROM:<bounces@example.org>", [b"RCPT TO:<pat@example.net>"])
+        assert all((sender, to) == ours for sender, to, octets in envelopes if b"\r\nSubject: mark" in octets)
+        if prepared:
+            assert all(octets.startswith(b"Received: ") and b"\r\nDKIM-Signature: " in octets for _, _, octets in envelopes)
 
 
 @pytest.mark.attack(1, 2, 3, 4)
+@AS_IT_CAME_OR_SIGNED
 @needs_postfix
-async def test_postfix_gets_what_was_judged(tmp_path, soak):
+async def test_postfix_gets_what_was_judged(tmp_path, soak, prepared):
     # as it was before its makers knew: every bare LF ends a line, and the data
     careless = {
         "smtpd_forbid_bare_newline": "no",
         "smtpd_junk_command_limit": "100000",
         "smtpd_client_connection_count_limit": "0",
+        "in_flow_delay": "0",  # else it waits a second with each, as most that comes in does not go out
     }
     with sink() as taken, postfix({"default_transport": taken.transport, **careless}) as mta:
-        async with before(tmp_path, mta) as whole:
+        async with before(tmp_path, mta, prepared=prepared) as whole:
             judged = await all_of_them(whole, soak)
         arrived = await asyncio.to_thread(taken.wait, len(judged) + 1)
         mta.wait("removed", len(judged) + 1)
@@ -207,7 +249,8 @@ class At:
 
 
 @pytest.mark.attack(1, 2, 3, 4)
-async def test_smtp_sink_gets_what_was_judged(tmp_path, soak):
+@AS_IT_CAME_OR_SIGNED
+async def test_smtp_sink_gets_what_was_judged(tmp_path, soak, prepared):
     require("smtp-sink")
     host = loopback()
     port = free_port(host)
@@ -219,18 +262,20 @@ async def test_smtp_sink_gets_what_was_judged(tmp_path, soak):
     user = ("-u", "nobody") if os.geteuid() == 0 else ()
     command = subprocess.list2cmdline([program("smtp-sink"), *user, "-d", "%M.", f"{host}:{port}", "50"])
     with running(["sh", "-c", f"cd {folder} && exec {command}"], tmp_path / "log", partial(answers, host, port)):
-        async with before(tmp_path, At(host, port)) as whole:
+        async with before(tmp_path, At(host, port), prepared=prepared) as whole:
             judged = await all_of_them(whole, soak)
         files = [path.read_bytes() for path in folder.iterdir()]
     # it writes LF for CRLF, a blank line after each, and its own fields in front
     begun = [one.replace(b"\n", b"\r\n") for one in files]
-    bodies = sorted(sha256(one[one.index(b"From: Shop") : -2]) for one in begun if b"Subject: mark" in one)
+    first = b"Received: from client.example.org" if prepared else b"From: Shop"
+    bodies = sorted(sha256(one[one.index(first) : -2]) for one in begun if b"Subject: mark" in one)
     assert bodies == sorted(judged)
     assert len(files) == len(judged) + 1
 
 
 @pytest.mark.attack(1, 2, 3, 4)
-async def test_aiosmtpd_gets_what_was_judged(tmp_path, soak):
+@AS_IT_CAME_OR_SIGNED
+async def test_aiosmtpd_gets_what_was_judged(tmp_path, soak, prepared):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         from aiosmtpd.smtp import SMTP
@@ -246,7 +291,7 @@ async def test_aiosmtpd_gets_what_was_judged(tmp_path, soak):
     server = await loop.create_server(lambda: SMTP(Keep(), hostname="hop.example", loop=loop), loopback(), 0)
     host, port = server.sockets[0].getsockname()
     try:
-        async with before(tmp_path, At(host, port)) as whole:
+        async with before(tmp_path, At(host, port), prepared=prepared) as whole:
             arrived.clear()
             judged = await all_of_them(whole, soak)
         assert [sha256(one) for one in arrived] == judged

@@ -243,7 +243,7 @@ async def test_a_next_hop_that_dies_after_the_dot_leaves_an_uncertain_attempt_an
         assert end.startswith("250")
         first, second = await whole.journal.records()
         assert (first.state, first.attempt.trace, first.followed) == (State.UNCERTAIN, trace, second.attempt.trace)
-        assert second.attempt.follows == trace
+        assert second.attempt.follows == (trace,)
 
 
 @pytest.mark.attack(52)

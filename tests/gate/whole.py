@@ -53,8 +53,10 @@ class Whole:
 
     async def client(self, listener=None):
         """A connection, its banner read."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX) if (listener or self.listener).kind is Kind.LMTP else _tcp()
-        task = asyncio.create_task(self.server.serve(theirs, listener or self.listener))
+        listener = listener or self.listener
+        unix = listener.kind is Kind.LMTP or listener.address.path is not None
+        ours, theirs = socket.socketpair(socket.AF_UNIX) if unix else _tcp()
+        task = asyncio.create_task(self.server.serve(theirs, listener))
         self.tasks.add(task)
         reader, writer = await asyncio.open_connection(sock=ours)
         made = Talk(reader, writer)
@@ -131,7 +133,15 @@ async def gate(
 ):
     """A gate before one next hop, or before `hops` (settings.NextHop)."""
     hops = hops or (NextHop("hop", Address(host=hop.host, port=hop.port), security=Security.NONE),)
-    made = Gate("gate.example.org", (listener,), tuple(hops), state=folder, hold=Hold() if hold else None, **settings)
+    made = Gate(
+        "gate.example.org",
+        (listener,),
+        tuple(hops),
+        state=folder,
+        hold=Hold() if hold else None,
+        users=Path("users") if users else None,  # read by `users` itself; here it says that there is AUTH
+        **settings,
+    )
     told = Told()
     (folder / "conf").mkdir(exist_ok=True)
     text = "".join(f'[streams.{name}]\nclass = "transactional"\n' for name in ("receipts",))

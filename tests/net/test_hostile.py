@@ -18,6 +18,7 @@ from delivcheck.net.dns import Live
 from delivcheck.net.response import MAX_JUMPS, Dangling, Malformed, NoEdns, Query, Truncated, read
 from tests.net.scripted import Scripted, over_tcp, response, truncated
 
+pytestmark = pytest.mark.attack(59)
 ADDRESS = "n.test. 60 A 192.0.2.1"
 RIGHT = Found(("192.0.2.1",), ttl=60)
 

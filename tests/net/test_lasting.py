@@ -222,3 +222,79 @@ async def test_an_old_answer_is_waited_for_once_in_an_outage(monkeypatch):
         assert (await dns.ask(NAME, "TXT")).records == found("a").records
         monkeypatch.setattr(lasting, "PATIENCE", 60.0)
     await dns.close()
+
+
+# --- handed on -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_successor_answers_by_what_it_is_given_and_no_age_is_lost():
+    dns, _, clock = await client(found("a"))
+    await dns.ask(NAME, "TXT")
+    clock.now += 3_600
+    successor, _, later = await client(DOWN)
+    successor.remember(dns.memory(10))
+    assert await successor.ask(NAME, "TXT") == found("a", lasting.STALE_TTL)
+    later.now += lasting.MAX_STALE - 3_600 + 60 - 1
+    assert await successor.ask(NAME, "TXT") == found("a", lasting.STALE_TTL)
+    later.now += 2
+    assert await successor.ask(NAME, "TXT") == DOWN
+
+
+async def test_what_is_too_old_or_was_not_there_is_not_handed_on():
+    dns, world, clock = await client(found("a"))
+    await dns.ask(NAME, "TXT")
+    world.answer = NoSuchName(60)
+    await dns.ask(f"_dmarc.{NAME}", "TXT")
+    assert {one.question.name for one in dns.memory(10)} == {NAME, f"_dmarc.{NAME}"}
+    clock.now += 61
+    assert {one.question.name for one in dns.memory(10)} == {NAME}
+    clock.now += lasting.MAX_STALE
+    assert dns.memory(10) == []
+
+
+async def test_a_clock_that_was_set_back_makes_no_answer_younger_than_when_it_came():
+    successor, _, clock = await client(DOWN)
+    successor.remember([lasting.Aged(Question(NAME, "TXT"), found("a"), 1e9)])
+    clock.now += 61
+    await successor.ask(NAME, "TXT")
+    assert successor.stale_served == 1
+    clock.now += lasting.MAX_STALE
+    assert await successor.ask(NAME, "TXT") == DOWN
+
+
+async def test_what_is_handed_on_is_replaced_by_what_dns_says_and_never_replaces_it():
+    successor, _, _ = await client(found("new"))
+    old = lasting.Aged(Question(NAME, "TXT"), found("old"), -100.0)
+    successor.remember([old])
+    assert await successor.ask(NAME, "TXT") == found("new")
+    successor.remember([old])
+    assert await successor.ask(NAME, "TXT") == found("new")
+
+
+async def test_an_answer_handed_on_is_waited_for_briefly(monkeypatch):
+    monkeypatch.setattr(lasting, "BRIEF", 0.01)
+    monkeypatch.setattr(lasting, "PATIENCE", 1_000)
+    successor, world, _ = await client(DOWN)
+    world.hangs = asyncio.Event()
+    successor.remember([lasting.Aged(Question(NAME, "TXT"), found("a"), -100.0)])
+    assert await successor.ask(NAME, "TXT") == found("a", lasting.STALE_TTL)
+    world.hangs.set()
+    await successor.close()
+
+
+async def test_what_is_not_answered_is_known_with_what_there_is_instead_until_it_is_answered():
+    dns, world, clock = await client(found("a"))
+    await dns.ask(NAME, "TXT")
+    world.answer = NoSuchName(60)
+    await dns.ask(NAME, "AAAA")
+    clock.now += 61
+    world.answer = DOWN
+    for type_ in ("TXT", "AAAA", "MX"):
+        await dns.ask(NAME, type_)
+    instead = {question.type: what for question, what in dns.unanswered.items()}
+    assert instead == {"TXT": lasting.Instead.OLD, "AAAA": lasting.Instead.ABSENT, "MX": lasting.Instead.NOTHING}
+    world.answer = found("b")
+    dns.ask_again(dns.unanswered)
+    await asyncio.gather(*(dns.ask(NAME, type_) for type_ in ("TXT", "AAAA", "MX")))
+    assert not dns.unanswered
+    await dns.close()

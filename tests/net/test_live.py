@@ -64,6 +64,7 @@ def test_a_real_server_is_understood(nsd, question, answer):
     assert asks(Live([nsd.address]), question) == [answer]
 
 
+@pytest.mark.attack(59)
 @pytest.mark.parametrize(
     ("question", "says"),
     [

@@ -15,10 +15,17 @@ from tests.soak.sink import sink
 REFUSED = 10  # of so many messages one is refused
 
 
+def named(number):
+    """Every second has a Message-ID; the same octets without one are another mail, once the next hop has taken the first."""
+    return int(number) % 2 == 0
+
+
 def mails(count):
     for number in range(count):
         refuse = f"{REFUSE}: yes\r\n" if number % REFUSED == REFUSED - 1 else ""
-        text = f"From: a@example.org\r\nTo: pat@example.net\r\nSubject: n{number}\r\nX-Number: {number}\r\n{refuse}\r\n"
+        name = f"Message-ID: <{number}@example.org>\r\n" if named(number) else ""
+        head = f"From: a@example.org\r\nTo: pat@example.net\r\nSubject: n{number}\r\n{name}"
+        text = f"{head}X-Number: {number}\r\n{refuse}\r\n"
         yield Mail(str(number), (text + os.urandom(400).hex() + "\r\n").encode())
 
 
@@ -42,7 +49,7 @@ def test_through_the_gate_itself(tmp_path, soak):
             refused = {number for number, _ in client.refused}
             came = hop.numbers
             again = {number: times - 1 for number, times in came.items() if times > 1}
-            marked = wait_for_marks(tmp_path / "state", sent, again)
+            lost, marked = wait_for_marks(tmp_path / "state", sent, again)
         figures(
             "gate",
             acknowledged=len(client.acknowledged),
@@ -60,19 +67,20 @@ def test_through_the_gate_itself(tmp_path, soak):
         assert all(one.sha256 == octets[one.number] for one in hop.taken)
         assert sum(again.values()) <= kill.kills + hop.deaths
         assert {number: marked[number] for number in again if marked[number] < again[number]} == {}
+        assert {number: lost[number] for number in again if named(number) and lost[number] < again[number]} == {}
 
 
 def wait_for_marks(state, sent, again):
-    """How many uncertain attempts the journal has of each message that came more than once."""
+    """How many uncertain attempts, and how many that follow another, the journal has of each message that came more than once."""
     digests = {hashlib.sha256(one.octets).digest(): one.number for one in sent}
 
     async def look():
         async with Journal(state) as journal:
-            found = await journal.records(State.UNCERTAIN)
-        return [digests[one.attempt.digest] for one in found]
+            found = await journal.records()
+        lost = [digests[one.attempt.digest] for one in found if one.state is State.UNCERTAIN]
+        return lost, [digests[one.attempt.digest] for one in found if one.attempt.follows]
 
-    marked = asyncio.run(look())
-    return {number: marked.count(number) for number in again}
+    return [{number: marks.count(number) for number in again} for marks in asyncio.run(look())]
 
 
 @needs_postfix

@@ -43,8 +43,13 @@ def _load(path: str | None) -> Loaded:
     """Read the configuration. Raises ConfigError."""
     from .. import config
     from ..gate import reading
+    from ..gate.serve import exposure
     from ..gate.serve.worker import Loaded
 
     found = config.discover(path, system=config.SYSTEM_FILE)
     gate = reading.read(found)
-    return Loaded(found, gate, reading.warnings(found, gate))
+    try:
+        exposed = tuple(exposure.warnings(gate))
+    except exposure.WritableError as error:
+        raise config.ConfigError(str(error)) from None
+    return Loaded(found, gate, (*reading.warnings(found, gate), *exposed))

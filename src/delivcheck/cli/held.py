@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "delivcheck-held-list/1"
 MAX_REASON = 100  # characters of a reason in the list
+MAX_SUBJECT = 50  # columns of a subject in the list
+HEADER = 65_536  # octets of a message in which its subject is looked for; Postfix's header_size_limit is 102,400 for one field
 MISSING = 3  # report.words.Exit's number for an input that is not there, which is not imported on the way to --help
 LEFT = 1
 
@@ -48,10 +50,10 @@ def listing(**given: Any) -> int:
     def work() -> None:
         found = store.entries()
         if given["format"] == "json":
-            _write_json({"schema": SCHEMA, "held": [_plain(one) for one in found]})
+            _write_json({"schema": SCHEMA, "held": [_plain(one, store) for one in found]})
             return
         count = f"{len(found)} {'message' if len(found) == 1 else 'messages'} held, {store.usage().octets} octets"
-        output.write(output.paint("auto").finished([*map(_row, found), count]))
+        output.write(output.paint("auto").finished([*(_row(one, store) for one in found), count]))
 
     return _said(work)
 
@@ -66,7 +68,10 @@ def listing(**given: Any) -> int:
     click.option("--raw", is_flag=True, help="Only the message, exactly as it came, for a file or a pipe."),
 )
 def show(trace: str, **given: Any) -> int:
-    """Show the envelope of a held message, why it is held and what was found."""
+    """Show the envelope of a held message, why it is held and what was found.
+
+    To look at the message with other programs: delivcheck held show TRACE --raw > message.eml
+    """
     import sys
 
     from ..report.paint import decoded, visible
@@ -86,17 +91,17 @@ def show(trace: str, **given: Any) -> int:
             output.write_octets(octets)
         elif given["format"] == "json":
             text = {"octets": octets.decode("latin-1")} if given["octets"] else {}  # one character for each octet
-            _write_json({**_plain(entry), **text})
+            _write_json({**_plain(entry, store), **text})
         else:
             lines = octets.removesuffix(b"\r\n").split(b"\r\n") if given["octets"] else []
             message = ["", *(visible(decoded(line)) for line in lines)] if lines else []
-            output.write(output.paint("auto").finished([*_described(entry), *message]))
+            output.write(output.paint("auto").finished([*_described(entry, store), *message]))
 
     return _said(work)
 
 
 @command.command(name="release")
-@click.argument("traces", metavar="TRACE...", nargs=-1)
+@click.argument("traces", metavar="[TRACE...]", nargs=-1)
 @options.group(
     click.option("--all", "every", is_flag=True, help="All that is held, oldest first."),
     options.CONFIG,
@@ -120,6 +125,7 @@ def release(traces: tuple[str, ...], every: bool, **given: Any) -> int:
 async def _release(found: Config, gate: Gate, names: list[str]) -> int:
     from ..gate.held import HeldError
     from ..gate.journal import JournalError
+    from ..gate.serve.log import Log
     from ..gate.serve.releasing import releaser
     from ..report.paint import visible
     from . import output
@@ -127,8 +133,12 @@ async def _release(found: Config, gate: Gate, names: list[str]) -> int:
 
     code = 0
     try:
-        async with releaser(found, gate) as by:
-            for name in names or [one.trace for one in by.store.entries()]:
+        # What is sent from here stands in a log as all that the gate sends does.
+        async with releaser(found, gate, Log(gate.log_format, gate.log_level)) as by:
+            names = names or [one.trace for one in by.store.entries()]
+            if not names:  # what was asked for is so; a cron job that releases everything must not fail on a quiet day
+                output.write(f"nothing is held in {visible(str(by.store.folder))}\n")
+            for name in names:
                 try:
                     done = await by.release(name)
                 except HeldError as error:
@@ -147,15 +157,17 @@ async def _release(found: Config, gate: Gate, names: list[str]) -> int:
 @TRACES
 @options.group(STATE, options.CONFIG)
 def discard(traces: tuple[str, ...], **given: Any) -> int:
-    """Delete held messages for good. Nobody is told."""
+    """Delete held messages for good. Their senders are not told."""
+    from ..gate import release
+    from ..gate.serve.log import Log
     from . import output
 
-    store = _store(given)
+    store, log = _store(given), Log()
     code = 0
     for name in map(_name, traces):
 
         def work(name: str = name) -> None:
-            store.discard(name)
+            release.discard(store, name, log)
             output.write(f"{name} discarded\n")
 
         code = _said(work) or code
@@ -226,7 +238,7 @@ def _said(work: Callable[[], None]) -> int:
 # --- in words ----------------------------------------------------------------------------------------------------
 
 
-def _row(one: Entry | Damaged) -> str:
+def _row(one: Entry | Damaged, store: HeldStore) -> str:
     from ..gate.held import Damaged
     from ..report.paint import visible
 
@@ -236,11 +248,52 @@ def _row(one: Entry | Damaged) -> str:
     more = f" and {len(one.recipients) - 1} more" if len(one.recipients) > 1 else ""
     reason = one.reason if len(one.reason) <= MAX_REASON else f"{one.reason[: MAX_REASON - 3]}..."
     return visible(
-        f"{one.trace}  {one.held:%Y-%m-%d %H:%M}  <{one.sender.address}> to <{to}>{more}  {one.size} octets  {reason}"
+        f"{one.trace}  {one.held:%Y-%m-%d %H:%M}  <{one.sender.address}> to <{to}>{more}  {one.size} octets  "
+        f"{_cut(_subject(one, store))}  {reason}"
     )
 
 
-def _described(one: Entry) -> list[str]:
+def _file(one: Entry, store: HeldStore) -> Path:
+    """Where the octets are."""
+    return store.folder / f"{one.trace}.eml"
+
+
+def _subject(one: Entry, store: HeldStore) -> str:
+    """The subject, its encoded words decoded and safe to print; in words where there is none to show."""
+    import os
+
+    from ..mime.headers import display_text
+    from ..mime.message import MessageError, header_of
+    from ..report.paint import visible
+
+    try:
+        descriptor = os.open(_file(one, store), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 -- a descriptor, no path
+            header = header_of(file.read(HEADER))
+    except OSError as error:
+        return f"(unreadable: {error.strerror or error})"
+    except MessageError:
+        return "(no header)"
+    found = next((field for field in header if field.lower == "subject"), None)
+    return "(no subject)" if found is None else visible(display_text(found).strip()) or "(empty subject)"
+
+
+def _cut(text: str) -> str:
+    """The beginning of a text, in MAX_SUBJECT columns."""
+    from ..report.paint import cells
+
+    begin = text[: 4 * MAX_SUBJECT]  # characters that take no column are not collected without end
+    if begin == text and cells(text) <= MAX_SUBJECT:
+        return text
+    used = 0
+    for at, character in enumerate(begin):
+        used += cells(character)
+        if used > MAX_SUBJECT - len("..."):
+            return f"{begin[:at]}..."
+    return f"{begin}..."
+
+
+def _described(one: Entry, store: HeldStore) -> list[str]:
     """An entry line by line; nothing in it acts on a terminal."""
     from ..report.paint import visible
 
@@ -255,9 +308,11 @@ def _described(one: Entry) -> list[str]:
         ("client", f"{one.ip or 'a UNIX socket'}{f' ({one.helo})' if one.helo else ''}{f', {one.tls}' if one.tls else ''}"),
         ("from", f"<{one.sender.address}>"),
         *(("to", f"<{recipient.address}>") for recipient in one.recipients),
+        ("subject", _subject(one, store)),
         ("next hop", one.next_hop or "by route"),
         *([("stream", one.stream)] if one.stream else []),
         ("size", f"{one.size} octets, SHA-256 {one.sha256}"),
+        ("file", f"{_file(one, store)} (--octets shows it, --raw writes it out)"),
         ("reason", one.reason),
     ]
     lines = [f"{name + ':':<12}{visible(text)}" for name, text in rows]
@@ -276,11 +331,15 @@ def _ended(done: Released) -> list[str]:
     return [*lines, *(f"  <{address}> stays held: {reply}" for address, reply in done.replies if not reply.positive)]
 
 
-def _plain(one: Entry | Damaged) -> dict[str, Any]:
+def _plain(one: Entry | Damaged, store: HeldStore) -> dict[str, Any]:
     import msgspec
 
+    from ..gate.held import Damaged
+
     plain: dict[str, Any] = msgspec.to_builtins(one)
-    return plain
+    if isinstance(one, Damaged):
+        return plain
+    return {**plain, "subject": _subject(one, store), "file": str(_file(one, store))}
 
 
 def _write_json(value: dict[str, Any]) -> None:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from ..gate.prepare.keys import Key
 
 MODE = 0o600  # the owner's own: OpenDKIM and Postfix ask for the same of private keys
 
@@ -33,7 +29,7 @@ def command() -> None:
     "--out", "-o", metavar="FILE", required=True, help="Where the private key goes; a file that is there is not touched."
 )
 def new(domain: str, selector: str, kind: str, bits: int | None, out: str) -> int:
-    """Make a private key and print the record to publish, ready for a zone file."""
+    """Make a private key and print the record to publish, for a zone file and for a provider's form."""
     from ..facts.signing import SigningError, SigningKey
     from ..gate.prepare import PreparationError, keys
 
@@ -47,7 +43,7 @@ def new(domain: str, selector: str, kind: str, bits: int | None, out: str) -> in
     except (SigningError, PreparationError) as error:
         raise click.UsageError(str(error), context) from None
     _save(Path(out), pem)
-    _print(key)
+    _print(key.name, key.record)
     return 0
 
 
@@ -56,7 +52,7 @@ def new(domain: str, selector: str, kind: str, bits: int | None, out: str) -> in
 @click.option("--domain", "-d", metavar="DOMAIN", help="The domain, to print the whole record.")
 @click.option("--selector", "-s", metavar="NAME", help="The selector, to print the whole record.")
 def show(file: str, domain: str | None, selector: str | None) -> int:
-    """Print the record of a private key; without --domain and --selector only its text."""
+    """Print the record of a private key; without --domain and --selector only its text, in one line."""
     from ..facts.signing import SigningError, load_private
     from ..gate.prepare import PreparationError, keys
     from ..gate.settings import Secret
@@ -76,7 +72,7 @@ def show(file: str, domain: str | None, selector: str | None) -> int:
         output.write(text + "\n")
     else:
         name, below = _names(domain, selector)
-        output.write(keys.zone_line(key_name(below, name), text) + "\n")
+        _print(key_name(below, name), text)
     return 0
 
 
@@ -115,8 +111,8 @@ def _save(path: Path, pem: bytes) -> None:
         raise click.UsageError(f"{path} cannot be written: {error.strerror or error}", context) from None
 
 
-def _print(key: Key) -> None:
-    from ..gate.prepare.keys import zone_line
+def _print(name: str, text: str) -> None:
+    from ..gate.prepare.keys import form_lines, zone_line
     from . import output
 
-    output.write(zone_line(key.name, key.record) + "\n")
+    output.write(f"{zone_line(name, text)}\n\n{form_lines(name, text)}\n")

@@ -148,7 +148,8 @@ def _where(given: dict[str, Any]) -> tuple[Path, Config]:
     try:
         import argon2  # noqa: F401 -- looked for here, where it can be said in a line what is missing
     except ImportError:
-        raise click.UsageError("argon2-cffi is not installed: pip install 'delivcheck[gate]'") from None
+        install = "pip install 'delivcheck[gate]', or '.[gate]' in a checkout"
+        raise click.UsageError(f"argon2-cffi is not installed: {install}") from None
     found = config.discover(given["config"], system=config.SYSTEM_FILE)
     if given["file"] is not None:
         return Path(given["file"]), found

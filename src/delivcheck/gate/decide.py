@@ -1,14 +1,16 @@
 """From a verdict to what is done with the message, for every framing alike (research/gate.md section 4.1, DESIGN section 8)."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from ..model import Level, Outcome, Result, TargetReport, Verdict
+from ..model import Level, Outcome, Result, TargetReport, Verdict, Where
 from ..policy import Policy
 from .model import Action, Decision
 from .reply import Reply, printable
 from .settings import Mode, OnFault
 
 MAX_FOUND = 200  # characters of what was found that go into a reply: a refusal must be readable in a bounce
+NAMED = 3  # further rules, and domains whose DNS does not answer, that a reply names
 
 # RFC 7372 section 3, by the rule that failed: 5.7.20 no passing DKIM signature, .21 none that is acceptable, .22 none of the
 # author's domain, .23 SPF failed, .24 SPF could not be evaluated, .26 several authentication methods failed.
@@ -82,11 +84,8 @@ def _wanted(report: TargetReport, policy: Policy, trace: str) -> Decision:
     deciding = _deciding(report.results, Outcome.FAIL if failed else Outcome.UNKNOWN)
     rules = tuple(result.rule for result in deciding)
     said = policy.on_fail if failed else policy.on_unknown
-    found = _found(deciding[0]) if deciding else "nothing could be judged"
-    name = f"{rules[0]} " if rules else ""
-    more = f" and {len(rules) - 1} more" if len(rules) > 1 else ""
-    text = f"{name}{found}{more} ({trace})"
-    reason = f"{name}{found}{more}"
+    reason = (None if failed else _silent(deciding)) or _named(deciding)
+    text = f"{reason} ({trace})"
     match said:
         case "send":
             return Decision(Action.SEND, Reply(250, "2.0.0", trace), rules, reason, bypass=f"policy: {report.verdict}")
@@ -105,6 +104,41 @@ def _deciding(results: Iterable[Result], outcome: Outcome) -> list[Result]:
     """
     found = [one for one in results if one.outcome is outcome and one.level is Level.ERROR]
     return sorted(found, key=lambda one: (bool(one.because), one.rule.partition("/")[0] not in _FAMILIES))
+
+
+def _named(deciding: Sequence[Result]) -> str:
+    """The first rule with what was found, and which others there are."""
+    if not deciding:
+        return "nothing could be judged"
+    others = [one.rule for one in deciding[1:]]
+    more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+    also = f"; also {', '.join(others[:NAMED])}{more}" if others else ""
+    return f"{deciding[0].rule} {_found(deciding[0])}{also}"
+
+
+def _silent(deciding: Iterable[Result]) -> str | None:
+    """That DNS does not answer, of which domains, and what it said to the first question; None where that is not the cause.
+
+    In an outage every rule that needs a record is open: their names would say nothing to who reads the reply.
+    """
+    asked = [
+        one for one in deciding if isinstance(one.where, Where) and one.where.name is not None and one.where.type is not None
+    ]
+    if not asked:
+        return None
+    domains = [domain for domain, _ in Counter(_owner(one) for one in asked).most_common()]
+    more = f" and {len(domains) - NAMED} more" if len(domains) > NAMED else ""
+    of = printable(", ".join(domains[:NAMED]))
+    first = next(one for one in asked if _owner(one) == domains[0])
+    return f"DNS of {of if len(of) <= MAX_FOUND else f'{of[: MAX_FOUND - 3]}...'}{more} does not answer ({_found(first)})"
+
+
+def _owner(result: Result) -> str:
+    """The domain that a question belongs to: of a policy or a key, the one above its underscored labels (RFC 8552)."""
+    assert isinstance(result.where, Where)
+    labels = (result.where.name or "").split(".")
+    above = next((at for at in range(len(labels), 0, -1) if labels[at - 1].startswith("_")), 0)
+    return ".".join(labels[above:])
 
 
 def _found(result: Result) -> str:
@@ -127,7 +161,7 @@ def _code(rules: tuple[str, ...]) -> str:
 
 def _unknown_code(rules: tuple[str, ...]) -> str:
     """DNS did not say: 4.7.24 for SPF (RFC 7372 section 3.2), 4.4.3 otherwise ("directory server failure", RFC 3463)."""
-    return "4.7.24" if rules and rules[0].startswith("spf/") else "4.4.3"
+    return "4.7.24" if rules and all(rule.startswith("spf/") for rule in rules) else "4.4.3"
 
 
 def _temporary(reply: Reply, enhanced: str) -> Reply:

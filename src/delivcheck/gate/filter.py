@@ -79,7 +79,7 @@ class Filter:
         """
         user, ip = message.macro("auth_authen"), message.session.ip
         if user is not None:
-            return replace(self._credential, name=user)
+            return replace(self._credential, name=user, unnamed=False)
         trusted = ip is not None and any(ip in network for network in self._listener.trusted)
         return self._credential if trusted else None
 

@@ -7,14 +7,18 @@ it an entry exists. Files are never changed, only replaced: a reader, or a crash
 import asyncio
 import contextlib
 import fcntl
+import functools
 import hashlib
+import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import msgspec
 
@@ -32,9 +36,14 @@ MAX_FINDINGS = 50  # rules whose findings are kept with an entry: what a person 
 MAX_SAID = 500  # characters of one finding
 STALE = 3_600.0  # seconds after which a half-written file has no writer any more
 PATIENCE = 5.0  # seconds to wait for another worker that holds a message
+THREADS = 4  # that write at the same time; more only wait for one another
+WAITING = 100  # pieces of work for them: each may hold a whole message, which nobody counts any more once it was not waited for
 _POLL = 0.01  # seconds between two looks
 
 _LOCK = ".lock"
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class HeldError(Exception):
@@ -136,7 +145,7 @@ _decode = msgspec.json.Decoder(Entry).decode
 
 
 class HeldStore:
-    """The folder. Its methods block, but for `keep`; many processes may use it at the same time.
+    """The folder. Its methods block, but for `keep` and `work`; many processes may use it at the same time.
 
     `hold` bounds what `keep` adds and what `expire` leaves.
     """
@@ -144,6 +153,8 @@ class HeldStore:
     def __init__(self, state: Path, hold: Hold) -> None:
         self.folder = state / FOLDER
         self._hold = hold
+        self._threads = ThreadPoolExecutor(THREADS, "held")
+        self._waiting = 0
 
     # --- holding
 
@@ -154,17 +165,35 @@ class HeldStore:
         *,
         sender: MailFrom | None = None,
         recipients: Sequence[RcptTo] = (),
+        until: float = math.inf,
     ) -> Entry:
         """Hold a message: on the disk when this returns, and only then may the client be told 250. Raises HeldError.
 
-        `sender` and `recipients` carry what MAIL and RCPT said beside the addresses.
+        `sender` and `recipients` carry what MAIL and RCPT said beside the addresses. From `until` on (`time.monotonic`) nothing
+        is begun; what was begun by then comes to its end.
         """
         entry = _entry(incoming, outcome, sender, recipients)
-        await asyncio.to_thread(self.put, entry, incoming.octets)
+        await self.work(self.put, entry, incoming.octets, until)
         return entry
 
-    def put(self, entry: Entry, octets: bytes) -> None:
+    async def work(self, method: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
+        """One of the methods that block, in a thread of ours: a disk that hangs must keep nothing else from its threads.
+
+        Raises HeldError, too, where WAITING others wait for the disk.
+        """
+        if self._waiting >= WAITING:
+            raise HeldError(f"{self._waiting} others wait for the disk")
+        self._waiting += 1
+        work = asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(method, *arguments, **named))
+        work.add_done_callback(self._done)
+        return await work
+
+    def _done(self, _: "asyncio.Future[T]") -> None:
+        self._waiting -= 1
+
+    def put(self, entry: Entry, octets: bytes, until: float = math.inf) -> None:
         """Write an entry: on the disk when this returns. Raises HeldError: then it is not held."""
+        _in_time(entry, until)
         described = _encoded(entry)
         with _told(entry.trace, "not held: there is no state folder"):
             durable.folder(self.folder.parent)
@@ -177,6 +206,7 @@ class HeldStore:
                     raise HeldError(f"{entry.trace}: held already")
                 durable.write(self._file(entry.trace, "eml"), octets)
                 try:
+                    _in_time(entry, until)
                     durable.write(self._file(entry.trace, "json"), described)
                 except BaseException:
                     with contextlib.suppress(OSError):
@@ -329,6 +359,11 @@ class HeldStore:
 
 class _UnreadableError(HeldError):
     """The envelope is there, and is not what we write."""
+
+
+def _in_time(entry: Entry, until: float) -> None:
+    if time.monotonic() >= until:
+        raise HeldError(f"{entry.trace}: not held: the time for this message is over")
 
 
 def _entry(incoming: Incoming, outcome: Outcome, sender: MailFrom | None, recipients: Sequence[RcptTo]) -> Entry:

@@ -30,13 +30,20 @@ class Credential:
     streams: tuple[str, ...] = ()
     classes: tuple[MessageClass, ...] = ()
     may_declare: bool = False  # X-Delivcheck-Class, -Stream and -Tag are read from its mail
+    unnamed: bool = False  # a trusted network for which no credential was configured; `name` is its listener's, and nobody's
+
+    @property
+    def user(self) -> str:
+        """Who it is, for the log: "" where nobody said so."""
+        return "" if self.unnamed else self.name
 
     @classmethod
     def of(cls, listener: Listener, known: Mapping[str, CredentialSettings]) -> "Credential":
         """What those have whom the listener trusts: the credential it names, or without one its own name and no limit."""
         said = known.get(listener.credential or "", CredentialSettings())
         classes = tuple(map(MessageClass, said.classes))
-        return cls(listener.credential or listener.name, said.domains, said.streams, classes, said.may_declare)
+        name, unnamed = listener.credential or listener.name, listener.credential is None
+        return cls(name, said.domains, said.streams, classes, said.may_declare, unnamed)
 
 
 @dataclass(slots=True)
@@ -123,6 +130,7 @@ class Incoming:
     stream: str | None = None  # set by the listener; the credential and the message's own headers may say more
     signed_later: bool = False  # stage "pre-sign": a signer comes after us
     missing: str | None = None  # why the octets are not all there: "too-large", "no-room"; None where they are
+    deadline: float | None = None  # `time.monotonic`, by when it is sent or held; None: the gate's time from now on
 
 
 class Action(StrEnum):

@@ -6,32 +6,23 @@ goes wrong with us is a 4xx.
 
 import asyncio
 import hashlib
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from .held import HeldError, HeldStore
-from .journal import (
-    Attempt,
-    Conflict,
-    InProgress,
-    Journal,
-    JournalError,
-    OvertakenError,
-    Replay,
-    Unsure,
-    explicit_key,
-    fingerprint,
-)
+from . import delivery
+from .delivery import LATE, NO_SPACE, Attempting, Hearer, Sending, left_of, on_its_way, opened
+from .held import Entry, HeldError, HeldStore
+from .journal import Attempt, Conflict, InProgress, Journal, JournalError, Known, explicit_key, fingerprint
 from .model import Action, Client, Incoming, MailFrom, Outcome, RcptTo
-from .ports import Outgoing, Pipeline, Relay, Uncertain, Unready, Watch, unwatched
+from .ports import Outgoing, Pipeline, Relay, Unready, Watch, unwatched
 from .prepare import idempotency_key
 from .reply import Reply
-from .settings import Gate, Listener, Mode
+from .settings import Gate, Kind, Listener, Mode
 
-OBSERVING = 2.0  # seconds that observe mode waits for the journal: mail must not wait for a disk on our account
-NO_SPACE = Reply(452, "4.3.1", "the gate cannot keep its records just now, please try again")
+_MESSAGE_ID = re.compile(rb"^message-id[ \t]*:(?:[ \t]|\r\n[ \t])*[^ \t\r\n]", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass
@@ -56,162 +47,123 @@ class Parcel:
     recipients: tuple[RcptTo, ...]
     next_hop: str
 
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """The recipients' addresses, in their order."""
-        return tuple(one.address for one in self.recipients)
-
 
 class Passage:
-    """The way of one message. `sent`: the final dot was sent, so that there is nothing left to abort.
+    """The way of one message, from the end of its DATA: the gate's deadline counts from here, for everything.
 
-    `answers` is told the trace of the attempt that the reply will be about, from the moment when a retry could come too early.
+    `outgoing` is the transaction that has taken all recipients; it is ended here, too.
     """
 
     def __init__(
-        self,
-        shared: Shared,
-        listener: Listener,
-        client: Client,
-        parcel: Parcel,
-        *,
-        outgoing: Outgoing,
-        answers: Callable[[str | None], None],
+        self, shared: Shared, listener: Listener, client: Client, parcel: Parcel, *, outgoing: Outgoing, hearer: Hearer
     ) -> None:
         self._shared, self._listener, self._client = shared, listener, client
-        self._parcel, self._outgoing, self._answers = parcel, outgoing, answers
+        self._parcel, self._outgoing, self._hearer = parcel, outgoing, hearer
         self._begun = time.monotonic()
+        self._deadline = self._begun + shared.gate.deadline
         self._observing = shared.gate.manner(listener).mode is Mode.OBSERVE
-        self._follows: str | None = None
-        self._key = b""
-        self._explicit: bytes | None = None
-        self._journalled = self._unjournalled = False
-        self.sent = False
+        self._key = fingerprint(parcel.octets, parcel.sender.address, self._user)
+        self._explicit = self._own_key()
+        self._named = _MESSAGE_ID.search(parcel.octets, 0, _end_of_header(parcel.octets)) is not None
+        self._known = Known((None,) * len(parcel.recipients))
+        self._unjournalled = False
+        self._attempted: Attempting | None = None
 
     async def replies(self) -> Sequence[Reply]:
-        """Every step in its order; one reply, or behind an LMTP next hop one for each recipient. Raises JournalError."""
-        if known := await self._known():
-            return known
-        outcome = await self._shared.pipeline.process(self._incoming())
-        match outcome.decision.action:
-            case Action.SEND:
-                return await self._send(outcome)
-            case Action.HOLD:
-                return [await self._hold(outcome)]
-            case _:
-                return [outcome.decision.reply]
+        """Every step in its order; one reply, or behind LMTP one for each recipient."""
+        try:
+            each = await self._each()
+        except BaseException:
+            self._take_back()
+            raise
+        finally:
+            if not (isinstance(self._attempted, Sending) and self._attempted.over):
+                await self._outgoing.abort()
+        return self._closing(each)
 
-    def _incoming(self) -> Incoming:
-        return Incoming(
-            self._parcel.octets,
-            self._parcel.sender.address,
-            self._parcel.addresses,
-            self._client,
-            self._parcel.trace,
-            datetime.now(UTC),
-            smtputf8=self._parcel.sender.smtputf8,
-            next_hop=self._parcel.next_hop,
-            stream=self._listener.stream,
-            signed_later=self._listener.pre_sign,
-        )
+    async def _each(self) -> list[Reply]:
+        """A reply for each recipient."""
+        count = len(self._parcel.recipients)
+        if (ended := await self._look_up()) is not None:
+            return [ended] * count
+        said = list(self._known.replies)
+        rest = [index for index, reply in enumerate(said) if reply is None]
+        if len(rest) < count:
+            self._told("replayed", next(reply for reply in said if reply is not None))
+        if rest:
+            replies = await self._hand_on(tuple(self._parcel.recipients[index] for index in rest))
+            for index, reply in zip(rest, replies, strict=True):
+                said[index] = reply
+        return [reply for reply in said if reply is not None]
+
+    def _closing(self, each: Sequence[Reply]) -> Sequence[Reply]:
+        """What the client is told, and of which attempts it then knows."""
+        begun = self._attempted is not None and self._attempted.begun
+        mine = (self._parcel.trace,) if begun else ()
+        if self._listener.kind is Kind.LMTP:
+            self._hearer.answers(*self._known.replayed, *mine)
+            return each
+        # One reply for all (SMTP): where some have it and some are to come again, the client comes again for all of them.
+        reply = next((one for one in each if one.temporary), None) or next((one for one in each if one.permanent), each[0])
+        if reply.positive:
+            self._hearer.answers(*self._known.replayed, *mine)
+            return [reply]
+        self._take_back()
+        if any(one.positive for one in each):
+            self._hearer.answers()
+            for trace in mine:
+                self._shared.journal.gone(trace)
+        return [reply]
+
+    def _take_back(self) -> None:
+        """The client is not told what it was to be told again."""
+        for trace in self._known.replayed:
+            self._shared.journal.unheard(trace)
 
     # --- sent before? ---
 
-    async def _known(self) -> Sequence[Reply] | None:
-        """What is answered without sending, because an earlier attempt's end is not known to the client."""
-        parcel = self._parcel
-        self._key = fingerprint(parcel.octets, parcel.sender.address, parcel.addresses, self._user)
-        self._explicit = self._own_key()
+    async def _look_up(self) -> Reply | None:
+        """What is known of it; a reply where that ends it here, because an earlier attempt's end is not known to the client."""
+        shared, parcel = self._shared, self._parcel
+        addresses = tuple(one.address for one in parcel.recipients)
+        left = left_of(self._deadline)
         try:
-            async with asyncio.timeout(OBSERVING if self._observing else None):
-                earlier = await self._shared.journal.answer_for(self._key, parcel.addresses, self._explicit)
+            async with asyncio.timeout(min(delivery.OBSERVING, left) if self._observing else left):
+                earlier = await shared.journal.answer_for(self._key, addresses, self._explicit, named=self._named)
         except (JournalError, TimeoutError) as error:
+            reason = str(error) or "it does not answer"
+            shared.watch("fault", where="journal", trace=parcel.trace, reason=reason)
             if not self._observing:
-                raise
-            self._without_journal(str(error) or "it does not answer")
+                return LATE if isinstance(error, TimeoutError) else NO_SPACE
+            self._unjournalled = True  # a retry of this message may be sent twice, and that is counted
+            shared.watch("bypass", trace=parcel.trace, cause="journal", reason=reason)
             return None
         match earlier:
-            case Replay(trace, replies):
-                self._answers(trace)
-                self._told("replayed", replies[0])
-                return replies
+            case Known():
+                self._known = earlier
             case InProgress(trace):
-                return [Reply(451, "4.4.5", f"the same message is on its way just now, please try again ({trace})")]
+                return on_its_way(trace)
             case Conflict(trace) if self._observing:
                 self._explicit = None
-                self._shared.watch("bypass", trace=self._parcel.trace, cause="observe", reason=f"its key is that of {trace}")
+                shared.watch("bypass", trace=parcel.trace, cause="observe", reason=f"its key is that of {trace}")
             case Conflict(trace):
-                return [Reply(550, "5.7.1", f"the key of this message was used for another one ({trace})")]
-            case Unsure(trace) if self._shared.gate.at_most_once:
-                return [Reply(451, "4.4.5", f"it is not known whether this message was sent before ({trace})")]
-            case Unsure(trace):
-                self._follows = trace
+                return Reply(550, "5.7.1", f"the key of this message was used for another one ({trace})")
         return None
 
-    # --- sending ---
-
-    async def _send(self, outcome: Outcome) -> Sequence[Reply]:
-        deadline = self._begun + self._shared.gate.deadline
-
-        attempt = self._attempt(outcome.octets)
-
-        async def before_dot() -> None:
-            await self._intend(attempt)
-
-        try:
-            replies = await self._outgoing.send(outcome.octets, before_dot, deadline)
-        except Unready as unready:
-            self._told("deferred" if unready.reply.temporary else "refused", unready.reply)
-            if self._journalled:  # the dot was not sent after all
-                self._shared.journal.unsent(self._parcel.trace)
-            return [unready.reply]
-        except Uncertain as uncertain:
-            self.sent = True
-            self._answers(None)  # whether the client hears of it or not, nobody knows what became of the message
-            if self._journalled:
-                self._shared.journal.uncertain(self._parcel.trace)
-            self._shared.watch("uncertain", trace=self._parcel.trace, next_hop=self._parcel.next_hop, reason=str(uncertain))
-            reply = Reply(451, "4.4.2", f"the next hop did not say whether it has the message ({self._parcel.trace})")
-            self._told("uncertain", reply)
-            return [reply]
-        except BaseException:  # cancelled at the end of a drain, or a bug: the dot may be out
-            if self._journalled:
-                self._shared.journal.uncertain(self._parcel.trace)
-            raise
-        self.sent = True
-        ours = [self._mirrored(reply) for reply in replies]
-        accepted = any(reply.positive for reply in replies)
-        refused = all(reply.permanent for reply in replies)
-        await self._note(attempt, ours)
-        if accepted:
-            self._shared.pipeline.sent(self._parcel.trace)
-        self._told("accepted" if accepted else "refused" if refused else "deferred", replies[0])
-        return ours
-
-    async def _intend(self, attempt: Attempt) -> None:
-        """The intent, durable before the next hop may take the message; without it nothing is sent, but in observe mode."""
-        if self._unjournalled:
-            return
-        try:
-            async with asyncio.timeout(OBSERVING if self._observing else None):
-                await self._shared.journal.before_dot(attempt)
-            self._journalled = True
-            self._answers(self._parcel.trace)
-        except OvertakenError:
-            raise Unready(
-                Reply(451, "4.4.5", f"the same message is on its way just now, please try again ({self._parcel.trace})")
-            ) from None
-        except (JournalError, TimeoutError) as error:
-            if not self._observing:
-                self._shared.watch("fault", where="journal", trace=self._parcel.trace, reason=str(error))
-                raise Unready(NO_SPACE) from None
-            self._without_journal(str(error) or "it does not answer")
-
-    def _without_journal(self, reason: str) -> None:
-        """Observe mode goes on: a retry of this message may be sent twice, and that is counted."""
-        self._unjournalled = True
-        self._shared.watch("fault", where="journal", trace=self._parcel.trace, reason=reason)
-        self._shared.watch("bypass", trace=self._parcel.trace, cause="journal", reason=reason)
+    async def _held_already(self, recipients: Sequence[RcptTo]) -> str | None:
+        """The trace of an earlier attempt that is held here for all of these: a crash came between holding and saying so."""
+        store = self._shared.held
+        if store is None or not self._named or self._observing:  # observing waits for no disk
+            return None
+        for trace in self._known.follows:
+            try:
+                async with asyncio.timeout(left_of(self._deadline)):
+                    entry = await store.work(store.entry, trace)
+            except (HeldError, TimeoutError):  # where its time is over, nothing becomes of this message either
+                continue
+            if {one.address for one in recipients} <= {one.address for one in entry.recipients}:
+                return trace
+        return None
 
     def _own_key(self) -> bytes | None:
         """The key that the client itself gave; a header that cannot be read has none, which the pipeline deals with."""
@@ -226,57 +178,161 @@ class Passage:
     def _user(self) -> str | None:
         return None if self._client.credential is None else self._client.credential.name
 
-    def _attempt(self, octets: bytes) -> Attempt:
-        parcel = self._parcel
+    # --- judged ---
+
+    async def _hand_on(self, recipients: tuple[RcptTo, ...]) -> Sequence[Reply]:
+        """A reply for each of those recipients who do not have it yet."""
+        count = len(recipients)
+        if (trace := await self._held_already(recipients)) is not None:
+            reply = Reply(250, "2.0.0", f"held {trace}")
+            self._told("replayed", reply)
+            return [reply] * count
+        if self._known.unsure and self._shared.gate.at_most_once:
+            text = f"it is not known whether this message was sent before ({self._known.unsure[0]})"
+            return [Reply(451, "4.4.5", text)] * count
+        incoming = self._incoming(recipients)
+        outcome = await self._shared.pipeline.process(incoming)
+        match outcome.decision.action:
+            case Action.SEND:
+                return await self._send(outcome, recipients)
+            case Action.HOLD:
+                reply = await self._hold(incoming, outcome, recipients)
+                self._told("held" if reply.positive else "deferred", reply)
+                return [reply] * count
+            case _:
+                return [outcome.decision.reply] * count
+
+    def _incoming(self, recipients: Sequence[RcptTo]) -> Incoming:
+        return Incoming(
+            self._parcel.octets,
+            self._parcel.sender.address,
+            tuple(one.address for one in recipients),
+            self._client,
+            self._parcel.trace,
+            datetime.now(UTC),
+            smtputf8=self._parcel.sender.smtputf8,
+            next_hop=self._parcel.next_hop,
+            stream=self._listener.stream,
+            signed_later=self._listener.pre_sign,
+            deadline=self._deadline,
+        )
+
+    # --- sent ---
+
+    async def _send(self, outcome: Outcome, recipients: Sequence[RcptTo]) -> Sequence[Reply]:
+        parcel, shared = self._parcel, self._shared
+        said = [Reply(250, None, "")] * len(recipients)
+        if len(recipients) < len(parcel.recipients):  # the transaction that is open has taken those who have it, too
+            await self._outgoing.abort()
+            outgoing, said = await opened(
+                shared.relay, parcel.next_hop, parcel.sender, self._client, recipients=recipients, deadline=self._deadline
+            )
+            if outgoing is None:
+                return said
+            self._outgoing = outgoing
+        taken = [one for one, reply in zip(recipients, said, strict=True) if reply.positive]
+        sending = self._attempted = Sending(
+            journal=shared.journal,
+            watch=shared.watch,
+            attempt=self._attempt(outcome.octets, taken),
+            hearer=self._hearer,
+            observing=self._observing,
+            unjournalled=self._unjournalled,
+            outgoing=self._outgoing,
+            octets=outcome.octets,
+            deadline=self._deadline,
+            since=self._begun,
+        )
+        final = await sending.replies()
+        if any(reply.positive for reply in final):
+            shared.pipeline.sent(parcel.trace)
+        each = iter(final)
+        return [next(each) if reply.positive else reply for reply in said]
+
+    def _attempt(self, octets: bytes, recipients: Sequence[RcptTo]) -> Attempt:
         return Attempt(
-            parcel.trace,
+            self._parcel.trace,
             self._key,
             hashlib.sha256(octets).digest(),
-            parcel.next_hop,
-            parcel.sender.address,
-            parcel.addresses,
+            self._parcel.next_hop,
+            self._parcel.sender.address,
+            tuple(one.address for one in recipients),
             len(octets),
             self._user,
             self._explicit,
-            follows=self._follows,
+            follows=self._known.follows,
         )
 
-    async def _note(self, attempt: Attempt, replies: Sequence[Reply]) -> None:
-        """Durable where it can be; the client is told what the next hop said whatever becomes of our records."""
-        if not self._journalled:
-            return
-        try:
-            await self._shared.journal.after(attempt, replies)
-        except JournalError as error:
-            self._shared.watch("fault", where="journal", trace=self._parcel.trace, reason=str(error))
+    # --- held ---
 
-    def _mirrored(self, reply: Reply) -> Reply:
-        """The next hop's reply with our trace id; its codes stay."""
-        if reply.positive:
-            return Reply(250, "2.0.0", f"{self._parcel.trace} {reply.text}")
-        return Reply(reply.code, reply.enhanced, f"{reply.text} ({self._parcel.trace})")
-
-    async def _hold(self, outcome: Outcome) -> Reply:
-        """250 only when a durable copy exists."""
-        held = self._shared.held
-        if held is None:
+    async def _hold(self, incoming: Incoming, outcome: Outcome, recipients: Sequence[RcptTo]) -> Reply:
+        """250 only when a durable copy exists. It is journalled as a sending is: a retry must not be held again."""
+        shared, trace = self._shared, self._parcel.trace
+        if shared.held is None:
             return Reply(451, "4.3.0", "the gate failed here, please try again")
+        attempt = self._attempt(incoming.octets, recipients)
+        holding = self._attempted = Attempting(
+            journal=shared.journal, watch=shared.watch, attempt=attempt, hearer=self._hearer, observing=self._observing
+        )
+        said = outcome.decision.reply
+        reply = said if said.positive else Reply(250, "2.0.0", f"held {trace}")
         try:
-            await held.keep(self._incoming(), outcome, sender=self._parcel.sender, recipients=self._parcel.recipients)
+            async with asyncio.timeout(left_of(self._deadline)):
+                await holding.begin()
+        except Unready as unready:
+            return unready.reply
+        except TimeoutError:
+            return LATE
+        keeping = asyncio.ensure_future(
+            shared.held.keep(incoming, outcome, sender=self._parcel.sender, recipients=recipients, until=self._deadline)
+        )
+        try:
+            async with asyncio.timeout(left_of(self._deadline)):
+                await asyncio.shield(keeping)
         except HeldError as error:
-            self._shared.watch("fault", where="held", trace=self._parcel.trace, reason=str(error))
+            holding.unsent()
+            shared.watch("fault", where="held", trace=trace, reason=str(error))
             return NO_SPACE
-        reply = outcome.decision.reply if outcome.decision.reply.positive else Reply(250, "2.0.0", f"held {self._parcel.trace}")
-        self._told("held", reply)
+        except TimeoutError:
+            self._later(holding, keeping, reply)
+            shared.watch("fault", where="held", trace=trace, reason="the disk has not answered in time")
+            return LATE
+        except BaseException:
+            self._later(holding, keeping, reply)
+            raise
+        await holding.ended([reply], held=True)
         return reply
+
+    def _later(self, holding: Attempting, keeping: "asyncio.Future[Entry]", reply: Reply) -> None:
+        """Nobody waits for the disk any more: a retry is told to come again until it has answered, and then what it did."""
+        journal, attempt = self._shared.journal, holding.attempt
+        self._hearer.answers()
+        holding.begun = False  # what the client is told now is not its end
+        journal.gone(attempt.trace)
+
+        def done(keeping: "asyncio.Future[Entry]") -> None:
+            if keeping.cancelled():
+                journal.uncertain(attempt.trace)
+            elif keeping.exception() is not None:
+                journal.unsent(attempt.trace)
+            else:
+                journal.held(attempt, reply)
+
+        keeping.add_done_callback(done)
 
     def _told(self, what: str, reply: Reply) -> None:
         self._shared.watch(
             "sent",
             trace=self._parcel.trace,
+            held=None,
             next_hop=self._parcel.next_hop,
             what=what,
             code=reply.code,
             reply=str(reply),
             ms=round((time.monotonic() - self._begun) * 1000, 1),
         )
+
+
+def _end_of_header(octets: bytes) -> int:
+    found = octets.find(b"\r\n\r\n")
+    return len(octets) if found < 0 else found

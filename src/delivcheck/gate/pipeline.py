@@ -71,7 +71,7 @@ class GatePipeline:
     async def _outcome(self, incoming: Incoming, manner: Manner, progress: _Progress) -> Outcome:
         trace = incoming.trace
         try:
-            async with asyncio.timeout(max(self.gate.deadline - MARGIN, MARGIN)):
+            async with asyncio.timeout(self._time_for(incoming)):
                 return await self._judged(incoming, manner, progress)
         except _Refused as why:
             decision = decide.refuse(Reply(why.code, why.enhanced, f"{why} ({trace})"), str(why), manner.mode)
@@ -90,6 +90,12 @@ class GatePipeline:
         if prepared is None or decision.action is not Action.SEND:
             return Outcome(decision, incoming.octets)
         return Outcome(decision, prepared.octets, prepared.edits, stream=prepared.stream)
+
+    def _time_for(self, incoming: Incoming) -> float:
+        """Seconds for judging: of what the deadline leaves, MARGIN or half of a short deadline is the next hop's."""
+        whole = self.gate.deadline
+        left = whole if incoming.deadline is None else incoming.deadline - time.monotonic()
+        return max(0.0, left - min(MARGIN, whole / 2))
 
     async def _judged(self, incoming: Incoming, manner: Manner, progress: _Progress) -> Outcome:
         if incoming.missing == "too-large":
@@ -142,7 +148,7 @@ class GatePipeline:
             framing=client.protocol,
             listener=client.listener,
             client=str(client.ip or ""),
-            user=client.credential.name if client.credential else "",
+            user=client.credential.user if client.credential else "",
             queue_id=client.queue_id or "",
             mail_from=incoming.mail_from,
             rcpt_to=list(incoming.rcpt_to),

@@ -52,8 +52,11 @@ class Handler(Protocol):
         """The message with CRLF line ends, dot-stuffing undone. One reply; behind LMTP one for each accepted recipient."""
         ...
 
-    def gone(self, client: Client) -> None:
-        """The client sends no more while `message` is at work, which goes on; `replied` says whether it heard the answer."""
+    def gone(self, client: Client, *, quits: bool) -> None:
+        """The client sends no more while `message` is at work, which goes on; `replied` says whether it heard the answer.
+
+        `quits`: it had said QUIT, and only did not wait. Without that, its connection was lost.
+        """
         ...
 
     async def replied(self, client: Client, *, written: bool) -> None:
@@ -150,9 +153,10 @@ class Watch(Protocol):
       rcpt_to, size, message_id, sha256 (of the judged octets), stream, message_class, notes (what preparing left undone),
       action, rules, reason, bypass, next_hop, ms, judge_ms, mode
     * `bypass`, beside those that `message` tells: trace, cause, reason
-    * `refused`, before there was a message: at ("mail"), listener, client, user, address, reply
-    * `sent`, what became of it behind SMTP: trace, next_hop, what ("accepted", "refused", "deferred", "uncertain", "replayed",
-      "held"), code, reply, ms
+    * `refused`, before there was a message: trace, at ("mail", "rcpt"), listener, client, user, address, reply (that of the
+      next hop, where it was asked)
+    * `sent`, what became of it behind SMTP: trace, held (of a release: the trace under which it was held), next_hop,
+      what ("accepted", "refused", "deferred", "uncertain", "replayed", "held"), code, reply, ms
     * `connection`: listener, client, what ("open", "close", "refused", "fault"), reason
     * `auth`: listener, client, user, ok
     * `relay`: next_hop, what ("connected", "failed", "reused", "tls", "late": a reply after its caller had gone), reason, ms
@@ -160,9 +164,11 @@ class Watch(Protocol):
     * `fault`: where, reason, trace (where it is about a message), traceback (the end of one, never in a reply)
     * `worker`: what ("start", "stop", "ended", "killed", "failed", "drain", "reload"), pid, reason, traceback (where one hung)
     * `listener`: what ("open"), listener, address
-    * `configuration`: what ("refused", "warning"), reason
-    * `dns`: what ("stale"), count
-    * `held`: what ("expired"), trace
+    * `configuration`: what ("loaded": it is in force, "refused", "warning"), reason
+    * `dns`, about our own domains: what ("stale": old answers serve, "lost": there is none, "back", or "served": how many were
+      old), names, count
+    * `held`, what became of held mail: what ("released", "kept" for those recipients that have it not yet, "discarded",
+      "expired"), trace, reason
     * `log`: where, reason (what a library logged), traceback, or dropped (how many lines could not be written)
     """
 

@@ -1,34 +1,34 @@
-"""Release of held mail: it is judged again, and what passes is handed to its next hop, once.
+"""Release of held mail: it is judged again, for the next hops it goes to now, and what passes is handed to them, once.
 
 Who sent it was told 250 when it was held, so nothing may be lost from here on: a recipient whose copy the next hop does not
 take, for whatever reason, stays held with that reason.
 """
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 
 from . import trace as traces
+from .delivery import Sending, opened
 from .held import Entry, HeldStore
-from .journal import Attempt, Conflict, Fresh, InProgress, Journal, JournalError, OvertakenError, Replay, Unsure, fingerprint
+from .journal import Attempt, Journal, Known, explicit_key, fingerprint
 from .model import Action, Decision, RcptTo
-from .ports import NoRoute, Outgoing, Pipeline, Relay, Uncertain, Unready, Watch, unwatched
+from .ports import NoRoute, Pipeline, Relay, Watch, unwatched
 from .reply import Reply
 from .settings import DEADLINE
 
-_NO_RECORD = Reply(452, "4.3.1", "the gate cannot keep its records just now")
+_NOWHERE = Reply(550, "5.7.1", "there is no next hop for this recipient")
 
-Said = list[tuple[RcptTo, Reply]]  # what a next hop said of each recipient, in their order
+Said = list[tuple[RcptTo, Reply]]  # what was said of each recipient
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
     """What became of an entry. `replies`: what was said of each recipient's address; none where it did not pass.
 
-    `left` are the addresses that are still held.
+    `decision` is the one that kept it, where it did not pass for all of its next hops. `left` are the addresses that are still
+    held.
     """
 
     trace: str
@@ -47,159 +47,153 @@ class Releaser:
     journal: Journal
     watch: Watch = field(default=unwatched)
     at_most_once: bool = False
-    deadline: float = DEADLINE  # from the end of judging to the final dot
+    deadline: float = DEADLINE  # for judging and all up to the final dot, at each next hop
 
     async def release(self, trace: str) -> Released:
         """Judge an entry again, and send it if it passes. Raises HeldError, JournalError: what was not sent is still held."""
         with self.store.claimed(trace) as entry:
-            octets = await asyncio.to_thread(self.store.octets, entry)
-            outcome = await self.pipeline.process(entry.incoming(octets))
-            if outcome.decision.action is not Action.SEND:
-                return Released(trace, outcome.decision, left=tuple(one.address for one in entry.recipients))
-            said: Said = []
-            accepted: list[str] = []
+            octets = await self.store.work(self.store.octets, entry)
+            copies, said = self._copies(entry, octets)
             removed = False
             try:
-                groups, nowhere = self._by_next_hop(entry.recipients)
-                said += nowhere
-                for next_hop, recipients in groups.items():
-                    copy = _Copy(
-                        by=self, entry=entry, octets=octets, next_hop=next_hop, recipients=recipients, accepted=accepted
-                    )
-                    said += await copy.send(outcome.octets)
+                for copy in copies:
+                    said += await copy.send()
+                kept = [copy.kept for copy in copies if copy.kept is not None]
+                if kept and len(kept) == len(copies) and not any(copy.replayed for copy in copies):
+                    self.watch("held", what="kept", trace=trace, reason=kept[0].reason)
+                    return Released(trace, kept[0], left=tuple(one.address for one in entry.recipients))
                 left = [(recipient, reply) for recipient, reply in said if not reply.positive]
                 reason = str(left[0][1]) if left else ""
-                await asyncio.to_thread(self.store.narrow, entry, [recipient for recipient, _ in left], reason)
+                await self.store.work(self.store.narrow, entry, [recipient for recipient, _ in left], reason)
                 removed = True
             finally:
                 # The entry plays the client, and knows once it is gone from the disk. Until then a second release is a retry,
                 # and is told by the journal what was sent already.
-                for one in accepted:
+                for one in [one for copy in copies for one in copy.accepted]:
                     (self.journal.answered if removed else self.journal.gone)(one)
+        self.watch("held", what="kept" if left else "released", trace=trace, reason=reason)
         return Released(
             trace,
-            outcome.decision,
+            kept[0] if kept else Decision(Action.SEND, Reply(250, "2.0.0", trace)),
             tuple((recipient.address, reply) for recipient, reply in said),
             tuple(recipient.address for recipient, _ in left),
         )
 
-    def _by_next_hop(self, recipients: Sequence[RcptTo]) -> tuple[dict[str, list[RcptTo]], Said]:
+    def _copies(self, entry: Entry, octets: bytes) -> tuple[list["_Copy"], Said]:
         """Who goes where, and what is said of those for whom the configuration has no next hop any more."""
         groups: dict[str, list[RcptTo]] = {}
         nowhere: Said = []
-        for recipient in recipients:
+        for recipient in entry.recipients:
             try:
                 groups.setdefault(self.relay.route(recipient.address), []).append(recipient)
             except NoRoute:
-                nowhere.append((recipient, Reply(550, "5.7.1", "there is no next hop for this recipient")))
-        return groups, nowhere
+                nowhere.append((recipient, _NOWHERE))
+        made = [_Copy(by=self, entry=entry, octets=octets, next_hop=hop, recipients=to) for hop, to in groups.items()]
+        return made, nowhere
 
 
-@dataclass(frozen=True, kw_only=True)
+def discard(store: HeldStore, trace: str, watch: Watch) -> None:
+    """Take an entry away unsent, for good. Blocks. Raises HeldError."""
+    store.discard(trace)
+    watch("held", what="discarded", trace=trace, reason="")
+
+
+@dataclass(slots=True, kw_only=True)
 class _Copy:
-    """The part of an entry that goes to one next hop. To `accepted` it adds the trace of what the next hop has taken."""
+    """The part of an entry that goes to one next hop.
+
+    `accepted`: the traces of what the next hop has taken, now or (`replayed`) before; `kept`: why it did not pass.
+    """
 
     by: Releaser
     entry: Entry
     octets: bytes  # as they came
     next_hop: str
     recipients: Sequence[RcptTo]
-    accepted: list[str]
+    accepted: list[str] = field(default_factory=list)
+    replayed: bool = False
+    kept: Decision | None = None
+
+    async def send(self) -> Said:
+        """What is said of each recipient; a fault of ours or of the next hop is a 4xx. Raises JournalError, before the dot."""
+        addresses = tuple(one.address for one in self.recipients)
+        known = await self.by.journal.answer_for(self._key, addresses, self._explicit, lasting=True)
+        if not isinstance(known, Known):
+            return self._all(Reply(451, "4.4.5", f"it is being sent just now ({known.trace})"))
+        said = [
+            (recipient, reply) for recipient, reply in zip(self.recipients, known.replies, strict=True) if reply is not None
+        ]
+        rest = [recipient for recipient, reply in zip(self.recipients, known.replies, strict=True) if reply is None]
+        self.accepted += known.replayed
+        self.replayed = bool(said)
+        if rest:
+            said += zip(rest, await self._anew(rest, known), strict=True)
+        return said
+
+    async def _anew(self, recipients: Sequence[RcptTo], known: Known) -> Sequence[Reply]:
+        """Judged for this next hop, and sent to it; a reply for each recipient."""
+        by, entry, begun = self.by, self.entry, time.monotonic()
+        if known.unsure and by.at_most_once:
+            return [Reply(451, "4.4.5", f"it is not known whether it was sent before ({known.unsure[0]})")] * len(recipients)
+        deadline = begun + by.deadline
+        to = tuple(one.address for one in recipients)
+        incoming = replace(entry.incoming(self.octets), rcpt_to=to, next_hop=self.next_hop, deadline=deadline)
+        outcome = await by.pipeline.process(incoming)
+        if outcome.decision.action is not Action.SEND:
+            self.kept = outcome.decision
+            reply = outcome.decision.reply
+            why = Reply(451, "4.7.1", outcome.decision.reason or reply.text) if reply.positive else reply
+            return [why] * len(recipients)
+        outgoing, said = await opened(
+            by.relay, self.next_hop, entry.sender, entry.client(), recipients=recipients, deadline=deadline
+        )
+        if outgoing is None:
+            return said
+        sending = Sending(
+            journal=by.journal,
+            watch=by.watch,
+            attempt=self._attempt(
+                outcome.octets, [one.address for one, reply in zip(recipients, said, strict=True) if reply.positive], known
+            ),
+            outgoing=outgoing,
+            octets=outcome.octets,
+            deadline=deadline,
+            since=begun,
+            held=entry.trace,
+        )
+        try:
+            final = await sending.replies()
+        finally:
+            if not sending.over:
+                await outgoing.abort()
+        if any(reply.positive for reply in final):
+            self.accepted.append(sending.attempt.trace)
+        each = iter(final)
+        return [next(each) if reply.positive else reply for reply in said]
 
     @property
-    def addresses(self) -> tuple[str, ...]:
-        """The recipients, without what RCPT said beside."""
-        return tuple(one.address for one in self.recipients)
-
-    @cached_property
-    def key(self) -> bytes:
+    def _key(self) -> bytes:
         """The entry's trace stands where a client's name does: no client's retry has this key, and a second release does."""
-        return fingerprint(self.octets, self.entry.sender.address, self.addresses, f"held {self.entry.trace}")
+        return fingerprint(self.octets, self.entry.sender.address, f"held {self.entry.trace}")
 
-    async def send(self, octets: bytes) -> Said:
-        """What is said of each recipient; a fault of ours or of the next hop is a 4xx. Raises JournalError, before the dot."""
-        follows = None
-        match await self.by.journal.answer_for(self.key, self.addresses):
-            case Fresh():
-                pass
-            case Replay(trace, replies):
-                self.accepted.append(trace)
-                return list(zip(self.recipients, replies, strict=True))
-            case Unsure(trace) if not self.by.at_most_once:
-                follows = trace
-            case Unsure(trace):
-                return self._all(Reply(451, "4.4.5", f"it is not known whether it was sent before ({trace})"))
-            case InProgress(trace) | Conflict(trace):
-                return self._all(Reply(451, "4.4.5", f"it is being sent just now ({trace})"))
-        try:
-            outgoing = await self.by.relay.open(self.next_hop, self.entry.sender, self.entry.client())
-        except Unready as unready:
-            return self._all(unready.reply)
-        attempt = Attempt(
+    @property
+    def _explicit(self) -> bytes:
+        """An entry is one mail, whoever was told what of it. Nobody without a name has a key of his own to meet it."""
+        return explicit_key(f"held {self.entry.trace}", None)
+
+    def _attempt(self, octets: bytes, addresses: Sequence[str], known: Known) -> Attempt:
+        return Attempt(
             traces.new(),
-            self.key,
+            self._key,
             hashlib.sha256(octets).digest(),
             self.next_hop,
             self.entry.sender.address,
-            self.addresses,
+            tuple(addresses),
             len(octets),
             None if self.entry.credential is None else self.entry.credential.name,
-            follows=follows,
+            self._explicit,
+            follows=known.follows,
         )
-        return await self._through(outgoing, attempt, octets)
-
-    async def _through(self, outgoing: Outgoing, attempt: Attempt, octets: bytes) -> Said:
-        """The transaction. Where only some recipients are taken, the journal has the replies to all, so that none is lost."""
-        ended = False
-        try:
-            said = [(recipient, await outgoing.rcpt(recipient)) for recipient in self.recipients]
-            taken = sum(reply.positive for _, reply in said)
-            if not taken:
-                return said
-            final, ended = await self._data(outgoing, attempt, octets)
-            each = iter(final if len(final) == taken else [*final[:1]] * taken)  # LMTP says one for each that it took
-            said = [(recipient, next(each) if reply.positive else reply) for recipient, reply in said]
-        finally:
-            if not ended:
-                await outgoing.abort()
-        if ended:
-            await self._note(attempt, [reply for _, reply in said])
-        return said
-
-    async def _data(self, outgoing: Outgoing, attempt: Attempt, octets: bytes) -> tuple[Sequence[Reply], bool]:
-        """The replies to the final dot, and whether the next hop itself has spoken."""
-        begun = False
-
-        async def before_dot() -> None:
-            nonlocal begun
-            try:
-                await self.by.journal.before_dot(attempt)
-            except (JournalError, OvertakenError):
-                raise Unready(_NO_RECORD) from None
-            begun = True
-
-        try:
-            return await outgoing.send(octets, before_dot, time.monotonic() + self.by.deadline), True
-        except Unready as unready:
-            if begun:
-                self.by.journal.unsent(attempt.trace)
-            return [unready.reply], False
-        except Uncertain as uncertain:
-            self.by.journal.uncertain(attempt.trace)
-            self.by.watch("uncertain", trace=attempt.trace, next_hop=self.next_hop, reason=str(uncertain))
-            return [Reply(451, "4.4.2", f"the next hop did not say whether it has the message ({attempt.trace})")], False
-        except BaseException:  # cancelled, or a bug: the dot may be out
-            if begun:
-                self.by.journal.uncertain(attempt.trace)
-            raise
-
-    async def _note(self, attempt: Attempt, replies: Sequence[Reply]) -> None:
-        if any(reply.positive for reply in replies):
-            self.accepted.append(attempt.trace)
-        try:
-            await self.by.journal.after(attempt, replies)
-        except JournalError as error:  # it is written later; what the next hop said is true all the same
-            self.by.watch("fault", where="journal", trace=attempt.trace, reason=str(error))
 
     def _all(self, reply: Reply) -> Said:
         return [(recipient, reply) for recipient in self.recipients]

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from . import trace as traces
-from .journal import JournalError
+from .delivery import Hearer
 from .model import Client, Credential, Extensions, MailFrom, RcptTo
 from .ownership import owns
-from .passage import NO_SPACE, Parcel, Passage, Shared
+from .passage import Parcel, Passage, Shared
 from .ports import NoRoute, Outgoing, Unready
 from .reply import Reply
 from .settings import Kind, Listener, Mode
@@ -52,8 +52,7 @@ class Transactions:
     def __init__(self, shared: Reception, listener: Listener) -> None:
         self._shared, self._listener = shared, listener
         self._open: _Open | None = None
-        self._answering: str | None = None  # the trace whose reply is about to be written
-        self._gone = False
+        self._hearer = Hearer(shared.journal)  # of the message at hand
 
     # --- before a transaction ---
 
@@ -70,25 +69,18 @@ class Transactions:
 
     async def mail(self, client: Client, sender: MailFrom) -> Reply:
         """Open a transaction for a sender that the client may use."""
+        trace = traces.new()
         if client.credential is None:
             if self._listener.kind is Kind.SMTP and not self._listener.certificate:
-                return Reply(550, "5.7.1", "relaying is not allowed from your address")
-            return Reply(530, "5.7.0", "authentication required")  # RFC 4954 section 6
+                reply = Reply(550, "5.7.1", f"relaying is not allowed from your address ({trace})")
+                return self._refused(reply, "mail", trace, client, sender.address)
+            return Reply(530, "5.7.0", "authentication required")  # RFC 4954 section 6; scanners hear it all day: no log
         observing = self._shared.gate.manner(self._listener).mode is Mode.OBSERVE
         if not observing and not owns(client.credential, sender.address):  # observed, it is told of when the message is there
-            reply = Reply(550, "5.7.1", f"{client.credential.name} may not send as {sender.address}")
-            self._shared.watch(
-                "refused",
-                at="mail",
-                listener=self._listener.name,
-                client=str(client.ip or ""),
-                user=client.credential.name,
-                address=sender.address,
-                reply=str(reply),
-            )
-            return reply
-        self._open = _Open(sender, traces.new())
-        return Reply(250, "2.1.0", f"go on ({self._open.trace})")
+            reply = Reply(550, "5.7.1", f"{client.credential.name} may not send as {sender.address} ({trace})")
+            return self._refused(reply, "mail", trace, client, sender.address)
+        self._open = _Open(sender, trace)
+        return Reply(250, "2.1.0", f"go on ({trace})")
 
     async def rcpt(self, client: Client, recipient: RcptTo) -> Reply:
         """Hand the recipient to its next hop, whose reply is ours; those of another come again (RFC 5321, 4.5.3.1.10)."""
@@ -97,7 +89,8 @@ class Transactions:
         try:
             next_hop = self._shared.relay.route(recipient.address)
         except NoRoute:
-            return Reply(550, "5.7.1", "there is no next hop for this recipient")
+            reply = Reply(550, "5.7.1", f"there is no next hop for this recipient ({transaction.trace})")
+            return self._refused(reply, "rcpt", transaction.trace, client, recipient.address)
         if transaction.outgoing is not None and next_hop != transaction.next_hop and not transaction.recipients:
             # The first one took nobody, and is not waited for: else every recipient of this one would be told 452 each time.
             outgoing, transaction.outgoing = transaction.outgoing, None
@@ -106,15 +99,30 @@ class Transactions:
             try:
                 transaction.outgoing = await self._shared.relay.open(next_hop, transaction.sender, client)
             except Unready as unready:
-                return unready.reply
+                return self._refused(unready.reply, "rcpt", transaction.trace, client, recipient.address)
             transaction.next_hop = next_hop
         elif next_hop != transaction.next_hop:
             return Reply(452, "4.5.3", "this recipient has another next hop, please send it in a transaction of its own")
         elif transaction.recipients and self._alone(transaction):
             return _ONE_AT_A_TIME
         reply = await transaction.outgoing.rcpt(recipient)
-        if reply.positive:
-            transaction.recipients.append(recipient)
+        if not reply.positive:
+            return self._refused(reply, "rcpt", transaction.trace, client, recipient.address)
+        transaction.recipients.append(recipient)
+        return reply
+
+    def _refused(self, reply: Reply, at: str, trace: str, client: Client, address: str) -> Reply:
+        """The reply, which the log has, too: of a message that never comes it has nothing else."""
+        self._shared.watch(
+            "refused",
+            trace=trace,
+            at=at,
+            listener=self._listener.name,
+            client=str(client.ip or ""),
+            user=client.credential.user if client.credential else "",
+            address=address,
+            reply=str(reply),
+        )
         return reply
 
     def _alone(self, transaction: _Open) -> bool:
@@ -132,7 +140,6 @@ class Transactions:
         transaction, self._open = self._open, None
         assert transaction is not None
         assert transaction.outgoing is not None
-        self._answering, self._gone = None, False
         parcel = Parcel(
             octets,
             transaction.trace,
@@ -140,41 +147,21 @@ class Transactions:
             tuple(transaction.recipients),
             transaction.next_hop,
         )
-        passage = Passage(self._shared, self._listener, client, parcel, outgoing=transaction.outgoing, answers=self._answers)
-        try:
-            replies = await passage.replies()
-        except JournalError as error:
-            self._shared.watch("fault", where="journal", trace=transaction.trace, reason=str(error))
-            replies = [NO_SPACE]
-        finally:
-            if not passage.sent:
-                await transaction.outgoing.abort()
-        if self._listener.kind is Kind.LMTP and len(replies) == 1:
-            return list(replies) * len(transaction.recipients)
-        return replies
+        passage = Passage(self._shared, self._listener, client, parcel, outgoing=transaction.outgoing, hearer=self._hearer)
+        return await passage.replies()
 
-    def gone(self, client: Client) -> None:  # noqa: ARG002 -- the handler's shape
-        """The client went away while its message was handled: should it come again, it is not told of this one's end."""
-        self._gone = True
-        if self._answering is not None:
-            self._shared.journal.gone(self._answering)
+    def gone(self, client: Client, *, quits: bool) -> None:  # noqa: ARG002 -- the handler's shape
+        """The client went away while its message was handled, or before that was begun."""
+        self._hearer.left(quits=quits)
 
     async def replied(self, client: Client, *, written: bool) -> None:  # noqa: ARG002 -- the handler's shape
         """Whether the client knows what became of its message."""
-        if self._answering is not None:
-            (self._shared.journal.answered if written else self._shared.journal.gone)(self._answering)
-            self._answering = None
+        hearer, self._hearer = self._hearer, Hearer(self._shared.journal)
+        hearer.replied(written=written)
 
     async def reset(self, client: Client) -> None:  # noqa: ARG002 -- the handler's shape
         """Let go of the transaction."""
+        self._hearer = Hearer(self._shared.journal)
         transaction, self._open = self._open, None
         if transaction is not None and transaction.outgoing is not None:
             await transaction.outgoing.abort()
-
-    # --- for the passage ---
-
-    def _answers(self, trace: str | None) -> None:
-        """From now on the reply is about this attempt, or about none."""
-        self._answering = trace
-        if self._gone and trace is not None:
-            self._shared.journal.gone(trace)

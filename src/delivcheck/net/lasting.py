@@ -7,9 +7,10 @@ it must not stop mail because a resolver is restarted, and no message should wai
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from ..model import Answer, Failed, Failure, Found, NoData, NoSuchName, Question
 from .client import Client, Over, normal
@@ -34,6 +35,7 @@ OFTEN = (
 )
 AT_ONCE = 20  # questions refreshed side by side
 TICK = 1.0  # seconds between looks at what has run out
+TROUBLED = 1_000  # questions of which it is known that they got no answer
 
 
 _DOWN = Failed(Failure.TIMEOUT, "DNS has not answered for a while")
@@ -49,15 +51,36 @@ class _Kept:
     uses: int = 0
 
 
+class Instead(StrEnum):
+    """What there is for a question that DNS did not answer when it was asked last."""
+
+    OLD = "old"  # an answer past its time, which serves
+    ABSENT = "absent"  # it was said before that there is none, which does not
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """An answer to be handed on: `left` are the seconds until its TTL is over, negative since it is."""
+
+    question: Question
+    answer: Answer
+    left: float
+
+
 class Lasting(Over):
     """Keeps what the client beneath answers. `stale_served` counts the answers given past their time.
 
     Only what was found is served stale: an old "there is none" must not outlive the record's publication.
+
+    `unanswered` are the questions that failed when they were asked last. `news` counts the answers that were not known before,
+    `renewals` all others.
     """
 
     def __init__(self, beneath: Client, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(beneath)
-        self.stale_served = 0
+        self.stale_served = self.news = self.renewals = 0
+        self.unanswered: OrderedDict[Question, Instead] = OrderedDict()
         self._clock = clock
         self._kept: OrderedDict[Question, _Kept] = OrderedDict()
         self._flights: dict[Question, asyncio.Task[Answer]] = {}
@@ -106,6 +129,35 @@ class Lasting(Over):
         """Keep an answer that was had elsewhere, from the zone's own servers."""
         self._keep(question, answer)
 
+    def memory(self, most: int) -> list[Aged]:
+        """What is kept and may still be answered, what was used last first: for a successor, who asks `remember`."""
+        now = self._clock()
+        found: list[Aged] = []
+        for question, kept in reversed(self._kept.items()):
+            if len(found) == most:
+                break
+            if kept.until > now or self._may_be_stale(kept, now):
+                found.append(Aged(question, kept.answer, kept.until - now))
+        return found
+
+    def remember(self, items: Iterable[Aged]) -> None:
+        """Take what another one has kept, what was used last first. What is known here stays; no age is lost.
+
+        Until DNS has confirmed such an answer it is not waited for long: it may be handed on because DNS is down.
+        """
+        now = self._clock()
+        for one in reversed(list(items)):
+            kept = _Kept(one.answer, now + min(one.left, _lasts(one.answer)), rest=now)
+            if one.question not in self._kept and (kept.until > now or self._may_be_stale(kept, now)):
+                self._kept[one.question] = kept
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+
+    def ask_again(self, questions: Iterable[Question]) -> None:
+        """Ask what was not answered, without waiting for it, and though the answers that serve meanwhile rest."""
+        for question in list(questions)[:AT_ONCE]:
+            self._fly(question)
+
     async def keep_fresh(self) -> None:
         """Ask again, as soon as they have run out, the questions that every message asks. Runs until it is cancelled."""
         while True:
@@ -146,11 +198,17 @@ class Lasting(Over):
         if isinstance(answer, Failed):
             if before is not None:
                 before.rest, before.uses = now + RECHECK, 0
+            self.unanswered[question] = self._instead(before, now)
+            self.unanswered.move_to_end(question)
+            if len(self.unanswered) > TROUBLED:
+                self.unanswered.popitem(last=False)
             return
-        ttl = float(answer.ttl)
-        if isinstance(answer, (NoData, NoSuchName)):
-            ttl = min(ttl, LONGEST_NEGATIVE)
-        self._kept[question] = _Kept(answer, now + max(ttl, SHORTEST))
+        self.unanswered.pop(question, None)
+        if before is not None and _same(before.answer, answer):
+            self.renewals += 1
+        else:
+            self.news += 1
+        self._kept[question] = _Kept(answer, now + _lasts(answer))
         self._kept.move_to_end(question)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
@@ -169,7 +227,29 @@ class Lasting(Over):
     def _may_be_stale(self, kept: _Kept, now: float) -> bool:
         return isinstance(kept.answer, Found) and kept.until + MAX_STALE > now
 
+    def _instead(self, kept: _Kept | None, now: float) -> Instead:
+        if kept is None:
+            return Instead.NOTHING
+        if not isinstance(kept.answer, Found):
+            return Instead.ABSENT
+        return Instead.OLD if self._may_be_stale(kept, now) else Instead.NOTHING
+
     def _stale(self, kept: _Kept) -> Answer:
         self.stale_served += 1
         assert isinstance(kept.answer, Found)
         return replace(kept.answer, ttl=STALE_TTL)
+
+
+def _lasts(answer: Answer) -> float:
+    """Seconds that an answer is fresh."""
+    if isinstance(answer, Failed):
+        return 0.0
+    ttl = float(answer.ttl)
+    return max(min(ttl, LONGEST_NEGATIVE) if isinstance(answer, (NoData, NoSuchName)) else ttl, SHORTEST)
+
+
+def _same(one: Answer, other: Answer) -> bool:
+    """Whether two answers say the same, however long they hold."""
+    if isinstance(one, Found) and isinstance(other, Found):
+        return replace(one, ttl=0) == replace(other, ttl=0)
+    return type(one) is type(other)

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from datetime import UTC, datetime
 from functools import cache
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from delivcheck import config
+from delivcheck import catalog, config
+from delivcheck import policy as policies
 from delivcheck.cli import main
+from delivcheck.facts.roots import Declared
 from delivcheck.gate import reading
 from delivcheck.gate import trace as traces
 from delivcheck.gate.decide import ENHANCED
@@ -23,6 +26,7 @@ from delivcheck.gate.model import Action, Client, Decision, Incoming, Outcome
 from delivcheck.gate.reply import Reply
 from delivcheck.gate.serve.admin import Admin
 from delivcheck.gate.settings import Hold
+from delivcheck.model import MessageClass
 from delivcheck.tables import ConfigError
 from tests import keys
 from tests.gate.deploy import settings_page
@@ -32,6 +36,7 @@ from tests.gate.serve.test_gate import next_hop
 from tests.mta import needs_postfix, postfix
 from tests.servers import program
 
+README = ROOT / "README.md"
 TEXT = GUIDE.read_text()
 PROSE = re.sub(r"^```.*?^```$", "", TEXT, flags=re.MULTILINE | re.DOTALL)
 GATES = sorted((DEPLOY / "gate").glob("*.toml"))
@@ -109,6 +114,26 @@ def test_a_configuration_is_read_without_a_warning(path):
     assert not reading.warnings(found, reading.read(found))
 
 
+def test_the_gate_of_the_readme_is_a_configuration_without_a_warning(tmp_path):
+    [text] = [
+        one for one in re.findall(r"^```toml\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL) if "[gate]" in one
+    ]
+    path = tmp_path / "delivcheck.toml"
+    path.write_text(text)
+    found = config.load(path)
+    assert not reading.warnings(found, reading.read(found))
+
+
+def test_where_a_checkout_is_installed_its_own_extras_are_named():
+    """Nothing of this stands in a package index that a clone would be installed from."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for path in (README, GUIDE):
+        for line in re.findall(r"pip install .*'(\..*?)'", path.read_text()):
+            assert set(re.fullmatch(r"\.\[(.*)\]", line)[1].split(",")) <= set(extras), line
+    assert "pip install -e '.[gate]'" in README.read_text()
+    assert "pip install '.[gate]'" in TEXT
+
+
 def test_the_commented_keys_of_the_whole_example_are_keys():
     """Each key of delivcheck.toml, commented out or not, is one of its table's, and every key is there."""
     table, seen = "", {}
@@ -132,8 +157,15 @@ def test_the_commented_keys_of_the_whole_example_are_keys():
 
 
 def test_a_policy_of_the_guide_can_be_used(tmp_path):
-    [policy] = blocks("toml")
-    assert tomllib.loads(policy)["on-fail"] == "hold"
+    policy, mended = blocks("toml")
+    assert tomllib.loads(policy)["on-fail"] == tomllib.loads(mended)["on-fail"] == "hold"
+    (tmp_path / "mended.toml").write_text(mended)
+    [name] = tomllib.loads(mended)["rules"]
+    levels = [
+        policies.load(one).level(catalog.pages()[name], Declared(MessageClass.TRANSACTIONAL))
+        for one in ("transactional", str(tmp_path / "mended.toml"))
+    ]
+    assert levels == ["error", "warning"], "the setting changes what is held"
     (tmp_path / "policy.toml").write_text(policy)
     text = (DEPLOY / "gate" / "proxy-filter.toml").read_text().replace('"transactional"', '"policy.toml"')
     path = tmp_path / "delivcheck.toml"
@@ -241,7 +273,7 @@ def test_replies_of_the_guide_are_the_gates_and_the_other_way_round():
 def test_metrics_of_the_guide_are_counted():
     source = (ROOT / "src/delivcheck/gate/serve/metrics.py").read_text()
     kinds = {"counter": "_total", "seconds": "_seconds", "gauge": ""}
-    known = {f"delivcheck_{name}{kinds[kind]}" for kind, name in re.findall(r'= (counter|seconds|gauge)\("(\w+)"', source)}
+    known = {f"delivcheck_{name}{kinds[kind]}" for kind, name in re.findall(r'= (counter|seconds|gauge)\(\s*"(\w+)"', source)}
     said = set(re.findall(r"delivcheck_\w+", TEXT))
     assert said
     assert said <= known
@@ -254,8 +286,13 @@ def test_metrics_of_the_guide_are_counted():
 # --- commands -----------------------------------------------------------------------------------------------------------
 
 COMMANDS = [line[2:] for block in blocks("console") for line in block.splitlines()]
-MOVED = {"/etc/delivcheck": "etc", "/etc/systemd/system": "systemd", "/var/spool/postfix/delivcheck": "milter"}
-SETTING_UP = COMMANDS.index(next(line for line in COMMANDS if line.startswith("useradd")))
+MOVED = {
+    "/etc/delivcheck": "etc",
+    "/etc/systemd/system": "systemd",
+    "/var/spool/postfix/delivcheck": "milter",
+    "/var/lib/delivcheck": "state",
+}
+SETTING_UP = COMMANDS.index(next(line for line in COMMANDS if line.startswith("python3")))
 
 
 @pytest.fixture(scope="module")
@@ -309,15 +346,27 @@ def test_all_commands_of_the_guide_do_what_it_says(host, capsys, monkeypatch):
                 assert len(_ran(["user", "add", *arguments], capsys).strip()) >= 20, "the password, once"
             case ["delivcheck", "held", "list"]:
                 assert _ran(words[1:], capsys).count("dkim/no-signature") == 2
+            case ["delivcheck", *arguments, "--raw", ">", name]:
+                done = subprocess.run(
+                    [sys.executable, "-m", "delivcheck", *arguments, "--raw"], check=True, cwd=host["etc"], capture_output=True
+                )
+                (host["etc"] / name).write_bytes(done.stdout)
+                assert b"\r\nSubject: Your order 2\r\n" in done.stdout
             case ["delivcheck", "held", "release", _]:
                 assert _ran(words[1:], capsys)
                 assert len(host["hop"].messages) == 1
             case ["delivcheck", *arguments]:
                 _ran(arguments, capsys)
+            case ["python3", "-m", "venv", where] | [_, "install", where] if where in {"/opt/delivcheck", ".[gate]"}:
+                assert words[0] == "python3" or (words[0], where) == ("/opt/delivcheck/bin/pip", ".[gate]")
+                assert "gate" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+            case ["ln", "-s", "/opt/delivcheck/bin/delivcheck", link]:
+                unit = (DEPLOY / "systemd" / "delivcheck-gate.service").read_text()
+                assert f"ExecStart={link} " in unit
             case ["useradd", *options, name]:
                 unit = (DEPLOY / "systemd" / "delivcheck-gate.service").read_text()
                 assert f"User={name}\n" in unit
-                assert ("--home-dir", "/var/lib/delivcheck") in itertools.pairwise(options)
+                assert ("--home-dir", str(host["state"])) in itertools.pairwise(options)
             case ["install", *options]:
                 # There are no such users here, and the sources are named from the checkout.
                 options = ["root" if word in {"delivcheck", "postfix"} else word for word in options]
@@ -327,7 +376,7 @@ def test_all_commands_of_the_guide_do_what_it_says(host, capsys, monkeypatch):
                     _changed(host, "/var/spool/postfix/delivcheck", str(host["milter"]))
                     _changed(host, 'group   = "postfix"', "")
                     _changed(host, "policy ", f'nameservers = ["{host["resolver"]}"]\npolicy ')
-            case ["systemctl", *_, "delivcheck-gate"] | ["journalctl", "-u", "delivcheck-gate"]:
+            case ["systemctl", *_, "delivcheck-gate"] | ["journalctl", "-u", "delivcheck-gate", *_]:
                 assert (host["systemd"] / "delivcheck-gate.service").exists()
             case ["curl", url]:
                 address, _, path = url.removeprefix("http://").partition("/")

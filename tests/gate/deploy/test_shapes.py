@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import smtplib
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from email import message_from_bytes
+from email.message import EmailMessage
 from email.policy import SMTP
 
 import pytest
@@ -91,7 +93,7 @@ def test_a_milter_after_the_signer_first_observes_then_refuses_and_judges_what_l
         configuration = tmp_path / "delivcheck.toml"
         configuration.write_text(enforcing(configuration.read_text()))
         running.signal(signal.SIGHUP)
-        running.wait_for("worker", what="reload")
+        running.wait_for("worker", what="stop")  # until then the worker that observes may take one more connection
         code, text = send(mta, message(sender=UNSIGNED))
         assert (code, text.startswith("5.7.26 dkim/no-signature")) == (550, True), text
         assert len(taken.wait(1)) == 1
@@ -195,12 +197,20 @@ def test_between_two_smtpd_the_gate_signs_and_its_refusal_reaches_the_client(tmp
         assert (code, text[:4]) == (550, "5.7."), text
         assert len(taken.messages) == 1
 
+        # The first smtpd adds nothing, so the gate does.
+        bare = re.sub(rb"(?m)^(Date|Message-ID): .*\n", b"", message(name="3"))
+        assert send(mta, bare, port=front)[0] == 250
+        octets = without_received(taken.wait(2)[1].octets)
+        assert octets.count(b"\nDate: ") == octets.count(b"\nMessage-ID: ") == 1
+        assert {"date", "message-id"} < set(signed_fields(octets))
+        assert running.wait_for("message", 3)[-1]["sha256"] == sha256(octets)
+
         # What the second one rewrites, it rewrites after the gate.
         mta.change(canonical_maps="inline:{orders@example.com=sales@example.com}")
-        assert send(mta, message(name="3"), port=front)[0] == 250
-        octets = without_received(taken.wait(2)[1].octets)
+        assert send(mta, message(name="4"), port=front)[0] == 250
+        octets = without_received(taken.wait(3)[2].octets)
         assert b"From: Shop <sales@example.com>\r\n" in octets
-        assert running.wait_for("message", 3)[-1]["sha256"] != sha256(octets)
+        assert running.wait_for("message", 4)[-1]["sha256"] != sha256(octets)
 
 
 @needs_postfix
@@ -302,7 +312,14 @@ def test_alone_in_front_of_a_service_it_takes_users_over_tls_and_signs_what_is_n
             with smtplib.SMTP_SSL(*running.address("submissions"), context=context, timeout=20) as client:
                 client.login("shop", "correct horse battery")
                 client.sendmail("bounces@example.com", ["pat@example.net"], message(name="465"))
-            assert len(hop.messages) == 2
+                first = EmailMessage()
+                first["From"], first["To"], first["Subject"] = "orders@example.com", "pat@example.net", "My first message"
+                first.set_content("Hello")
+                client.send_message(first, "bounces@example.com")
+                added = message_from_bytes(hop.messages[2].octets, policy=SMTP)
+                assert added["Date"], "smtplib writes none"
+                assert added["Message-ID"].endswith("@smtp.example.com>")
+            assert len(hop.messages) == 3
             octets = hop.messages[0].octets
             assert running.wait_for("message", 1)[0]["sha256"] == sha256(octets)
             assert not {"message-id", "date"} & set(signed_fields(octets)), "Amazon SES sets these itself"

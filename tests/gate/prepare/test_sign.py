@@ -125,9 +125,12 @@ WITHOUT_MIME = b"".join(
 )
 
 
-@pytest.mark.parametrize("octets", [MESSAGE, BULK, WITHOUT_MIME], ids=["MIME", "bulk", "no MIME fields"])
+BARE = b"From: news@example.org\r\nTo: customer@example.net\r\nSubject: hello\r\n\r\nThank you.\r\n"  # as smtplib leaves it
+
+
+@pytest.mark.parametrize("octets", [MESSAGE, BULK, WITHOUT_MIME, BARE], ids=["MIME", "bulk", "no MIME fields", "bare"])
 def test_our_own_rules_find_nothing_to_say_about_dkim(octets):
-    found = signed(octets)
+    found = adding(date=True, message_id=True, keyring=BOTH).prepare(incoming(octets))
     assert found.octets != octets
     zone = {**ZONE, "_dmarc.example.org TXT": "v=DMARC1; p=reject", "example.org TXT": "v=spf1 ip4:192.0.2.1 -all"}
     report = check_message(

@@ -83,12 +83,16 @@ async def test_a_verified_certificate_lets_mail_through(pem, security):
 @pytest.mark.parametrize("security", [Security.REQUIRED, Security.IMPLICIT])
 @pytest.mark.parametrize("wrong", ["foreign", "misnamed"])
 @in_loop
-async def test_a_wrong_certificate_is_451_and_nothing_is_named(request, pem, security, wrong):
+async def test_a_wrong_certificate_is_451_and_nothing_is_named(request, pem, monkeypatch, security, wrong):
+    monkeypatch.setenv("HOP_SECRET", PASSWORD)
     shown = request.getfixturevalue(wrong)
     trusted = pem if wrong == "foreign" else shown
-    more = {"security": security, "ca_file": trusted, "server_name": NAME, "user": "me", "secret": Secret(environment="NONE")}
+    secret_ = Secret(environment="HOP_SECRET")
+    more = {"security": security, "ca_file": trusted, "server_name": NAME, "user": "me", "secret": secret_}
+    users = {"me": PASSWORD}
+    offers = (*WITH_TLS, "AUTH PLAIN")
     async with (
-        NextHop(extensions=(*WITH_TLS, "AUTH PLAIN"), tls=server(shown), implicit=security is Security.IMPLICIT) as hop,
+        NextHop(extensions=offers, tls=server(shown), implicit=security is Security.IMPLICIT, users=users) as hop,
         relay_to(hop, **more) as relay,
     ):
         assert "4.7.5" in await refused(relay)
@@ -213,6 +217,8 @@ async def test_credentials_are_never_sent_without_a_verified_certificate(pem, fa
         relay_to(hop, **more) as relay,  # pem is not trusted
     ):
         await refused(relay)
+        assert not mail_was_named(hop)
+        assert base64.b64encode(PASSWORD.encode())[:8] not in hop.raw
     async with NextHop(extensions=(*ALL, "AUTH PLAIN"), users={"me": PASSWORD}) as hop, relay_to(hop, **more) as relay:
         await refused(relay)
         assert not mail_was_named(hop)

@@ -3,7 +3,7 @@
     python -m tests.gate.serve.stand_in settings.json
 
 The client says a line, and gets one: PID the worker's process, HANG blocks the worker's event loop, SLEEP n is a message that takes
-n seconds, DIE ends the process, RULES the text of the configuration, LACK what the worker is unready for. An idle connection gets a 421 line when the worker drains.
+n seconds, DIE ends the process, RULES the text of the configuration, DNS how it is and for whom, LACK what the worker is unready for. An idle connection gets a 421 line when the worker drains.
 """
 
 import asyncio
@@ -100,6 +100,9 @@ class StandIn:
                 hang_here()
             case ["DIE"]:
                 os._exit(9)
+            case ["DNS", how, *names]:
+                self.given["outage"] = ("" if how == "well" else how, names)
+                return b"250"
             case ["LACK", *text]:
                 self.given["unready"] = [" ".join(text)] if text else []
                 return b"250"
@@ -127,6 +130,9 @@ class StandIn:
     def unready(self):
         return list(self.given.get("unready", []))
 
+    def outage(self):
+        return self.given.get("outage")
+
     def drain(self):
         self.draining = True
         for writer in list(self.idle):
@@ -135,6 +141,9 @@ class StandIn:
 
     def connections(self):
         return len(self.tasks)
+
+    async def now(self):
+        return {}
 
     async def close(self):
         if self.given.get("close") == "hang":

@@ -13,9 +13,12 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from delivcheck.gate.held import HeldStore
+from delivcheck.gate.settings import Hold
 from tests import servers
 from tests.gate.next_hop import NextHop, Slow
 from tests.gate.serve.running import gate
+from tests.gate.test_held import OCTETS, hold
 
 MESSAGE = b"From: a@example.org\r\nTo: b@example.net\r\nSubject: one\r\n\r\nhello\r\n"
 
@@ -95,6 +98,35 @@ def test_a_message_goes_through_and_is_counted_and_logged(tmp_path):
         assert running.metric("delivcheck_messages_total", listener="smtp") == 1
         assert running.metric("delivcheck_sent_total", code_class="2xx") == 1
         assert running.get("/ready") == (200, "ready\n")
+
+
+def test_how_much_is_held_is_told_as_it_is_and_whoever_took_it_away(tmp_path):
+    path = configuration(tmp_path, 9, more="[gate.hold]\nkeep-days = 30")
+    with real(tmp_path, path) as running:
+        assert running.metric("delivcheck_held_messages") == 0
+        store = HeldStore(tmp_path / "state", Hold())
+        entries = [hold(store) for _ in range(2)]
+        assert running.metric("delivcheck_held_messages") == 2
+        assert running.metric("delivcheck_held_octets") > 2 * len(OCTETS)
+        store.discard(entries[0].trace)
+        assert running.metric("delivcheck_held_messages") == 1
+        assert "# TYPE delivcheck_held_messages gauge" in running.get("/metrics")[1]
+
+
+def test_a_start_and_a_reload_say_which_configuration_is_in_force(tmp_path):
+    path = configuration(tmp_path, 9)
+    with real(tmp_path, path) as running:
+        (told,) = running.wait_for("configuration", what="loaded")
+        assert (told["level"], told["reason"]) == ("info", f"{path} is in force, workers: 2")
+        path.write_text(path.read_text().replace("workers = 2", "workers = 1"))
+        running.signal(signal.SIGHUP)
+        told = running.wait_for("configuration", 2, what="loaded")[-1]
+        assert told["reason"] == f"{path} was read again and is in force, workers: 1"
+        running.wait(lambda: running.get("/ready") == (200, "ready\n"), "ready by the new ones")
+        path.write_text("[gate]\n")
+        running.signal(signal.SIGHUP)
+        running.wait_for("configuration", what="refused")
+        assert len(running.events("configuration", what="loaded")) == 2
 
 
 @pytest.mark.attack(68)

@@ -40,11 +40,14 @@ def test_text_is_logfmt():
         "reason": 'a "b" \\',
         "none": None,
         "e": "",
+        "list": [],
+        "mail_from": "",
+        "count": 0,
     }
     line = written(events=[("message", fields)])
     assert line == (
         "2026-11-23T08:00:00.000+00:00 info message "
-        'trace=x1 rules=[spf/none,dkim/none] ms=1.235 ok=true reason="a \\"b\\" \\\\" e=""\n'
+        'trace=x1 rules=[spf/none,dkim/none] ms=1.235 ok=true reason="a \\"b\\" \\\\" mail_from="" count=0\n'
     )
 
 
@@ -61,7 +64,22 @@ def test_json_is_one_object_a_line():
     ("event", "fields", "level"),
     [
         ("message", {"bypass": ""}, "info"),
-        ("message", {"bypass": "observe: refuse"}, "warning"),
+        ("message", {"bypass": "observe: refuse", "action": "send"}, "warning"),
+        ("message", {"bypass": "", "action": "send"}, "info"),
+        ("message", {"action": "refuse"}, "warning"),
+        ("message", {"action": "defer"}, "warning"),
+        ("message", {"action": "hold"}, "warning"),
+        ("refused", {"at": "mail"}, "warning"),
+        ("sent", {"what": "accepted"}, "info"),
+        ("sent", {"what": "refused"}, "warning"),
+        ("sent", {"what": "deferred"}, "warning"),
+        ("held", {"what": "released"}, "info"),
+        ("held", {"what": "expired"}, "warning"),
+        ("dns", {"what": "stale"}, "warning"),
+        ("dns", {"what": "lost"}, "warning"),
+        ("dns", {"what": "back"}, "warning"),
+        ("dns", {"what": "served"}, "debug"),
+        ("worker", {"what": "reload"}, "info"),
         ("auth", {"ok": False}, "warning"),
         ("auth", {"ok": True}, "info"),
         ("connection", {"what": "open"}, "debug"),

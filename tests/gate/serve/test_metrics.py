@@ -20,7 +20,7 @@ for slot, events in json.load(sys.stdin):
             made(event, **fields)
         os._exit(0)
     os.wait()
-sys.stdout.write(metrics.exposition(folder).decode())
+sys.stdout.write(metrics.exposition(folder, {}).decode())
 """
 
 MESSAGE = {

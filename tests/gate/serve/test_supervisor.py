@@ -569,3 +569,26 @@ def test_the_admin_address_answers_or_hangs_up(admin_gate, request_, code):
 def admin_gate(tmp_path_factory):
     with gate(tmp_path_factory.mktemp("admin"), admin=f"{servers.loopback()}:0") as running:
         yield running
+
+
+def test_an_outage_of_dns_is_told_once_whichever_workers_notice_it(tmp_path):
+    with gate(tmp_path) as running, ExitStack() as stack:
+        clients: dict[str, Client] = {}
+        while len(clients) < 2:
+            client = stack.enter_context(running.client())
+            clients.setdefault(client.say("PID"), client)
+        for client in clients.values():
+            assert client.say("DNS stale example.org") == "250"
+        (told,) = running.wait_for("dns", what="stale")
+        assert (told["names"], told["level"]) == (["example.org"], "warning")
+        one, other = clients.values()
+        one.say("DNS lost example.org example.com")
+        assert running.wait_for("dns", what="lost")[0]["names"] == ["example.com", "example.org"]
+        one.say("DNS well")
+        running.wait_for("dns", 2, what="stale")  # of the other one
+        os.kill(int(next(iter(clients))), signal.SIGKILL)  # whose successor knows nothing yet
+        running.wait_for("worker", 3, what="start")
+        assert not running.events("dns", what="back")
+        other.say("DNS well")
+        running.wait_for("dns", what="back", level="warning")
+        assert len(running.events("dns")) == 4

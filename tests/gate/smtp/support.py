@@ -82,7 +82,7 @@ class Recorder:
         lmtp = "LMTP" in client.protocol
         return [Reply(250, "2.0.0", f"taken {one.address}") for one in self._rcpts] if lmtp else [Reply(250, "2.0.0", "taken")]
 
-    def gone(self, client: Client) -> None:
+    def gone(self, client: Client, *, quits: bool) -> None:
         self.calls.append(("gone",))
 
     async def replied(self, client: Client, *, written: bool) -> None:

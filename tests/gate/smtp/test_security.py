@@ -11,7 +11,7 @@ import pytest
 
 from delivcheck.gate.ports import Unready
 from delivcheck.gate.reply import Reply
-from delivcheck.gate.settings import Certificate, Kind
+from delivcheck.gate.settings import Certificate, Kind, Limits
 from delivcheck.gate.smtp.limits import Patience
 from delivcheck.gate.smtp.tls import BadCertificate, Contexts, context
 
@@ -198,7 +198,7 @@ def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path):
             Contexts().get(Certificate(chain, key))
     other = tmp_path / "other"
     other.mkdir()
-    with pytest.raises(BadCertificate, match="mismatch"):
+    with pytest.raises(BadCertificate, match="the certificate and the key do not belong together: "):
         context(Certificate(good.chain, issue(other).key))
 
 
@@ -290,6 +290,31 @@ async def test_the_delay_after_a_wrong_password_holds_nobody_else_up():
         await guesser.send(f"AUTH PLAIN {WRONG}\r\n".encode())
         await until(lambda: any(event == "auth" for event, _ in one.events))
         assert (await other.say(f"AUTH PLAIN {PASSWORD}")).startswith("235")
+        with pytest.raises(TimeoutError):  # and the one who guessed still waits
+            async with asyncio.timeout(0.1):
+                await guesser.reader.read(1)
+
+
+@pytest.mark.attack(28, 48)
+@drive
+async def test_handshakes_that_are_not_finished_take_no_more_places_than_one_client_may_have():
+    limits = Limits(connections_per_client=3)
+    patience = Patience(handshake=0.3, linger=0.1)
+    settings = gate(limits, users=Path("users"))
+    async with running(submission(Kind.SUBMISSIONS), settings, patience=patience) as one:
+        halves = [await one.client(greeting=False) for _ in range(3)]
+        for half in halves:
+            await half.send(b"\x16\x03\x01\x02\x00\x01")  # the beginning of a ClientHello
+        await until(lambda: one.server.load.connections == 3)
+        late = await one.client(greeting=False)
+        await late.end()
+        assert one.server.load.connections == 3, "there is no fourth place"
+        for half in halves:
+            assert await half.end() == ""
+        await until(lambda: one.server.load.connections == 0)
+        reader, writer = await asyncio.open_connection(*one.address, ssl=trusting())
+        assert (await reader.readline()).startswith(b"220 ")
+        writer.close()
 
 
 # --- who says who a client is ------------------------------------------------------------------------------------------

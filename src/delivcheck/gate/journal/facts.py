@@ -1,7 +1,6 @@
 """The journal's nouns: what an attempt is, what is known of it, and what a new submission is told of earlier ones."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +16,7 @@ class JournalError(Exception):
 
 
 class OvertakenError(Exception):
-    """Another submission under the same explicit key has come to its final dot first: this one must not be sent. Answer 451."""
+    """Since `answer_for`, another submission of the same mail came to its final dot: this one must not be sent. Answer 451."""
 
 
 class State(StrEnum):
@@ -25,6 +24,7 @@ class State(StrEnum):
 
     DOT = "dot"  # the final dot may have been sent; written before it is
     ACCEPTED = "accepted"  # it took the message; behind LMTP, for one recipient at least
+    HELD = "held"  # it was not asked: a durable copy is held here
     REFUSED = "refused"  # 5xx
     DEFERRED = "deferred"  # 4xx
     UNCERTAIN = "uncertain"  # the dot was sent, or may have been, and no reply is known (RFC 1047)
@@ -37,6 +37,7 @@ class Peer(StrEnum):
     WAITING = "waiting"  # connected, as far as its worker knows
     ANSWERED = "answered"  # our reply was written to it
     GONE = "gone"  # it was gone before our reply
+    SPENT = "spent"  # and so was the one that came again and was given the reply that was kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Attempt:
 
     `key` is `fingerprint` of what came, `digest` the SHA-256 of what was judged and goes out, `size` the number of its octets.
     `rcpt_to` stands in the order in which the next hop was told. `explicit` is `explicit_key` of a key that the client gave,
-    `follows` the trace of an uncertain attempt that this one repeats.
+    `follows` are the traces of earlier attempts that this one repeats, or may repeat (`Known.follows`).
     """
 
     trace: str
@@ -57,12 +58,16 @@ class Attempt:
     size: int
     credential: str | None = None
     explicit: bytes | None = None
-    follows: str | None = None
+    follows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An attempt as the journal has it. `replies` are the next hop's: one, or behind LMTP one for each of `rcpt_to`."""
+    """An attempt as the journal has it.
+
+    `replies` are the next hop's: one for all, or behind LMTP one for each of `rcpt_to`; of an uncertain attempt those that came
+    before it broke, of the first recipients.
+    """
 
     attempt: Attempt
     state: State
@@ -71,67 +76,63 @@ class Record:
     replies: tuple[Reply, ...]
     dot: datetime
     replied: datetime | None
-    followed: str | None  # the trace of the attempt that repeated this uncertain one
+    followed: str | None  # the trace of the attempt that repeated this one
 
 
 # --- what a new submission is told -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
-    """Nothing is known that stands against sending it."""
+class Known:
+    """What is known of each recipient of a submission; nothing stands against sending to those of whom nothing is.
 
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """It was sent before and its client was never told: answer with these, one for each recipient, and do not send.
-
-    It counts as the answer: call `answered(trace)` or `gone(trace)` with this trace once the reply was, or was not, written.
+    `replies`: what was said of a recipient that has the message already, which is answered and not sent again; None where it is
+    to be sent. `replayed` are the attempts that these are from, and they count as the answer: call `answered`, `gone` or
+    `unheard` with each. `follows` are attempts that sending would repeat, to be named in `Attempt.follows`; whether those in
+    `unsure` arrived is not known: at least once sends all the same, at most once answers 451.
     """
 
-    trace: str
-    replies: tuple[Reply, ...]
+    replies: tuple[Reply | None, ...]
+    replayed: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether all recipients have it."""
+        return None not in self.replies
 
 
 @dataclass(frozen=True, slots=True)
 class InProgress:
-    """It is being sent just now for a client that has gone: answer 451, come again."""
-
-    trace: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unsure:
-    """It may have been sent before. At least once: send it, with `follows=trace`; at most once: answer 451."""
+    """It is being sent, or held, just now for a client that has gone: answer 451, come again."""
 
     trace: str
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Its explicit key was used for another payload within the day: answer 550 5.7.1 (HTTP 409)."""
+    """Its explicit key was used for other octets, or another sender, within the day: answer 550 5.7.1 (HTTP 409)."""
 
     trace: str
 
 
-Earlier = Fresh | Replay | InProgress | Unsure | Conflict
+Earlier = Known | InProgress | Conflict
 
 
 # --- keys ------------------------------------------------------------------------------------------------------------
 
 
-def fingerprint(octets: bytes, mail_from: str, rcpt_to: Sequence[str], credential: str | None) -> bytes:
-    """The SHA-256 by which a retry is known: the octets as received, the envelope, and who sent it. 32 octets.
+def fingerprint(octets: bytes, mail_from: str, credential: str | None) -> bytes:
+    """The SHA-256 by which a message is known again: the octets as received, its sender, and who sent it. 32 octets.
 
-    Every field is written with its length in front, so that no two submissions share a key by moving octets between fields; the
-    order of recipients does not count, how often each stands there does. A credential that is missing is none that is empty.
+    Recipients are no part of it: who comes again comes for those that are left, and each is looked up for itself. Every field
+    is written with its length in front, so that no two submissions share a key by moving octets between fields. A credential
+    that is missing is none that is empty.
     """
-    hashed = hashlib.sha256(b"delivcheck attempt 1\0")
+    hashed = hashlib.sha256(b"delivcheck attempt 2\0")
     for part in (mail_from, "" if credential is None else f"={credential}"):
         _field(hashed, part)
-    hashed.update(len(rcpt_to).to_bytes(8))
-    for recipient in sorted(rcpt_to):
-        _field(hashed, recipient)
     hashed.update(len(octets).to_bytes(8))
     hashed.update(octets)
     return hashed.digest()

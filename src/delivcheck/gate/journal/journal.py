@@ -43,7 +43,7 @@ class Journal:
 
     1. `answer_for` when the message is there, and act on what it says.
     2. `before_dot`; where it raises, the dot must not be sent. `unsent` where the dot was not sent all the same.
-    3. `after` with the next hop's reply, before ours; or `uncertain` where none came.
+    3. `after` with the next hop's reply, before ours; or `uncertain` where none came. To hold a message goes the same way.
     4. `answered` once our reply is written, `gone` where the client is gone, as early as that is known: until then, the same
        mail from another connection is a second mail that is meant.
 
@@ -70,11 +70,17 @@ class Journal:
 
     # --- one message
 
-    async def answer_for(self, key: bytes, rcpt_to: Sequence[str], explicit: bytes | None = None) -> Earlier:
-        """What a new submission is to be told of earlier ones with the same `fingerprint`. Raises JournalError."""
+    async def answer_for(
+        self, key: bytes, rcpt_to: Sequence[str], explicit: bytes | None = None, *, named: bool = True, lasting: bool = False
+    ) -> Earlier:
+        """What a new submission is to be told of earlier ones with the same `fingerprint`. Raises JournalError.
+
+        `named`: it came with a Message-ID, without which a retry cannot be told from another mail. `lasting`: the explicit key
+        holds for longer than a day.
+        """
         me = self._me()
         claim = f"{me.name} {next(self._claims)}"
-        asked = rules.Submission(key, tuple(rcpt_to), explicit, me.name, claim, _now(), me.alive)
+        asked = rules.Submission(key, tuple(rcpt_to), explicit, me.name, claim, _now(), me.alive, named, lasting)
         try:
             found: Earlier = await self._ask(_on(rules.earlier if explicit is None else rules.under_key, asked))
         except BaseException:
@@ -83,10 +89,14 @@ class Journal:
             raise
         return found
 
-    async def before_dot(self, attempt: Attempt) -> None:
-        """On the disk when it returns: the dot may be sent. Raises JournalError, OvertakenError: it must not."""
+    async def before_dot(self, attempt: Attempt, *, left: bool = False) -> None:
+        """On the disk when it returns: the dot may be sent. Raises JournalError, OvertakenError: it must not.
+
+        `left`: the client is gone already.
+        """
         try:
-            mine = await self._ask(_on(rules.begin, attempt, self._me().name, _now()))
+            me = self._me()
+            mine = await self._ask(_on(rules.begin, attempt, me.name, _now(), me.alive, left=left))
         except BaseException:
             self.unsent(attempt.trace)  # it may be on the disk all the same
             raise
@@ -97,17 +107,27 @@ class Journal:
         """The dot was not sent, though it was announced."""
         self._writer.later(_on(rules.unsent, trace))
 
-    async def after(self, attempt: Attempt, replies: Sequence[Reply]) -> None:
+    async def after(self, attempt: Attempt, replies: Sequence[Reply], *, held: bool = False) -> None:
         """What the next hop said: one reply, or behind LMTP one for each of `rcpt_to`. On the disk when it returns.
 
-        Raises JournalError. The client is told what the next hop said all the same, since it is true; it is written later.
+        `held`: it is we who have the message. Raises JournalError. The client is told what was said all the same, since it is
+        true; it is written later.
         """
-        finish = _on(rules.finish, attempt, self._me().name, state=_state(replies), replies=tuple(replies), now=_now())
+        state = State.HELD if held else _state(replies)
+        finish = _on(rules.finish, attempt, self._me().name, state=state, replies=tuple(replies), now=_now())
         await self._ask(finish, owed=True)
 
-    def uncertain(self, trace: str) -> None:
-        """The dot was sent and no reply came (`ports.Uncertain`)."""
-        self._writer.later(_on(rules.uncertain, trace))
+    def held(self, attempt: Attempt, reply: Reply) -> None:
+        """We have the message after all, though nobody waited for that any more."""
+        self._writer.later(_on(rules.finish, attempt, self._me().name, state=State.HELD, replies=(reply,), now=_now()))
+
+    def uncertain(self, trace: str, replies: Sequence[Reply] = ()) -> None:
+        """The dot was sent and no reply came, or behind LMTP only these (`ports.Uncertain`)."""
+        self._writer.later(_on(rules.uncertain, trace, tuple(replies)))
+
+    def unheard(self, trace: str) -> None:
+        """A replay of this attempt was not given after all: it is there for the next."""
+        self._writer.later(_on(rules.unheard, trace))
 
     def answered(self, trace: str) -> None:
         """Our reply was written to the client. Also of a replay, with its trace."""

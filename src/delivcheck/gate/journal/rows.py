@@ -17,7 +17,7 @@ COLUMNS = (
 )
 
 _encode = msgspec.json.Encoder().encode
-_recipients = msgspec.json.Decoder(tuple[str, ...]).decode
+texts_of = msgspec.json.Decoder(tuple[str, ...]).decode
 _replies = msgspec.json.Decoder(tuple[tuple[int, str | None, str], ...]).decode
 
 
@@ -48,7 +48,7 @@ def columns_of(attempt: Attempt) -> tuple[Any, ...]:
         attempt.size,
         None if attempt.credential is None else text_of(attempt.credential),
         attempt.explicit,
-        attempt.follows,
+        json_of(attempt.follows) if attempt.follows else None,
     )
 
 
@@ -56,7 +56,8 @@ def record_of(row: Sequence[Any]) -> Record:
     """A row of COLUMNS."""
     trace, key, digest, next_hop, mail_from, rcpt_to, size, credential, explicit, follows, *known = row
     state, peer, owner, replies, dot, replied, followed = known
-    attempt = Attempt(trace, key, digest, next_hop, mail_from, _recipients(rcpt_to), size, credential, explicit, follows)
+    repeats = texts_of(follows) if follows else ()
+    attempt = Attempt(trace, key, digest, next_hop, mail_from, texts_of(rcpt_to), size, credential, explicit, repeats)
     return Record(
         attempt,
         State(state),

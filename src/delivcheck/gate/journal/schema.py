@@ -8,14 +8,14 @@ APPLICATION_ID = 0x44435054  # "DCPT": what `file` and SQLite's `application_id`
 
 # What a later submission of the same mail still depends on. The partial indexes hold nothing else, so they stay small however
 # much history the table has; SQLite uses them only where a query has these very words.
-OPEN = "(followed IS NULL AND (state IN ('dot', 'uncertain') OR (state = 'accepted' AND peer <> 'answered')))"
+OPEN = "(followed IS NULL AND (state IN ('dot', 'uncertain') OR (state IN ('accepted', 'held') AND peer <> 'answered')))"
 
 # Each brings a file from the version of its index to the next. Never change one that was released: add another.
 MIGRATIONS = (
     f"""
     CREATE TABLE attempt (
       trace      TEXT    NOT NULL PRIMARY KEY, -- ULID, so rows lie in the order of time
-      key        BLOB    NOT NULL,             -- SHA-256 of octets as received and envelope
+      key        BLOB    NOT NULL,             -- SHA-256 of octets as received, sender and credential
       explicit   BLOB,                         -- SHA-256 of the client's own key
       digest     BLOB    NOT NULL,             -- SHA-256 of the octets that were judged and sent
       size       INTEGER NOT NULL,
@@ -30,8 +30,8 @@ MIGRATIONS = (
       dot        INTEGER NOT NULL,             -- Unix time in milliseconds
       replied    INTEGER,
       told       INTEGER,                      -- when our reply was written
-      follows    TEXT,                         -- the uncertain attempt that this one repeats
-      followed   TEXT,                         -- and the other way round
+      follows    TEXT,                         -- JSON: the attempts that this one repeats, or may repeat
+      followed   TEXT,                         -- and the other way round: the one that did so for all its recipients
       claim      TEXT                          -- the submission that is being answered from this row
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX open_by_key ON attempt (key) WHERE {OPEN};

@@ -127,3 +127,13 @@ def zone_line(name: str, text: str) -> str:
     if len(strings) == 1:
         return f'{name}. IN TXT "{text}"'
     return "\n".join([f"{name}. IN TXT (", *(f'    "{one}"' for one in strings), ")"])
+
+
+def form_lines(name: str, text: str) -> str:
+    """The same for who types it into a provider's form, as comments of a zone file: both can be printed together."""
+    return (
+        "; In a provider's form: type TXT, and this name (without the domain at its end, where the form adds that itself)\n"
+        f";   {name}\n"
+        "; with this value, in one line and without quotation marks:\n"
+        f";   {text}"
+    )

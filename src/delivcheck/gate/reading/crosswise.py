@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 
 from ... import catalog, policy
-from ...config import Config, Layer, settled
+from ...config import Config, settled
 from ...facts.roots import Declared
 from ...model import Level, Volume
 from ...tables import Keys, Reader, Section, nearest
@@ -41,6 +41,7 @@ def hold_against(section: Section, gate: settings.Gate, found: Config) -> None:
     held.routes()
     held.keys()
     held.streams()
+    held.policies()
     held.holding()
     held.limits()
 
@@ -58,7 +59,7 @@ def warnings(section: Section, gate: settings.Gate, found: Config) -> Iterator[s
         )
     ours = any(one.kind is Kind.MILTER for one in gate.listeners) or any(PROFILES[hop.profile].spf for hop in gate.next_hops)
     if ours and not gate.egress:
-        names = sorted({rule for chosen in _policies(found).values() for rule in _spf_errors(chosen)})
+        names = sorted({rule for stream in ("", *found.streams) for rule in _spf_errors(_policy(found, stream))})
         if names:
             what = "no address that mail leaves from is named, so SPF is not judged, and"
             yield str(reader.fail((*at, "egress"), f"{what} {len(names)} rules at level error say nothing ({names[0]}, …)"))
@@ -84,6 +85,7 @@ class _Held:
 
     def __init__(self, reader: Reader, at: Keys, raw: Mapping[str, object], gate: settings.Gate, found: Config) -> None:
         self.reader, self.at, self.raw, self.gate, self.found = reader, at, raw, gate, found
+        self.chosen: dict[str, policy.Policy] = {}  # by stream, once `policies` has read them
 
     def given(self, array: str, index: int) -> Mapping[str, object]:
         """A table as it was written: which keys are there."""
@@ -217,6 +219,14 @@ class _Held:
                 at, f"there is no stream {name!r}{nearest(name, self.found.streams) or ': no [streams.…] of it'}"
             )
 
+    def policies(self) -> None:
+        """Each can be used, or none of its mail could be judged."""
+        for stream in ("", *self.found.streams):
+            try:
+                self.chosen[stream] = _policy(self.found, stream)
+            except policy.PolicyError as error:
+                raise self.reader.fail(_where_policy(self.found, stream), str(error)) from None
+
     def holding(self) -> None:
         """Who says hold needs a place to hold mail in; a milter has its MTA's."""
         if self.gate.hold is not None:
@@ -227,15 +237,12 @@ class _Held:
                 raise self.reader.fail((*self.at, "listen", index, "on-fault"), _NO_HOLD)
         if any(one.on_fault is None for one in kept) and self.gate.on_fault is OnFault.HOLD:
             raise self.reader.fail((*self.at, "on-fault"), _NO_HOLD)
-        try:
-            policies = _policies(self.found)
-        except policy.PolicyError as error:
-            raise self.reader.fail(self.at, f"policy: {error}") from None
-        for stream, chosen in policies.items():
+        for stream, chosen in self.chosen.items():
             for key, action in (("on-fail", chosen.on_fail), ("on-unknown", chosen.on_unknown)):
                 if kept and action == "hold":
                     of = f"of stream {stream} " if stream else ""
-                    raise self.reader.fail(self.at, f"the policy {chosen.name} {of}says {key} = hold, but {_NO_HOLD}")
+                    at = _where_policy(self.found, stream)
+                    raise self.reader.fail(at, f"the policy {chosen.name} {of}says {key} = hold, but {_NO_HOLD}")
 
     def limits(self) -> None:
         """Limits that leave room for one another."""
@@ -248,10 +255,15 @@ class _Held:
 _NO_HOLD = "holding is off: a [gate.hold] table turns it on"
 
 
-def _policies(found: Config) -> dict[str, policy.Policy]:
-    """The policy of every stream, and of mail of none under "". Raises PolicyError."""
-    layers: dict[str, list[Layer]] = {"": [found.layer], **{name: [one, found.layer] for name, one in found.streams.items()}}
-    return {name: settled(each).policy for name, each in layers.items()}
+def _policy(found: Config, stream: str) -> policy.Policy:
+    """The policy of a stream, or of mail of none (""). Raises PolicyError."""
+    layers = [found.streams[stream], found.layer] if stream else [found.layer]
+    return settled(layers).policy
+
+
+def _where_policy(found: Config, stream: str) -> Keys:
+    """The key that names a stream's policy: its own, or the one that holds for all."""
+    return ("streams", stream, "policy") if stream and found.streams[stream].policy is not None else ("policy",)
 
 
 def _spf_errors(chosen: policy.Policy) -> Iterator[str]:

@@ -150,7 +150,9 @@ GATE: Mapping[str, Key] = {
     ),
     "mode": Key(_word(settings.Mode), _MODE),
     "on-fault": Key(_word(settings.OnFault), _ON_FAULT),
-    "state": Key(_path, "the folder of the journal and of held mail"),
+    "state": Key(
+        _path, "journal, held mail, DNS answers: a folder that is there, and belongs to the user that the gate runs as"
+    ),
     "egress": Key(_each(sending_address), "the addresses that mail leaves from, for which SPF is judged"),
     "egress-ehlo": Key(_as(values.host_name), "the name said in EHLO where mail leaves, for SPF of the null sender"),
     "workers": Key(_whole(MAX_WORKERS), "how many processes; one per core where it is not said"),

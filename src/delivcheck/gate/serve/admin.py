@@ -6,7 +6,7 @@ nothing of it is used but method and path.
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from . import metrics
@@ -29,11 +29,23 @@ _TEXT = "text/plain; charset=utf-8"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus' exposition format
 
 
-class Admin:
-    """The answers. `folder` has the metrics, None: there are none; `unready` says what keeps the gate from serving."""
+async def _nothing() -> Mapping[str, float]:
+    return {}
 
-    def __init__(self, folder: Path | None, unready: Callable[[], list[str]]) -> None:
-        self._folder, self._unready = folder, unready
+
+class Admin:
+    """The answers. `folder` has the metrics, None: there are none; `unready` says what keeps the gate from serving.
+
+    `now` is asked for what the metrics tell of the moment.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        unready: Callable[[], list[str]],
+        now: Callable[[], Awaitable[Mapping[str, float]]] = _nothing,
+    ) -> None:
+        self._folder, self._unready, self._now = folder, unready, now
         self._open = 0
 
     async def connect(self, connection: socket.socket) -> None:
@@ -47,7 +59,8 @@ class Admin:
             async with asyncio.timeout(TIME):
                 request = await self._request(loop, connection)
                 if request is not None:
-                    await loop.sock_sendall(connection, self.answer(request))
+                    now = await self._now() if b" /metrics" in request.partition(b"\r\n")[0] else {}
+                    await loop.sock_sendall(connection, self.answer(request, now))
                     connection.shutdown(socket.SHUT_WR)
                     # What the client still sends must be read, or the reset that follows may destroy the answer on its way.
                     while await loop.sock_recv(connection, MAX_REQUEST):
@@ -69,8 +82,8 @@ class Admin:
             data += more
         return data
 
-    def answer(self, request: bytes) -> bytes:
-        """The response to a request's octets."""
+    def answer(self, request: bytes, now: Mapping[str, float]) -> bytes:
+        """The response to a request's octets; `now` is for the metrics."""
         if b"\r\n\r\n" not in request:
             return _response(431, "too large\n")
         words = request.partition(b"\r\n")[0].split(b" ")
@@ -79,10 +92,10 @@ class Admin:
         method, target, _ = words
         if method not in {b"GET", b"HEAD"}:
             return _response(405, "GET only\n", extra="Allow: GET, HEAD\r\n")
-        whole = self._page(target.partition(b"?")[0])
+        whole = self._page(target.partition(b"?")[0], now)
         return whole if method == b"GET" else whole.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
 
-    def _page(self, path: bytes) -> bytes:
+    def _page(self, path: bytes, now: Mapping[str, float] | None = None) -> bytes:
         if path == b"/health":
             return _response(200, "alive\n")
         if path == b"/ready":
@@ -90,7 +103,7 @@ class Admin:
             return _response(503, "".join(f"{one}\n" for one in lacking)) if lacking else _response(200, "ready\n")
         if path == b"/metrics" and self._folder is not None:
             try:
-                return _response(200, metrics.exposition(self._folder), kind=_METRICS)
+                return _response(200, metrics.exposition(self._folder, now or {}), kind=_METRICS)
             except (OSError, RuntimeError, ValueError):  # a file that is being made just now
                 return _response(500, "the metrics cannot be read\n")
         return _response(404, "there are /metrics, /health and /ready\n")

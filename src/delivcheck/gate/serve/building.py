@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -32,19 +31,23 @@ from ..prepare import PreparationError
 from ..prepare import load as load_preparer
 from ..profiles import PROFILES
 from ..relay.relay import NextHops
-from ..settings import Gate, Kind
+from ..settings import Gate, Kind, Mode
 from ..smtp.server import Server as SmtpServer
 from ..smtp.tls import BadCertificate
 from ..transaction import Reception
 from ..users import Users
 from . import log
 from .doors import Connect
+from .memory import Memory
+from .outage import Outage
+from .state import without_state
 from .worker import CannotServe, Counting, Loaded
 
-TICK = 5.0  # seconds between two looks at what has become stale
+TICK = 1.0  # seconds between two looks at what DNS does not answer
 UPKEEP = 3600.0  # seconds between two rounds of forgetting what is old
 JOURNAL_DAYS = 30  # that facts about sent mail are kept; clients retry for four to five (RFC 5321 section 4.5.4.1)
 FRESH = 30.0  # seconds a failure keeps us from being ready: without new mail nobody would find out that it is over
+LOOKING = 1.0  # seconds for a look at what is held: the other metrics must be had though a disk hangs
 CLOSING = 5.0  # seconds to write down what is owed at the end
 
 _log = logging.getLogger("delivcheck.gate")
@@ -68,8 +71,10 @@ class Gateway:
     def __init__(self, config: Config, gate: Gate, watch: Watch, counting: Counting | None) -> None:
         """Raises what `_OPERATORS` lists, and CannotServe."""
         self._condition = _Condition(gate)
-        self._watch = watch = log.both(watch, self._condition)
         self._dns = Lasting(Outside(live.Live([live.nameserver(text) for text in config.nameservers] or None)))
+        self._outage = Outage(config, gate, self._dns, watch)
+        self._enforces = any(gate.manner(one).mode is Mode.ENFORCE for one in gate.listeners)
+        self._watch = watch = log.both(watch, self._condition, self._outage)
         pipeline: Pipeline = pipeline_of(config, gate, self._dns, watch)
         if counting is not None:
             pipeline = _Counted(pipeline, counting)
@@ -97,6 +102,8 @@ class Gateway:
         self._relays = len(self._milters) < len(gate.listeners)
         if self._relays:
             _check_state(gate)
+        # Behind a milter alone there may be no folder; then every worker begins with an empty memory.
+        self._memory = Memory(self._dns, gate.state, watch) if gate.state.is_dir() else None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def begin(self) -> None:
@@ -107,7 +114,10 @@ class Gateway:
             except JournalError as error:  # a disk that is full is no reason to stay down: each message is told 452
                 self._watch("fault", where="journal", reason=str(error))
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(work()) for work in (self._dns.keep_fresh, self._look_at_dns, self._keep_up)]
+        works = [self._dns.keep_fresh, self._outage.ask_first, self._look_at_dns, self._keep_up]
+        if self._memory is not None:
+            works.append(self._memory.keep)
+        self._tasks = [loop.create_task(work()) for work in works]
         for task in self._tasks:
             task.add_done_callback(_told)
 
@@ -120,8 +130,12 @@ class Gateway:
         return partial(self._smtp.serve, listener=self._listeners[listener])
 
     def unready(self) -> list[str]:
-        """What failed of late."""
-        return self._condition.unready()
+        """What failed of late, or fails now; observe mode needs no DNS to accept mail."""
+        return [*self._condition.unready(), *(self._outage.lacking() if self._enforces else ())]
+
+    def outage(self) -> tuple[str, list[str]] | None:
+        """How DNS of our own domains is; None while that is not known."""
+        return self._outage.state()
 
     def drain(self) -> None:
         """Idle connections end now, the others when their message is answered."""
@@ -133,6 +147,20 @@ class Gateway:
         """How many are open."""
         return self._smtp.connections + sum(one.connections() for one in self._milters.values())
 
+    async def now(self) -> Mapping[str, float]:
+        """How much is held; nothing where that is switched off, or cannot be found out."""
+        if self._held is None:
+            return {}
+        try:
+            async with asyncio.timeout(LOOKING):
+                usage = await self._held.work(self._held.usage)
+        except TimeoutError:
+            return {}
+        except HeldError as error:
+            self._watch("fault", where="held", reason=str(error))
+            return {}
+        return {"held_messages": usage.messages, "held_octets": usage.octets}
+
     async def close(self) -> None:
         """Write what is owed to the journal, and say goodbye to the next hops."""
         for task in self._tasks:
@@ -142,6 +170,8 @@ class Gateway:
                 await asyncio.gather(*(one.close() for one in self._milters.values()))
                 await self._journal.close()
                 await self._relay.close()
+                if self._memory is not None:
+                    await self._memory.save()
                 await self._dns.close()
         if self._users is not None:
             self._users.close()
@@ -155,12 +185,9 @@ class Gateway:
             self._watch("uncertain", trace=trace, next_hop="", reason="its worker died after the final dot, or just before")
 
     async def _look_at_dns(self) -> None:
-        told = 0
         while True:
             await asyncio.sleep(TICK)
-            if self._dns.stale_served > told:
-                self._watch("dns", what="stale", count=self._dns.stale_served - told)
-                told = self._dns.stale_served
+            self._outage.look()
 
     async def _keep_up(self) -> None:
         """Forget what is old. Every worker does; they begin at different times, and what one did the next finds done."""
@@ -198,10 +225,9 @@ def _classes(config: Config) -> Callable[[str | None], MessageClass | None]:
 def _check_state(gate: Gate) -> None:
     """The folder of the journal. Raises CannotServe where it can never work; a full disk is another matter."""
     state = gate.state
-    if not state.is_dir():
-        raise CannotServe(f"state: {state}: no such folder")
-    if not os.access(state, os.W_OK | os.X_OK):
-        raise CannotServe(f"state: {state}: not writable for us")
+    lacking = without_state(state)
+    if lacking is not None:
+        raise CannotServe(f"state: {lacking}")
 
 
 def _told(task: "asyncio.Task[None]") -> None:

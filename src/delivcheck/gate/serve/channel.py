@@ -1,7 +1,8 @@
 """What supervisor and worker say to each other, line by line over a pair of sockets.
 
 The worker says `beat` each second, `ready` once it is built, or `error` (`bug` where the fault is our own) with the one line
-that says why it cannot be, and `unready` with what keeps it from serving well, whenever that changes. It is told `go`, `retire`
+that says why it cannot be, `unready` with what keeps it from serving well, and `dns` with how DNS of our own domains is and
+which they are, both whenever that changes. It is told `go`, `retire`
 (others took over: finish what you have), `stop` (the gate ends), and `others` with what the other workers are unready for: each
 of them answers for the whole gate. An end that closes tells the other that it is gone.
 """
@@ -9,7 +10,8 @@ of them answers for the whole gate. An end that closes tells the other that it i
 import socket
 from collections.abc import Iterator
 
-BEAT, READY, ERROR, BUG, UNREADY = "beat", "ready", "error", "bug", "unready"
+BEAT, READY, ERROR, BUG, UNREADY, DNS = "beat", "ready", "error", "bug", "unready", "dns"
+WELL = "well"  # of DNS that answers
 GO, RETIRE, STOP, OTHERS = "go", "retire", "stop", "others"
 
 SEPARATOR = " | "  # between reasons

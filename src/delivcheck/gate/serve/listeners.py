@@ -21,7 +21,11 @@ BACKLOG = 1024  # connections that wait to be accepted; Linux cuts it to net.cor
 
 
 class CannotListen(Exception):  # noqa: N818 -- reads well in an except clause
-    """An address that cannot be listened on; one line that names it."""
+    """An address that cannot be listened on; one line that names it. `taken`: somebody listens there."""
+
+    def __init__(self, listener: str, why: str, *, taken: bool = False) -> None:
+        super().__init__(f"listener {listener}: {why}")
+        self.listener, self.taken = listener, taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,8 @@ def _open(wanted: Wanted) -> Opened:
         return _tcp(wanted)
     except (OSError, UnicodeError) as error:  # a host that is no name makes the IDNA codec raise
         why = getattr(error, "strerror", None) or str(error)
-        raise CannotListen(f"listener {wanted.name}: {wanted.address}: {why[:1].lower()}{why[1:]}") from None
+        taken = getattr(error, "errno", None) == errno.EADDRINUSE
+        raise CannotListen(wanted.name, f"{wanted.address}: {why[:1].lower()}{why[1:]}", taken=taken) from None
 
 
 def _tcp(wanted: Wanted) -> Opened:
@@ -171,14 +176,14 @@ def _own(wanted: Wanted, path: Path) -> None:
             os.chown(path, -1, _group(wanted))
         path.chmod(wanted.mode)
     except OSError as error:
-        raise CannotListen(f"listener {wanted.name}: {path}: group and mode: {error.strerror}") from None
+        raise CannotListen(wanted.name, f"{path}: group and mode: {error.strerror}") from None
 
 
 def _group(wanted: Wanted) -> int:
     try:
         return grp.getgrnam(wanted.group or "").gr_gid
     except KeyError:
-        raise CannotListen(f"listener {wanted.name}: there is no group {wanted.group!r} on this machine") from None
+        raise CannotListen(wanted.name, f"there is no group {wanted.group!r} on this machine") from None
 
 
 def _make_room(path: Path) -> None:

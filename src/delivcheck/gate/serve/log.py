@@ -39,19 +39,23 @@ class Level(IntEnum):
 
 _SYSLOG = {Level.DEBUG: 7, Level.INFO: 6, Level.WARNING: 4, Level.ERROR: 3}  # sd-daemon(3)
 
-# An event's level, by its field `what` where it has one ("" for all others).
+# An event's level, by its field `what` where it has one, or `action` ("" for all others). Mail that did not go out is a
+# warning whoever decided that: somebody will ask about it, and `log-level = "warning"` must not hide it. What began as a
+# warning ends as one, so that who reads only those sees that it is over.
 _LEVELS: Mapping[str, Mapping[str, Level]] = {
-    "message": {},
-    "sent": {"uncertain": Level.WARNING},
+    "message": {"refuse": Level.WARNING, "defer": Level.WARNING, "hold": Level.WARNING},
+    "refused": {"": Level.WARNING},
+    "sent": {"refused": Level.WARNING, "deferred": Level.WARNING, "uncertain": Level.WARNING},
+    "held": {"expired": Level.WARNING},
     "connection": {"open": Level.DEBUG, "close": Level.DEBUG, "refused": Level.WARNING, "fault": Level.WARNING},
     "auth": {},
     "relay": {"failed": Level.WARNING, "": Level.DEBUG},
     "uncertain": {"": Level.WARNING},
     "fault": {"": Level.ERROR},
-    "worker": {"killed": Level.WARNING, "ended": Level.WARNING},
+    "worker": {"killed": Level.WARNING, "ended": Level.WARNING, "failed": Level.WARNING},
     "listener": {},
     "configuration": {"refused": Level.ERROR, "warning": Level.WARNING},
-    "dns": {"failed": Level.WARNING, "stale": Level.WARNING, "": Level.DEBUG},
+    "dns": {"stale": Level.WARNING, "lost": Level.WARNING, "back": Level.WARNING, "": Level.DEBUG},
 }
 
 
@@ -60,7 +64,7 @@ def level_of(event: str, fields: Mapping[str, Any]) -> Level:
     if fields.get("bypass") or event == "bypass" or fields.get("ok") is False:
         return Level.WARNING
     levels = _LEVELS.get(event, {})
-    return levels.get(str(fields.get("what", "")), levels.get("", Level.INFO))
+    return levels.get(str(fields.get("what", fields.get("action", ""))), levels.get("", Level.INFO))
 
 
 class Log:
@@ -122,6 +126,7 @@ class Log:
 
 # --- the forms -------------------------------------------------------------------------------------------------------
 
+_MEANT = {"mail_from"}  # fields of which nothing is a value, too: the null sender
 _BARE = re.compile(r"[^\s\"'=\\,\[\]]+")
 
 
@@ -143,8 +148,9 @@ def _plain(value: Any, longest: int, items: int) -> Any:
 
 
 def _as_text(head: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
-    """`TIME LEVEL EVENT name=value …`, logfmt as many log readers know it."""
-    return " ".join([*map(str, head.values()), *(f"{name}={_word(value)}" for name, value in fields.items())])
+    """`TIME LEVEL EVENT name=value …`, logfmt as many log readers know it; what is empty is left out, in JSON it is there."""
+    said = (f"{name}={_word(value)}" for name, value in fields.items() if name in _MEANT or value not in ("", []))
+    return " ".join([*map(str, head.values()), *said])
 
 
 def _word(value: Any) -> str:

@@ -130,7 +130,11 @@ class Metrics:
         self._next_hops = counter("next_hop_connections", "Connections to next hops", "next_hop", "what")
         self._uncertain = counter("uncertain", "Messages whose final dot was not answered", "next_hop")
         self._faults = counter("faults", "Faults of our own, or of what we need", "where")
-        self._dns = counter("dns", "DNS beside the usual: stale answers and refreshes", "what")
+        self._dns = counter(
+            "dns",
+            "DNS that does not answer: stale answers served, and how often that began and ended for domains of ours",
+            "what",
+        )
         self._workers = counter("workers", "Workers started, ended, killed", "what")
 
         self._listener, self._rule = _few(MAX_LISTENERS), _few(MAX_RULES)
@@ -201,7 +205,7 @@ _WORDS = frozenset(
         *("accepted", "deferred", "uncertain", "replayed", "held"),
         *("connected", "failed", "reused", "tls", "late"),
         *("start", "stop", "ended", "killed", "drain", "reload"),
-        *("stale", "refreshed", "missing"),
+        *("stale", "lost", "back", "served"),
     }
 )
 
@@ -236,11 +240,22 @@ def _few(most: int) -> Callable[[Any], str]:
 # --- telling ---------------------------------------------------------------------------------------------------------
 
 
-def exposition(folder: Path) -> bytes:
-    """All workers' counts, in Prometheus' text format. Raises OSError, RuntimeError, ValueError where files are damaged."""
+# What is looked at when somebody asks: it changes without us, too (`delivcheck held release`).
+_NOW = {"held_messages": "Messages held now", "held_octets": "Octets on the disk for them"}
+
+
+def exposition(folder: Path, now: Mapping[str, float]) -> bytes:
+    """All workers' counts and what is so `now`, in Prometheus' text format.
+
+    Raises OSError, RuntimeError, ValueError where files are damaged.
+    """
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
 
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call] # the library's own lack
-    return generate_latest(registry)
+    lines = [
+        f"# HELP delivcheck_{name} {_NOW[name]}\n# TYPE delivcheck_{name} gauge\ndelivcheck_{name} {value:g}\n"
+        for name, value in now.items()
+    ]
+    return generate_latest(registry) + "".join(lines).encode("ascii")

@@ -43,6 +43,7 @@ class Worker:
     error: str | None = None  # why it cannot be built
     bug: bool = False  # that was a fault of our own
     unready: str = ""  # what keeps it from serving well
+    dns: tuple[str, ...] = ()  # how DNS of our own domains is for it, and which domains; () where it has not said
 
 
 def start_worker(start: Start, now: float, foreign: Iterable[Any], forget: Callable[[], None]) -> Worker:

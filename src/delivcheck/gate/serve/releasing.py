@@ -13,6 +13,7 @@ from ..ports import Watch, unwatched
 from ..relay.relay import NextHops
 from ..release import Releaser
 from ..settings import Gate, Hold
+from . import memory
 from .building import pipeline_of
 
 
@@ -20,6 +21,7 @@ from .building import pipeline_of
 async def releaser(config: Config, gate: Gate, watch: Watch = unwatched) -> AsyncIterator[Releaser]:
     """What releases, as long as it is used. Raises as `pipeline_of` does, OSError for an unreadable CA file."""
     dns = Lasting(Outside(live.Live([live.nameserver(text) for text in config.nameservers] or None)))
+    dns.remember(memory.load(gate.state))
     try:
         pipeline = pipeline_of(config, gate, dns, watch)
         relay = NextHops(gate.next_hops, gate.name, watch)

@@ -19,10 +19,12 @@ from functools import partial
 from pathlib import Path
 
 from ..ports import Watch, unwatched
+from ..settings import Gate
 from . import channel, log
 from .listeners import CannotListen, Opened, Wanted, close_all, open_all
 from .metrics import Metrics, MetricsError, forget_worker, open_folder, remove_folder
 from .notify import Notify, handed_over
+from .presence import Presence, listening
 from .processes import HANDLED, Reader, Refusal, Worker, ended, kill, start_reader, start_worker
 from .worker import ADMIN, TRACE_SIGNAL, Build, Loaded, Start
 
@@ -73,6 +75,8 @@ class Supervisor:
         self._log: log.Log | None = None
         self._watch: Watch = unwatched
         self._folder: Path | None = None  # of metrics
+        self._presence: Presence | None = None
+        self._dns: tuple[str, list[str]] = ("", [])  # what was told of it last
         self._metrics: Metrics | None = None
         self._selector = selectors.DefaultSelector()
         self._woken, self._wake = socket.socketpair()
@@ -168,10 +172,15 @@ class Supervisor:
         if self._folder is not None:
             remove_folder(self._folder)
         self._notify.close()
+        if self._presence is not None:
+            self._presence.close()
+            self._presence = None
         self._forget()
 
     def _forget(self) -> None:
         """Let go of what only a supervisor needs; in children, too, which share nothing of it by that."""
+        if self._presence is not None:
+            self._presence.forget()
         self._selector.close()
         self._woken.close()
         self._wake.close()
@@ -245,7 +254,10 @@ class Supervisor:
                 self._metrics = Metrics(self._folder, "supervisor")
                 self._log_as(self._current.loaded if self._current is not None else loaded)
             opened = open_all(_wanted(loaded), have, self._handed)
-        except (CannotListen, MetricsError) as error:
+        except CannotListen as error:
+            self._refuse(f"{error}{_by_whom(gate, error)}")
+            return
+        except MetricsError as error:
             self._refuse(str(error))
             return
         for line in loaded.warnings:
@@ -317,8 +329,26 @@ class Supervisor:
         for name, opened in generation.opened.items():
             if opened not in old.values():
                 self._watch("listener", what="open", listener=name, address=opened.names())
+        where = getattr(generation.loaded.config, "path", None) or "the configuration"
+        now = "is in force" if before is None else "was read again and is in force"
+        self._watch("configuration", what="loaded", reason=f"{where} {now}, workers: {len(generation.workers)}")
+        self._tell_presence(generation)
         self._notify.ready(self._status())
         self._next_reload()
+
+    def _tell_presence(self, generation: Generation) -> None:
+        """Where we listen, for `delivcheck gate --check`; without it mail goes on all the same."""
+        state = generation.loaded.gate.state
+        try:
+            if self._presence is not None and self._presence.state != state:
+                self._presence.close()
+                self._presence = None
+            if self._presence is None and state.is_dir():
+                self._presence = Presence(state)
+            if self._presence is not None:
+                self._presence.tell(str(one.address) for one in generation.opened.values())
+        except OSError as error:
+            self._watch("fault", where="presence", reason=f"{state}: {error.strerror}")
 
     @staticmethod
     def _go(worker: Worker) -> None:
@@ -351,6 +381,10 @@ class Supervisor:
             elif word == channel.UNREADY:
                 worker.unready = text
                 self._tell_others(generation)
+            elif word == channel.DNS:
+                worker.dns = tuple(text.split())
+                if generation is self._current:
+                    self._look_at_dns(generation)
             elif len(worker.trace) < TRACE_LINES:  # faulthandler's answer to TRACE_SIGNAL
                 worker.trace.append(f"{word} {text}".strip())
         if worker.channel.closed:
@@ -362,6 +396,21 @@ class Supervisor:
                 self._take_over(generation)
         elif generation is self._current and worker.ready and worker.serving is None and worker.ending is None:
             self._go(worker)
+
+    def _look_at_dns(self, generation: Generation) -> None:
+        """Tell once what every worker finds out: DNS of our own domains is away, or is back."""
+        said = [worker.dns for worker in generation.workers if worker.dns]
+        how = next((one for one in ("lost", "stale") if any(one == each[0] for each in said)), "")
+        names = sorted({name for each in said if each[0] == how for name in each[1:]})
+        if how == self._dns[0]:
+            return
+        if how == "lost":
+            self._watch("dns", what="lost", names=names)
+        elif how == "stale":
+            self._watch("dns", what="stale", names=names)
+        else:
+            self._watch("dns", what="back", names=self._dns[1])
+        self._dns = (how, names)
 
     @staticmethod
     def _tell_others(generation: Generation) -> None:
@@ -487,9 +536,16 @@ def _wanted(loaded: Loaded) -> list[Wanted]:
     wanted = [Wanted(one.name, one.address, one.group, one.socket_mode) for one in gate.listeners]
     if gate.admin is not None:
         if any(one.name == ADMIN for one in wanted):
-            raise CannotListen(f"listener {ADMIN}: the name belongs to the address for metrics and health; choose another")
+            raise CannotListen(ADMIN, "the name belongs to the address for metrics and health; choose another")
         wanted.append(Wanted(ADMIN, gate.admin))
     return wanted
+
+
+def _by_whom(gate: Gate, error: CannotListen) -> str:
+    """Whether it is another gate, one with the same configuration started twice as a rule, that has the address."""
+    addresses = {one.name: str(one.address) for one in gate.listeners} | {ADMIN: str(gate.admin)}
+    process = listening(gate.state).get(addresses.get(error.listener, "")) if error.taken else None
+    return f", by a gate that runs already (process {process})" if process is not None else ""
 
 
 def _cores() -> int:

@@ -22,6 +22,7 @@ from .listeners import Opened
 from .metrics import Metrics, MetricsError
 
 BEAT = 1.0  # seconds between two signs of life
+NAMED = 10  # domains that the supervisor is told of
 LOOK = 0.05  # seconds between two looks at whether a draining worker is done
 ADMIN = "admin"  # the name under which the admin address is opened; no listener's, since those are words of the operator's
 
@@ -57,12 +58,20 @@ class Running(Protocol):
         """What keeps us from serving just now (the journal, a next hop), in words; empty: nothing."""
         ...
 
+    def outage(self) -> tuple[str, list[str]] | None:
+        """How DNS of our own domains is ("lost", "stale" or "" where it answers), and which domains; None: not known yet."""
+        ...
+
     def drain(self) -> None:
         """Take no new message: idle connections end now (421 4.3.2), the others when their message is answered."""
         ...
 
     def connections(self) -> int:
         """How many connections are open."""
+        ...
+
+    async def now(self) -> Mapping[str, float]:
+        """What the metrics tell of the moment, by their names in `metrics`."""
         ...
 
     async def close(self) -> None:
@@ -190,7 +199,7 @@ class _Worker:
 
     def _open(self, running: Running) -> tuple[list[Door], list[Door]]:
         """The doors for mail, and those for the admin address."""
-        admin = Admin(self._start.metrics if self._metrics else None, lambda: self._unready(running))
+        admin = Admin(self._start.metrics if self._metrics else None, lambda: self._unready(running), running.now)
         doors: list[Door] = []
         own: list[Door] = []
         for name, opened in self._start.opened.items():
@@ -212,11 +221,16 @@ class _Worker:
             self._told.put_nowait(channel.STOP)
 
     async def _beat(self) -> None:
-        told = ""
+        told = dns = ""
         while True:
             self._channel.say(channel.BEAT)
             lacking = channel.SEPARATOR.join(self._running.unready() if self._running is not None else ())
             if lacking != told:
                 self._channel.say(channel.UNREADY, lacking)
                 told = lacking
+            if self._running is not None and (outage := self._running.outage()) is not None:
+                how, names = outage
+                if (now := f"{how or channel.WELL} {' '.join(names[:NAMED])}") != dns:
+                    self._channel.say(channel.DNS, now)
+                    dns = now
             await asyncio.sleep(BEAT)

@@ -333,7 +333,7 @@ class Connection(asyncio.Protocol):
         """The client sends no more. Where the handler is at work for it, a retry may come before it is done."""
         if self._at_work:
             try:
-                self._handler.gone(self._client)
+                self._handler.gone(self._client, quits=self._session.quits)
             except Exception as error:  # noqa: BLE001 -- the transport calls us here
                 self._watch("fault", where=f"{self._listener.name}: gone", reason=f"{type(error).__name__}: {error}")
 
@@ -428,7 +428,10 @@ class Connection(asyncio.Protocol):
         if self._eof or not transport.can_write_eof() or self.reason == "QUIT":
             transport.close()
         else:
-            transport.write_eof()
+            try:
+                transport.write_eof()
+            except OSError:  # the client is gone, and its `connection_lost` on its way to us
+                transport.abort()
             self._resume()
             self._clock.set(self._clock.now() + self._patience.linger)
             while not (self._eof or self._lost):

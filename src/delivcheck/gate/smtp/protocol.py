@@ -25,6 +25,7 @@ from .syntax import BadCommand
 
 # What browsers and other protocols begin with; RFC 5321 has no such commands (Postfix smtpd_forbidden_commands, ALPACA).
 _FOREIGN = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"CONNECT", b"OPTIONS", b"PATCH", b"DELETE", b"TRACE", b"PRI", b"USER"})
+_CHUNK = b"BDAT"
 _NOT_OURS = frozenset({"EXPN", "ETRN", "TURN", "ATRN", "SEND", "SOML", "SAML", "BURL"})
 _XCLIENT = ("NAME", "ADDR", "PORT", "PROTO", "HELO")  # LOGIN is left out: a name is no credential of ours
 _XFORWARD = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE")
@@ -74,7 +75,7 @@ class Session:
         self._mode = _Mode.COMMAND
         self._input = bytearray()
         self._searched = 0
-        self._long = False  # the line that comes is too long, and its beginning thrown away
+        self._long = b""  # how the line that comes begins, where it is too long and thrown away
         self._eof = False
         self._out: list[bytes] = []
         self._awaiting: type[object] | None = None
@@ -124,6 +125,11 @@ class Session:
     def pending(self) -> int:
         """How many octets of input wait to be looked at."""
         return len(self._input)
+
+    @property
+    def quits(self) -> bool:
+        """Whether QUIT is in the input that waits: the client ends in order, though it may not wait for our answer."""
+        return any(line.strip().upper() == b"QUIT" for line in self._input.split(b"\n"))
 
     @property
     def in_content(self) -> bool:
@@ -348,7 +354,7 @@ class Session:
         end = octets.find(b"\n", self._searched)
         if end < 0:
             if len(octets) > most:
-                self._long = True
+                self._long = self._long or bytes(octets[: len(_CHUNK)])
                 del octets[:-1]  # the last one may be the CR
             self._searched = len(octets)
             return None
@@ -360,8 +366,11 @@ class Session:
         del octets[: end + 1]
         self._searched = 0
         if self._long or end + 1 > most:
-            self._long = False
+            begun, self._long = self._long or line, b""
             self.lines += 1
+            if self._mode is _Mode.COMMAND and _begins_chunk(begun):
+                self._close(_TOO_LONG, "bad BDAT")
+                return None
             self._mode = _Mode.COMMAND
             self._error(_TOO_LONG)
             return self._line() if self._mode is _Mode.COMMAND else None
@@ -375,7 +384,13 @@ class Session:
         if line and (not line[:1].isalpha() or line.split(b" ", 1)[0].upper() in _FOREIGN):
             self._close(Reply(421, "4.7.0", "this is a mail server; goodbye"), "not SMTP")
             return None
-        verb, argument = syntax.command(line)
+        try:
+            verb, argument = syntax.command(line)
+        except BadCommand as bad:
+            if not _begins_chunk(line):
+                raise
+            self._close(bad.reply, "bad BDAT")  # as in `_bdat`
+            return None
         self._commands += 1
         if self._commands > MAX_COMMANDS + self.options.limits.recipients:
             self._close(Reply(421, "4.7.0", "too many commands; goodbye"), "commands")
@@ -690,6 +705,11 @@ class Session:
         "XCLIENT": _xclient,
         "XFORWARD": _xforward,
     }
+
+
+def _begins_chunk(line: bytes) -> bool:
+    """Whether octets may follow that are no commands, even where the line itself cannot be read."""
+    return line[: len(_CHUNK)].upper() == _CHUNK
 
 
 def _none(argument: str) -> None:

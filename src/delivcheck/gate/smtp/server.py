@@ -8,6 +8,7 @@ server.drain()      # idle connections hear 421 now, the others when their messa
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import socket
 import ssl
@@ -27,6 +28,7 @@ from .tls import BadCertificate, Contexts
 
 _BUSY = Reply(421, "4.3.2", "too many connections, please try again")
 _BUSY_FOR_YOU = Reply(421, "4.7.0", "too many connections from you, please try again")
+_GONE = {errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH}  # the client is no longer there
 _NO_TLS = Reply(421, "4.7.0", "TLS cannot be had just now, please try again")
 
 
@@ -83,6 +85,8 @@ class Server:
         try:
             await self._counted(sock, listener, ip, port)
         except Exception as error:  # noqa: BLE001 -- a bug of ours costs this connection and no other
+            if isinstance(error, ConnectionError) or getattr(error, "errno", None) in _GONE:
+                return  # it is the client's socket: what stands behind us raises Unready
             self.watch("fault", where=listener.name, reason=f"{type(error).__name__}: {error}")
         finally:
             self.load.connections -= 1

@@ -28,8 +28,16 @@ def context(certificate: Certificate) -> ssl.SSLContext:
         # A key with a pass phrase would be asked for on the terminal.
         made.load_cert_chain(certificate.chain, certificate.key, password=lambda: b"")
     except (OSError, ValueError) as error:
-        raise BadCertificate(f"{certificate.chain}, {certificate.key}: {error}") from None
+        raise BadCertificate(_why(certificate, error)) from None
     return made
+
+
+def _why(certificate: Certificate, error: Exception) -> str:
+    """What is wrong, in words where OpenSSL has none that a person could act on."""
+    both = f"{certificate.chain}, {certificate.key}"
+    if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
+        return f"the certificate and the key do not belong together: {both}"
+    return f"{both}: {error}"
 
 
 @dataclass(slots=True)

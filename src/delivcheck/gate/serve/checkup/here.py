@@ -2,10 +2,8 @@
 
 import grp
 import os
-import socket
-import ssl
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,10 +15,12 @@ from ....tables import nearest
 from ... import prepare
 from ...judging import Judge
 from ...prepare import keys as key_store
-from ...settings import Address, Certificate, Gate, Kind, Listener
+from ...settings import Certificate, Gate, Kind, Listener
 from ...smtp.tls import BadCertificate, context
 from ...users import UsersError, file
 from ..listeners import CannotListen, Wanted, close_all, open_all
+from ..presence import listening
+from ..state import without_state
 from .finding import Finding, State
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 SOON = timedelta(days=14)  # before a certificate ends; Let's Encrypt's are renewed 30 days before
 MOST_NAMES = 5  # of users in a line
-PATIENCE = 3.0  # seconds for an answer of whoever has our port
-NEGOTIATION = b"\0\0\0\x0dO" + (6).to_bytes(4) + bytes(8)  # a milter client's first packet: version 6, nothing wanted
 
 
 def findings(config: Config, gate: Gate) -> Iterator[Finding]:
@@ -43,7 +41,7 @@ def findings(config: Config, gate: Gate) -> Iterator[Finding]:
     for listener in gate.listeners:
         yield from _listener(listener, gate)
     if gate.admin is not None:
-        yield _port(Wanted("admin", gate.admin), "admin", lambda: _connects(gate.admin))
+        yield _port(Wanted("admin", gate.admin), "admin", gate)
 
 
 def _policies(config: Config) -> Iterator[Finding]:
@@ -59,16 +57,14 @@ def _policies(config: Config) -> Iterator[Finding]:
 
 
 def _state(gate: Gate) -> Iterator[Finding]:
-    """The journal's folder; behind a milter alone there is nothing to be kept."""
+    """The journal's folder; behind a milter alone only DNS answers are kept there, which the gate can do without."""
     state = gate.state
-    if all(one.kind is Kind.MILTER for one in gate.listeners):
+    lacking = without_state(state)
+    if lacking is not None and all(one.kind is Kind.MILTER for one in gate.listeners):
+        why = "else a new worker does not know what DNS said before, and mail waits while DNS is away"
+        yield Finding(State.WARNING, "state", f"{lacking} ({why})")
         return
-    if not state.is_dir():
-        yield Finding(State.BROKEN, "state", f"{state}: no such folder")
-    elif not os.access(state, os.W_OK | os.X_OK):
-        yield Finding(State.BROKEN, "state", f"{state}: not writable for us")
-    else:
-        yield Finding(State.OK, "state", str(state))
+    yield Finding(State.OK, "state", str(state)) if lacking is None else Finding(State.BROKEN, "state", lacking)
 
 
 def _users(config: Config, gate: Gate) -> Iterator[Finding]:
@@ -155,23 +151,29 @@ def _signing(gate: Gate) -> Iterator[Finding]:
 def _listener(one: Listener, gate: Gate) -> Iterator[Finding]:
     what = f"listener {one.name}"
     wanted = Wanted(one.name, one.address, one.group, one.socket_mode)
-    found = _port(wanted, what, lambda: _answers_like_us(one, gate.name))
+    found = _port(wanted, what, gate)
     yield found
     if found.state is State.OK and one.address.path is not None:
         yield from _reachable(one, one.address.path)
 
 
-def _port(wanted: Wanted, what: str, taken_by_us: Callable[[], bool]) -> Finding:
-    """Whether it can be opened, which is tried; or whether it is open already, and answers as we do."""
+def _port(wanted: Wanted, what: str, gate: Gate) -> Finding:
+    """Whether it can be opened, which is tried; or whether a gate has it already, which says so in the state folder."""
     path = wanted.address.path
     if path is not None and not path.parent.is_dir():
         return Finding(State.BROKEN, what, f"{wanted.address}: no such folder")
-    if (path is None or _is_socket(path)) and taken_by_us():  # before it is tried: what a running gate has is left alone
-        return Finding(State.OK, what, f"{wanted.address}: a gate listens there already")
+    ours = listening(gate.state).get(str(wanted.address))
+    if ours is not None:  # before it is tried: what a running gate has is left alone
+        return Finding(State.OK, what, f"{wanted.address}: the gate that runs already listens there (process {ours})")
     try:
         close_all(open_all([wanted], {}, []), but={})
     except CannotListen as error:
-        return Finding(State.BROKEN, what, str(error).removeprefix(f"listener {wanted.name}: "))
+        text = str(error).removeprefix(f"listener {wanted.name}: ")
+        if error.taken and not gate.state.is_dir():  # behind a milter alone there need be none
+            return Finding(
+                State.WARNING, what, f"{text}, by this gate or by another program: without a state folder nobody knows"
+            )
+        return Finding(State.BROKEN, what, f"{text}, by another program" if error.taken else text)
     return Finding(State.OK, what, str(wanted.address))
 
 
@@ -184,57 +186,3 @@ def _reachable(one: Listener, path: Path) -> Iterator[Finding]:
         who = f"the group {one.group}" if one.group is not None else "others"
         text = f"{path.parent}: mode {stat.S_IMODE(mode):04o} keeps {who} from the socket in it"
         yield Finding(State.WARNING, f"listener {one.name}", text)
-
-
-def _is_socket(path: Path) -> bool:
-    try:
-        return stat.S_ISSOCK(path.stat().st_mode)
-    except OSError:
-        return False
-
-
-def _answers_like_us(one: Listener, name: str) -> bool:
-    """Whether a gate of our name, or any milter, answers at a listener's address."""
-    try:
-        with _connected(one.address) as connection:
-            if one.kind is Kind.MILTER:
-                connection.sendall(NEGOTIATION)
-                return connection.recv(5)[4:] == b"O"
-            if one.kind is Kind.SUBMISSIONS:
-                unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE  # only whether somebody is there
-                with unverified.wrap_socket(connection) as wrapped:
-                    return _greets(wrapped, name)
-            return _greets(connection, name)
-    except (OSError, ValueError):
-        return False
-
-
-def _greets(connection: socket.socket, name: str) -> bool:
-    return connection.recv(512).startswith(f"220 {name} ".encode())
-
-
-def _connects(address: Address | None) -> bool:
-    """Whether metrics are served there."""
-    assert address is not None
-    try:
-        with _connected(address) as connection:
-            connection.sendall(b"GET /live HTTP/1.0\r\n\r\n")
-            return connection.recv(5) == b"HTTP/"
-    except OSError:
-        return False
-
-
-def _connected(address: Address) -> socket.socket:
-    """A connection to our own address; the one for all addresses is reached over loopback."""
-    if address.path is not None:
-        made = socket.socket(socket.AF_UNIX)
-        made.settimeout(PATIENCE)
-        try:
-            made.connect(os.fspath(address.path))
-        except OSError:
-            made.close()
-            raise
-        return made
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104 -- compared, not bound
-    return socket.create_connection((host, address.port), PATIENCE)
