@@ -241,7 +241,7 @@ class _Reader(Reader):
             paths, stream = self.words((*keys, "paths"), given.get("paths", [])), given.get("stream")
             if not paths:
                 raise self.fail(keys, "paths: at least one pattern is wanted")
-            if stream is not None and stream not in streams:
+            if stream is not None and not (isinstance(stream, str) and stream in streams):
                 raise self.fail((*keys, "stream"), f"no stream {stream!r}{nearest(str(stream), streams)}")
             made.append(Override(paths, self.layer(keys, given), stream))
         return tuple(made)

@@ -133,10 +133,10 @@ _KEY = re.compile(
     r"""(?P<path>(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+)(?:[ \t]*\.[ \t]*(?:"[^"\n]*"|'[^'\n]*'|[A-Za-z0-9_-]+))*)[ \t]*="""
 )
 _PART = re.compile(r""""([^"\n]*)"|'([^'\n]*)'|([A-Za-z0-9_-]+)""")
-_TOKEN = re.compile(
+_TOKEN = re.compile(  # no possessive group with a lookahead in it: Python 3.11 before 3.11.5 matches those wrongly (gh-106052)
     r"""(?P<blank>[ \t\r]++|\#[^\n]*+)
     | (?P<end>\n) | (?P<open>[\[{]) | (?P<close>[\]}]) | (?P<comma>,)
-    | \"{3}(?s:[^"\\]|\\.|"(?!""))*+"{3,5} | '{3}(?:[^']|'(?!''))*+'{3,5}
+    | \"{3}(?s:[^"\\]|\\.|"(?!""))*"{3,5} | '{3}(?:[^']|'(?!''))*'{3,5}
     | "(?:[^"\\\n]|\\.)*+" | '[^'\n]*+' | [^\s"'\[\]{},\#]++ | ["']""",
     re.VERBOSE,
 )

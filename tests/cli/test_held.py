@@ -289,7 +289,10 @@ def test_expire_takes_what_is_older_than_the_configuration_says(run, configured,
     entry = store.entry(old)
     with store.claimed(old):
         store.narrow(replace(entry, held=datetime.now(UTC) - timedelta(days=8)), entry.recipients, "")
-    assert run("held", "expire").out == f"{old} expired\n"
+    ran = run("held", "expire")
+    assert ran.out == f"{old} expired\n"
+    assert "expired" in ran.err, "the log has it, too"
+    assert old in ran.err
     assert [one.trace for one in store.entries()] == [young]
 
 

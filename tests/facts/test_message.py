@@ -11,6 +11,7 @@ from delivcheck.facts import identity, message, roots
 from delivcheck.facts.identity import FromDomain
 from delivcheck.facts.message import FromField, HtmlParts, Links, TextParts
 from delivcheck.facts.roots import Octets
+from delivcheck.mime import links as mime_links
 from delivcheck.mime.addresses import AddressList
 from delivcheck.mime.html import HtmlDocument
 from delivcheck.mime.lexer import HeaderError
@@ -132,7 +133,19 @@ def test_links_past_the_limit_are_not_known():
     body = b"https://example.org/a\r\n" * (MAX_LINKS + 1)
     found = links_of(b"From: a@example.org\r\nContent-Type: text/plain\r\n\r\n" + body)
     assert len(found.each) == MAX_LINKS
-    assert [one.reason for one in found.unavailable] == [f"only the first {MAX_LINKS} links of the part were looked at"]
+    assert [one.reason for one in found.unavailable] == [f"only the first {MAX_LINKS} links of the message were looked at"]
+
+
+def test_the_parts_of_a_message_share_the_limits_of_its_links(monkeypatch):
+    monkeypatch.setattr(mime_links, "MAX_LINKS", 5)
+    text = b"--b\r\n\r\nhttps://example.org/ https://example.org/\r\n"
+    html = b"--b\r\nContent-Type: text/html\r\n\r\n<a href=https://example.org/><a href=https://example.org/>\r\n"
+    head = b"From: a@example.org\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    found = links_of(head + text + html + text + html + b"--b--\r\n")
+    assert len(found.each) == 5
+    (told,) = found.unavailable
+    assert told.reason == "only the first 5 links of the message were looked at"
+    assert links_of(head + text + html + b"--b--\r\n").unavailable == ()
 
 
 def test_thousands_of_texts_take_linear_time():

@@ -23,7 +23,7 @@ import delivcheck
 from delivcheck.gate import durable
 from delivcheck.gate import held as module
 from delivcheck.gate import trace as traces
-from delivcheck.gate.held import Damaged, FullError, HeldError, HeldStore, NotHeldError
+from delivcheck.gate.held import CONFIRMED, Damaged, FullError, HeldError, HeldStore, NotHeldError
 from delivcheck.gate.journal import Journal, JournalError, State
 from delivcheck.gate.journal import journal as journals
 from delivcheck.gate.model import Action, Client, Credential, Decision, Incoming, MailFrom, Outcome, RcptTo
@@ -239,6 +239,31 @@ def test_killed_at_every_step_it_is_held_whole_or_not_at_all(tmp_path):
         store.expire(datetime.now(UTC) + timedelta(days=31))  # what is left over goes
         assert [path.name for path in store.folder.glob("*")] in ([], [".lock"])
     assert [entry.trace for entry in whole] == [(steps[-1] / "done").read_text()]
+
+
+@pytest.mark.attack(60)
+def test_a_clock_that_is_wrong_for_a_while_costs_no_held_mail(store):
+    """The gate asks every hour; it discards what was too old for a whole day of uptime, over restarts of its workers."""
+    entry, now = hold(store), datetime.now(UTC)
+    wrong, hour = now + timedelta(days=10_000), 3_600.0
+    for run in range(24):
+        assert HeldStore(store.folder.parent, Hold()).expire(wrong, 1_000.0 + run * hour) == []
+    assert store.expire(now, 1_000.0 + 24 * hour) == [], "it was set right"
+    assert store.expire(wrong, 1_000.0 + 25 * hour) == [], "so that it begins anew"
+    assert store.expire(wrong, 500.0) == [], "and after a start of the machine, too"
+    assert [one.trace for one in store.entries()] == [entry.trace]
+    assert store.expire(wrong, 500.0 + 23.9 * hour) == []
+    assert store.expire(wrong, 500.0 + 24 * hour) == [entry.trace]
+    assert store.expire(wrong, 500.0 + 25 * hour) == []
+
+
+@pytest.mark.parametrize("octets", [b"", b"[]", b"\xff", b'{"x": "y"}'])
+def test_what_is_known_of_old_entries_may_be_lost(store, octets):
+    entry, late = hold(store), datetime.now(UTC) + timedelta(days=40)
+    assert store.expire(late, 0.0) == []
+    (store.folder / ".overdue").write_bytes(octets)
+    assert store.expire(late, CONFIRMED) == []
+    assert store.expire(late, 2 * CONFIRMED) == [entry.trace]
 
 
 def test_an_envelope_that_cannot_be_written_is_a_declared_error(store):

@@ -434,6 +434,23 @@ def test_a_replay_is_not_given_for_ever_and_a_clock_set_back_changes_nothing(tmp
     run(tmp_path, work)
 
 
+@pytest.mark.attack(60)
+def test_mail_that_is_being_sent_is_not_sent_a_second_time_because_the_clock_jumps(tmp_path, monkeypatch):
+    async def work(journal):
+        plain, mine = attempt(), attempt("two", explicit=MINE)
+        for one in (plain, mine):
+            await journal.before_dot(one)
+            journal.gone(one.trace)
+        now = time.time_ns() // 1_000_000
+        monkeypatch.setattr(journals, "_now", lambda: now + 365 * 86_400_000)
+        assert await journal.answer_for(key_of(), TO) == InProgress(plain.trace)
+        assert await journal.answer_for(key_of("two"), TO, explicit=MINE) == InProgress(mine.trace)
+        with pytest.raises(OvertakenError):
+            await journal.before_dot(attempt())
+
+    run(tmp_path, work)
+
+
 # --- the client's own key --------------------------------------------------------------------------------------------
 
 MINE = explicit_key("order-17", "app")
@@ -941,6 +958,42 @@ def test_a_file_that_was_deleted_is_made_anew_and_loses_no_reply(tmp_path):
         assert await journal.answer_for(key_of(), TO) == replay(one.trace, (OK,))
 
     run(tmp_path, work)
+
+
+@pytest.mark.attack(58)
+@pytest.mark.parametrize("ends", [("wal", "shm"), ("wal",), ("shm",)], ids="-".join)
+def test_a_log_that_was_deleted_under_a_running_worker_loses_nothing_and_is_written_no_further(tmp_path, ends):
+    async def work(one):
+        first, second = attempt("1"), attempt("2")
+        await one.before_dot(first)
+        for end in ends:
+            (tmp_path / f"{store.FILE}-{end}").unlink()
+        await one.after(first, [OK])
+        await sent(one, second)
+        for end in ("", "-wal"):  # as it is seen by who comes after a power cut
+            shutil.copy(tmp_path / f"{store.FILE}{end}", tmp_path / f"after{end}")
+        with contextlib.closing(sqlite3.connect(tmp_path / "after")) as file:
+            return dict(file.execute("SELECT trace, state FROM attempt")), {first.trace, second.trace}
+
+    found, all_ = run(tmp_path, work)
+    assert found == dict.fromkeys(all_, "accepted")
+
+
+@pytest.mark.attack(58)
+def test_a_log_that_was_deleted_under_two_workers_is_another_for_both(tmp_path):
+    async def work(one):
+        async with Journal(tmp_path) as two:
+            first, second, third = attempt("1"), attempt("2"), attempt("3")
+            await one.before_dot(first)
+            await two.before_dot(second)
+            (tmp_path / f"{store.FILE}-wal").unlink()
+            await one.after(first, [OK])
+            await two.after(second, [OK])
+            await sent(one, third)
+        return {record.attempt.trace: record.state for record in await one.records()}, {first.trace, second.trace, third.trace}
+
+    found, all_ = run(tmp_path, work)
+    assert found == dict.fromkeys(all_, State.ACCEPTED)
 
 
 @pytest.mark.attack(57)

@@ -1,5 +1,6 @@
 """The `[gate]` table: everything is read, every mistake is one line that names file, line and key."""
 
+import contextlib
 import re
 from dataclasses import fields, replace
 from ipaddress import ip_address, ip_network
@@ -346,6 +347,10 @@ MISTAKES = {
     ),
     "an infinite deadline": ("deadline = inf", ":4: gate.deadline: a number of seconds"),
     "a flag for a number": ("workers = true", ":4: gate.workers: a whole number from 1 to 256"),
+    "a profile that is a list": (
+        SMTP + HOP + 'profile = ["relay"]\n',
+        ":10: gate.next-hop.profile: ['relay'] is none of ",
+    ),
     "a word that is none": ('mode = "enfroce"', ":4: gate.mode: 'enfroce' is none of observe, enforce; did you mean enforce?"),
     "a name for an address": ('egress = ["mail.example.com"]', ":4: gate.egress: 'mail.example.com' is no IP address"),
     "a name to listen on": (
@@ -511,6 +516,47 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path, text, complaint):
     assert str(error.value).startswith(f"{tmp_path}/delivcheck.toml:")
     assert complaint in str(error.value)
     assert "\n" not in str(error.value)
+
+
+ODD = (
+    "true",
+    "-1",
+    "1e400",
+    "nan",
+    '""',
+    '"\\u0000"',
+    "[]",
+    '["x"]',
+    '[["x"]]',
+    "[{ x = 1 }]",
+    "{}",
+    '{ x = ["x"] }',
+    "1979-05-27",
+)
+BESIDE = {  # what the table that has an odd value needs beside it
+    "[[gate.listen]]": SMTP,
+    "[[gate.next-hop]]": HOP,
+    "[[gate.sign]]": '[[gate.sign]]\ndomain = "example.com"\nselector = "s"\nkey-file = "key.pem"\n',
+}
+
+
+@pytest.mark.parametrize("table", keys.TABLES)
+def test_a_value_of_any_type_is_read_or_told_of_in_one_line(tmp_path, table):
+    """A list or a table is no key of a dictionary: `profile = ["relay"]` was a traceback."""
+    for key in keys.TABLES[table]:
+        for value in ODD:
+            parts = {"[gate]": '[gate]\nname = "gate.example.com"\n', "[[gate.listen]]": SMTP, "[[gate.next-hop]]": HOP}
+            name = table.replace("NAME", "shop")
+            mine = re.sub(rf"^{key} = .*\n", "", parts.get(table, BESIDE.get(table, f"{name}\n")), flags=re.MULTILINE)
+            parts[table] = f"{mine.rstrip()}\n{key} = {value}\n"
+            with contextlib.suppress(ConfigError):
+                read(tmp_path, "".join(parts.values()))
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_a_stream_of_an_override_that_is_no_name_is_told_of_in_one_line(tmp_path, value):
+    with pytest.raises(ConfigError, match=r"delivcheck\.toml:\d+: overrides\.stream: no stream "):
+        read(tmp_path, f'{MINIMAL}\n[[overrides]]\npaths = ["a"]\nstream = {value}\n')
 
 
 @pytest.mark.parametrize("text", ["", 'name = "localhost"', 'name = "192.0.2.1"', 'name = "gate_.example.com"', 'name = ""'])

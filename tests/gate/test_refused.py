@@ -1,6 +1,7 @@
 """Mail that is refused before there is a message: reply and log have the same trace, so that who asks can be told."""
 
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 
@@ -33,3 +34,17 @@ async def test_a_refused_command_is_in_the_log_at_the_default_level(tmp_path, li
     assert told["address"] == ("bounces@example.org" if at == "mail" else "pat@example.net")
     assert told["trace"] in "".join(replies)
     assert level_of("refused", told) is Level.WARNING
+
+
+@pytest.mark.attack(63)
+async def test_a_client_that_may_not_relay_is_in_the_log_where_nobody_can_log_in(tmp_path):
+    """A network that was forgotten in `trusted`: its application hears 550, and the operator finds out why."""
+    stranger = replace(TRUSTED, trusted=(ip_network("192.0.2.0/24"),))
+    async with NextHop() as hop, gate(tmp_path, hop, listener=stranger) as whole, await whole.client() as client:
+        await client.say("EHLO client.example.org")
+        said = [await client.say("MAIL FROM:<bounces@example.org>") for _ in range(20)]
+        told = whole.told.of("refused")
+    assert [one["reply"] for one in told] == [*said[:19], told[-1]["reply"]]
+    assert said[0].startswith("550 5.7.1 relaying is not allowed from your address (")
+    assert (told[0]["at"], told[0]["client"], told[0]["user"]) == ("mail", "127.0.0.1", "")
+    assert said[-1].startswith("421 4.7.0 too many errors"), "and a log has an end"

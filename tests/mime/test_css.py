@@ -281,7 +281,21 @@ FLOODS = {
     "attributes of one element": "<style>"
     + "[z]{color:red}" * 9_000
     + "</style>"
-    + ("<p " + " ".join(f"a{number}=1" for number in range(3_000)) + ">x") * 20,
+    + ("<p " + " ".join(f"a{number}=1" for number in range(450)) + ">x") * 20,
+    "classes behind attributes": "<style>"
+    + ".a.b .c{color:red}" * 4_000
+    + "</style><i class=b><b "
+    + " ".join(f"a{number}" for number in range(450))
+    + " class=a>"
+    + "<p class=c>x" * 4_000,
+    "words of long values": "<style>" + "[a~=b]{color:red}" * 9_000 + "</style>" + ("<p a='" + "a " * 50_000 + "'>x") * 20,
+    "conditions of one selector": "<style>" + "[a~=b]" * 1_300 + "{color:red}</style><p a='" + "a b " * 250_000 + "'>x",
+    "classes of one selector": "<style>"
+    + (".a .c{color:red}".replace(".a", "".join(f".{number:c}{number:c}" for number in range(0x4E00, 0x5200))) * 20)
+    + "</style><i class='"
+    + " ".join(f"{number:c}{number:c}" for number in range(0x4E00, 0x5200))
+    + "'>"
+    + "<p class=c>x" * 5_000,
     "long values": "<style>" + "[a*=ab]{color:red}" * 9_000 + "</style>" + ("<p a='" + "a" * 100_000 + "'>x") * 20,
     "descendants": "<style>" + "b b b b i{color:red}" * 9_000 + "</style>" + "<b>" * 400 + "<i>x",
     "lists of selectors": "<style>" + (",".join(["a>b"] * 2_000) + "{color:red}") * 30 + "</style><b>x",
@@ -297,6 +311,28 @@ def test_styles_take_bounded_time_and_say_when_they_were_cut(name: str) -> None:
     cut = document.styles_cut
     assert time.process_time() - begin < (5 if sys.gettrace() is None else 40)  # coverage traces every line
     assert cut is (name not in {"descendants", "many style elements"})
+
+
+def test_what_an_element_is_asked_for_its_name_takes_no_longer_for_its_attributes() -> None:
+    def seconds(attributes: int) -> float:
+        many = " ".join(f"a{number}" for number in range(attributes))
+        inside = f"<i class=b><b {many} id=d class=a>" + "<p class=c>x" * 300
+        document = parse_html("<style>" + ".a.b .c,#d.b .c{color:red}" * 50 + "</style>" + inside)
+        begin = time.process_time()
+        assert document.styles_complete
+        return time.process_time() - begin
+
+    few, many = (min(seconds(attributes) for _ in range(3)) for attributes in (5, 450))
+    assert many < 3 * few  # 90 times the attributes; it was five times as long
+
+
+def test_splitting_a_value_into_words_is_charged_as_what_it_takes() -> None:
+    def steps(operator: str) -> int:
+        room = Room()
+        assert parse_html(f"<style>[a{operator}b]{{color:red}}</style><p a='{'a ' * 10_000}'>x", room).styles_complete
+        return cascade.MAX_WORK - room.work.left
+
+    assert steps("~=") - steps("*=") == 20_000 // cascade.SPLIT - 20_000 // cascade.COMPARED
 
 
 def test_documents_share_the_steps_of_their_message() -> None:

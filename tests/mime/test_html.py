@@ -249,6 +249,26 @@ def test_documents_over_a_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
     assert caught.value.position == 10
 
 
+def test_a_tag_with_more_attributes_than_any_letter_has_is_refused() -> None:
+    def tag(attributes: int) -> str:
+        return "<p>x</p>\r\n<p " + " ".join(f"a{number}" for number in range(attributes)) + ">"
+
+    assert parse_html(tag(html_source.MAX_ATTRIBUTES)).visible_text == "x"
+    with pytest.raises(HtmlError, match="more than 500 attributes") as caught:
+        parse_html(tag(html_source.MAX_ATTRIBUTES + 1))
+    assert caught.value.position == 10
+
+
+def test_a_message_has_no_more_than_so_many_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    from delivcheck.mime import html
+
+    monkeypatch.setattr(html, "MAX_DOCUMENTS", 2)
+    room = Room()
+    assert [parse_html("<p>x", room).visible_text for _ in range(2)] == ["x", "x"]
+    with pytest.raises(HtmlError, match="more than 2 HTML parts"):
+        parse_html("<p>x", room)
+
+
 def test_a_repaired_tree_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from delivcheck.mime import html
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from delivcheck.mime import links
 from delivcheck.mime.cascade import Hidden
 from delivcheck.mime.html import parse_html
-from delivcheck.mime.links import LinkKind, links_in_html, links_in_text, split_url
+from delivcheck.mime.links import LinkKind, LinkRoom, links_in_html, links_in_text, split_url
 from delivcheck.mime.message import parse
 
 
@@ -187,6 +187,62 @@ def test_links_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links, "MAX_LINKS", 3)
     assert len(list(links_in_text("https://a.example " * 10))) == 3
     assert len(list(links_in_html(parse_html("<a href=b>c</a>" * 10)))) == 3
+    room = LinkRoom()
+    assert len(list(links_in_html(parse_html("<a href=b>c</a>" * 2), None, room))) == 2
+    assert room.cut is None
+    assert len(list(links_in_text("https://a.example " * 10, None, room))) == 1, "the parts of a message share it"
+    assert room.cut == "only the first 3 links of the message were looked at"
+    assert not list(links_in_html(parse_html("<a href=b>c</a>"), None, room))
+
+
+def test_what_only_looks_like_a_link_is_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "MAX_LINKS", 3)
+    room = LinkRoom()
+    assert not list(links_in_text("http://: " * 3 + "https://a.example", None, room))
+    assert room.cut is not None
+
+
+def nested(depth: int, inside: str) -> str:
+    return "<v:rect href=x>" * depth + inside + "</v:rect>" * depth
+
+
+def test_links_within_links_are_read() -> None:
+    found = list(links_in_html(parse_html(nested(3, "Go <b>now</b><img alt=Logo src=y>") + "<v:rect href=x>on</v:rect>")))
+    assert [(link.text, link.alt) for link in found if link.kind is LinkKind.LINK] == [("Go now", "Logo")] * 3 + [("on", "")]
+
+
+def test_of_a_link_within_a_link_the_beginning_is_read() -> None:
+    words = "word " * 10_000
+    outer, *inner = links_in_html(parse_html(nested(100, f"<i>go</i>{words}<b>on</b><img alt='{words}'>")))
+    assert len(outer.text) > 49_000
+    inner = [link for link in inner if link.kind is LinkKind.LINK]
+    assert len(inner) == 99
+    assert {link.text[:7] for link in inner} == {"goword "}
+    assert max(len(link.text) for link in inner) <= links.MAX_NESTED_TEXT
+    assert max(len(link.alt) for link in inner) <= links.MAX_NESTED_TEXT < len(outer.alt)
+
+
+def test_links_within_links_share_what_is_looked_at_inside() -> None:
+    letter = nested(490, "<i>t</i>" * 400)
+    room = LinkRoom()
+    found = list(links_in_html(parse_html(letter), None, room))
+    assert 50 < len(found) < 120  # each of them holds a thousand texts and elements, of which 900 are looked at
+    assert room.cut == "links within links were looked at only until 50000 texts and elements"
+    assert not list(links_in_html(parse_html("<a href=b>c</a>"), None, room))
+    room = LinkRoom()
+    assert len(list(links_in_html(parse_html(("<a href=b>" + "<i>t</i>" * 400 + "</a>") * 70), None, room))) == 70
+    assert room.cut is None, "links beside one another hold no more than the document does"
+
+
+@pytest.mark.parametrize("name", ["\u00e4{}.example", "%C3%A4{}.example", "xn--{}-abc.example"])
+def test_hosts_in_other_scripts_are_limited(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "MAX_IDN_HOSTS", 5)
+    room = LinkRoom()
+    again = "".join(f"http://{name.format(number % 5)}/ https://a{number}.example/ " for number in range(20))
+    assert len(list(links_in_text(again, None, room))) == 40, "hosts are counted, not links"
+    assert room.cut is None
+    assert not list(links_in_html(parse_html(f"<a href=http://{name.format(5)}/>x</a>"), None, room))
+    assert room.cut == "only the links to the first 5 internationalized hosts were looked at"
 
 
 PIECES = st.sampled_from(["http://", "https://", "www.", "mailto:", "a.example", "@", ":", "/", "\\", "?", "#", "(", ")", "[", "]", "%41", "%", " ", ".", ",", "é", "0x7f", "127.1", "\t", "\x00", "ß", "xn--", "."])  # fmt: skip

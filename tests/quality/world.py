@@ -67,14 +67,15 @@ def judge(
     dns: Mapping[str, Any] | Dns | None = None,
     envelope: Envelope | None = ENVELOPE,
     session: Session | None = SESSION,
+    now: datetime = NOW,
 ) -> TargetReport:
     """What a policy says of a message as this sender sends it; `dns` is another zone, as a mapping, or a client."""
-    if dns is None:
+    if dns is None and now is NOW:
         checker = _checker(policy, message_class)
     else:
         wanted = None if message_class is None else MessageClass(message_class)
-        world = from_mapping(dns) if isinstance(dns, Mapping) else dns
-        checker = Checker(Options(load(policy), dns=world, now=NOW, message_class=wanted), shown={})
+        world = from_mapping(zone() if dns is None else dns) if dns is None or isinstance(dns, Mapping) else dns
+        checker = Checker(Options(load(policy), dns=world, now=now, message_class=wanted), shown={})
     kept: list[TargetReport] = []
 
     async def keep() -> None:

@@ -177,13 +177,20 @@ def discard(traces: tuple[str, ...], **given: Any) -> int:
 @command.command(name="expire")
 @options.group(STATE, options.CONFIG)
 def expire(**given: Any) -> int:
-    """Delete what is held for longer than `keep-days` of [gate.hold]; a running gate does so every hour."""
+    """Delete what is held for longer than `keep-days` of [gate.hold]; a running gate does so a day later by itself."""
     from datetime import UTC, datetime
 
+    from ..gate.serve.log import Log
     from . import output
 
-    store = _store(given)
-    return _said(lambda: output.write("".join(f"{trace} expired\n" for trace in store.expire(datetime.now(UTC)))))
+    store, log = _store(given), Log()
+
+    def work() -> None:
+        for trace in store.expire(datetime.now(UTC)):
+            log("held", what="expired", trace=trace, reason="")
+            output.write(f"{trace} expired\n")
+
+    return _said(work)
 
 
 # --- where, and which --------------------------------------------------------------------------------------------

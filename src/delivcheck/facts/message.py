@@ -14,7 +14,7 @@ from ..mime.addresses import AddressList, Mailbox, parse_addresses
 from ..mime.fields import Field
 from ..mime.html import HtmlDocument, HtmlError, Room, parse_html
 from ..mime.lexer import HeaderError
-from ..mime.links import MAX_LINKS, Link, LinkKind, links_in_html, links_in_text
+from ..mime.links import Link, LinkKind, LinkRoom, links_in_html, links_in_text
 from ..mime.message import Message, parse
 from ..mime.part import Part
 from ..model import NotApplicable, Unavailable, Where
@@ -180,15 +180,16 @@ def links(message: Message, texts: TextParts, html: HtmlParts) -> Links:
     plain = {each.part for each in texts.each}
     found: list[Link] = []
     cut: list[Unavailable] = []
+    room = LinkRoom()
     for part in message.body_parts:
         document = documents.get(part)
-        before = len(found)
         if isinstance(document, HtmlDocument):
-            found += links_in_html(document, part)
+            found += links_in_html(document, part, room)
         elif part in plain:
-            found += links_in_text(part.text, part)
-        if len(found) - before >= MAX_LINKS:
-            cut.append(Unavailable(f"only the first {MAX_LINKS} links of the part were looked at", part.at))
+            found += links_in_text(part.text, part, room)
+        if room.cut is not None:
+            cut.append(Unavailable(room.cut, part.at))
+            break
     return Links(tuple(found), (*html.unavailable, *cut))
 
 

@@ -52,7 +52,7 @@ class Filter:
             trace,
             datetime.now(UTC),
             origin=Origin.RECONSTRUCTED,
-            smtputf8=any(one.upper() == b"SMTPUTF8" for one in message.parameters),
+            smtputf8=message.smtputf8,
             stream=self._listener.stream,
             signed_later=self._listener.pre_sign,
             missing=message.missing,

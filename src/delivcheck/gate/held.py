@@ -39,8 +39,10 @@ PATIENCE = 5.0  # seconds to wait for another worker that holds a message
 THREADS = 4  # that write at the same time; more only wait for one another
 WAITING = 100  # pieces of work for them: each may hold a whole message, which nobody counts any more once it was not waited for
 _POLL = 0.01  # seconds between two looks
+CONFIRMED = 86_400.0  # seconds of uptime for which the clock must say that an entry is too old: a wrong one is noticed by then
 
 _LOCK = ".lock"
+_OVERDUE = ".overdue"  # JSON: the uptime at which each entry was first found to be too old
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -309,18 +311,34 @@ class HeldStore:
         except _UnreadableError:
             self.remove(trace)
 
-    def expire(self, now: datetime) -> list[str]:
-        """Discard what is held for longer than `keep_days`, and what crashes left behind; the traces. Raises HeldError."""
+    def expire(self, now: datetime, uptime: float | None = None) -> list[str]:
+        """Discard what is held for longer than `keep_days`, and what crashes left behind; the traces. Raises HeldError.
+
+        `uptime` (`time.monotonic`, None: somebody asks for it) is of a gate that does so by itself: a clock that is wrong for
+        once must not cost mail that was acknowledged. It discards what every run of the last CONFIRMED seconds found too old.
+        """
         before = now - timedelta(days=self._hold.keep_days)
+        overdue = [
+            one.trace for one in self.entries() if (one.held if isinstance(one, Entry) else traces.minted(one.trace)) < before
+        ]
         gone = []
-        for one in self.entries():
-            since = one.held if isinstance(one, Entry) else traces.minted(one.trace)
-            if since < before:
-                with contextlib.suppress(HeldError):  # it is being released just now
-                    self.discard(one.trace)
-                    gone.append(one.trace)
+        for trace in overdue if uptime is None else self._confirmed(overdue, uptime):
+            with contextlib.suppress(HeldError):  # it is being released just now
+                self.discard(trace)
+                gone.append(trace)
         self._sweep(now)
         return gone
+
+    def _confirmed(self, overdue: Sequence[str], uptime: float) -> list[str]:
+        """Those that were overdue CONFIRMED seconds ago, too, and ever since; after a start of the machine it begins anew."""
+        path, seen = self.folder / _OVERDUE, dict[str, float]()
+        with contextlib.suppress(OSError, msgspec.MsgspecError):  # not there, or nothing of ours: then all are seen now
+            seen = msgspec.json.decode(path.read_bytes(), type=dict[str, float])
+        found = {trace: seen[trace] if seen.get(trace, math.inf) <= uptime else uptime for trace in overdue}
+        if found != seen:
+            with _told(str(path)):
+                durable.write(path, msgspec.json.encode(found))
+        return [trace for trace, since in found.items() if uptime - since >= CONFIRMED]
 
     # --- within
 

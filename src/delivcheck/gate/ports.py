@@ -37,7 +37,7 @@ class Handler(Protocol):
         ...
 
     async def authenticate(self, client: Client, user: str, password: str) -> Credential | None:
-        """None: wrong user or password, which the answer does not tell apart. Raises Unready where it cannot be decided."""
+        """None: wrong user or password, which the answer does not tell apart. Raises Unready, Busy if it is undecided."""
         ...
 
     async def mail(self, client: Client, sender: MailFrom) -> Reply:
@@ -74,6 +74,10 @@ class Unready(Exception):  # noqa: N818 -- no error of a program: it says what i
     def __init__(self, reply: Reply) -> None:
         super().__init__(str(reply))
         self.reply = reply
+
+
+class Busy(Unready):
+    """Too much is asked of us at a time: whoever goes on asking is slowed down, and hung up on."""
 
 
 # --- the client side -------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from .passage import Parcel, Passage, Shared
 from .ports import NoRoute, Outgoing, Unready
 from .reply import Reply
 from .settings import Kind, Listener, Mode
-from .users import Users
+from .users import Login, Users
 
 # Octets between the SIZE that a next hop offers and ours: what we put in must not make a message too large that we took.
 # Received has about 300, a signature with a key of 4,096 bits about 1,500, an addition of the configuration up to 998 a line.
@@ -52,6 +52,7 @@ class Transactions:
     def __init__(self, shared: Reception, listener: Listener) -> None:
         self._shared, self._listener = shared, listener
         self._open: _Open | None = None
+        self._login: Login | None = None
         self._hearer = Hearer(shared.journal)  # of the message at hand
 
     # --- before a transaction ---
@@ -61,9 +62,11 @@ class Transactions:
         can = await self._shared.relay.extensions()
         return can if can.size is None else replace(can, size=max(can.size - HEADROOM, can.size // 2))
 
-    async def authenticate(self, client: Client, user: str, password: str) -> Credential | None:  # noqa: ARG002 -- as above
+    async def authenticate(self, client: Client, user: str, password: str) -> Credential | None:
         """Ask the users' file."""
-        return None if self._shared.users is None else await self._shared.users.authenticate(user, password)
+        if self._shared.users is not None:
+            self._login = await self._shared.users.login(user, password, client.ip)
+        return self._login.credential if self._login is not None else None
 
     # --- the envelope ---
 
@@ -71,16 +74,36 @@ class Transactions:
         """Open a transaction for a sender that the client may use."""
         trace = traces.new()
         if client.credential is None:
-            if self._listener.kind is Kind.SMTP and not self._listener.certificate:
+            if not (self._shared.gate.users and self._listener.certificate):  # nobody can log in here: no scanner's daily round
                 reply = Reply(550, "5.7.1", f"relaying is not allowed from your address ({trace})")
                 return self._refused(reply, "mail", trace, client, sender.address)
-            return Reply(530, "5.7.0", "authentication required")  # RFC 4954 section 6; scanners hear it all day: no log
+            return Reply(530, "5.7.0", "authentication required")  # RFC 4954 section 6
+        try:
+            there = self._still_in(client)
+        except Unready:  # its reply is one to AUTH
+            reply = Reply(451, "4.3.0", f"your login cannot be looked up just now, please try again ({trace})")
+            return self._refused(reply, "mail", trace, client, sender.address)
+        if not there:
+            # 421, after which the session is over (RFC 5321 section 4.2.3): it must log in again, and hears 535 (RFC 4954
+            # section 6) at the one command that has it. 5xx here would return mail of a user who has a new password.
+            reply = Reply(421, "4.7.0", f"your login is no longer valid, please log in again ({trace})")
+            return self._refused(reply, "mail", trace, client, sender.address)
         observing = self._shared.gate.manner(self._listener).mode is Mode.OBSERVE
         if not observing and not owns(client.credential, sender.address):  # observed, it is told of when the message is there
             reply = Reply(550, "5.7.1", f"{client.credential.name} may not send as {sender.address} ({trace})")
             return self._refused(reply, "mail", trace, client, sender.address)
         self._open = _Open(sender, trace)
         return Reply(250, "2.1.0", f"go on ({trace})")
+
+    def _still_in(self, client: Client) -> bool:
+        """Whether the user could log in now; from here on the client may what the users' file has by now. Raises Unready."""
+        if self._login is None or self._shared.users is None or client.credential is not self._login.credential:
+            return True  # its network is trusted, or XCLIENT has put another in its place
+        self._login = self._shared.users.still(self._login)
+        if self._login is None:
+            return False
+        client.credential = self._login.credential
+        return True
 
     async def rcpt(self, client: Client, recipient: RcptTo) -> Reply:
         """Hand the recipient to its next hop, whose reply is ours; those of another come again (RFC 5321, 4.5.3.1.10)."""

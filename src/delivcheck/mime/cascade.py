@@ -37,6 +37,7 @@ READING = 2  # steps that a character of a style takes, which tinycss2 reads in 
 CHEAP = 8  # looks at a list that take as long as one step
 BITS = 256  # of the filter of what stands around an element; a deep newsletter has 50 names above one
 COMPARED = 500  # characters of an attribute's value that are searched in the time of one step
+SPLIT = 20  # characters of one that are split into words in that time, for [name~=word]
 
 TINY = 1.0  # px; SpamAssassin's HTML_FONT_TINY and rspamd's ZERO_FONT count sizes to 1 as hidden
 FAINT = 0.01  # opacity at which nothing is left to see
@@ -250,6 +251,9 @@ def _needed(selector: Selector) -> int:
     return needed
 
 
+_NO_CLASSES: tuple[dict[str, None], int] = {}, 0
+
+
 class _Matcher:
     """Finds the rules that fit an element: those that could are looked up by id, class and tag, then compared."""
 
@@ -257,6 +261,8 @@ class _Matcher:
         self.work = work
         self.cut = False
         self._classes: dict[str, tuple[dict[str, None], int]] = {}
+        # Of each element its id and classes: selectors ask for those of one element as often as there is something inside it.
+        self._named: list[tuple[str | None, dict[str, None]]] = []
         self._paths: list[int] = []  # of each element: the bits of it and of all around it
         self.by_id: dict[str, list[_Entry]] = {}
         self.by_class: dict[str, list[_Entry]] = {}
@@ -277,13 +283,14 @@ class _Matcher:
         """The numbers of the rules that apply, in order. To be asked for every element, parents first."""
         candidates = [*self.by_tag.get(element.tag, ()), *self.by_tag.get("*", ())]
         name, written = attributes.get("id"), attributes.get("class")
+        classes, bits = self.classes(written) if written else _NO_CLASSES
+        self._named.append((name, classes))
         above = 0 if element.parent is None else self._paths[element.parent.index]
         path = above | _bit(element.tag)
         if name:
             path |= _bit("#" + name)
             candidates += self.by_id.get(name, ())
-        if written:
-            classes, bits = self.classes(written)
+        if classes:
             path |= bits
             if self.by_class:
                 self.work.left -= len(classes) // CHEAP
@@ -340,16 +347,17 @@ class _Matcher:
     def _fits_one(self, element: Styled, compound: Compound) -> bool:
         if compound.tag is not None and compound.tag != element.tag:
             return False
-        if compound.ids and (len(compound.ids) > 1 or element.get("id") != compound.ids[0]):
+        if compound.ids and (len(compound.ids) > 1 or self._named[element.index][0] != compound.ids[0]):
             return False
         if compound.classes:
-            written = element.get("class")
-            if not written or not compound.classes <= self.classes(written)[0].keys():
+            self.work.left -= len(compound.classes) // CHEAP
+            if not compound.classes <= self._named[element.index][1].keys():
                 return False
         for name, operator, value in compound.attributes:
             actual = element.get(name)
-            self.work.left -= 1 + len(element.attributes) // CHEAP + len(actual or "") // COMPARED
-            if not attribute_matches(actual, operator, value):
+            characters = SPLIT if operator == "~=" else COMPARED
+            self.work.left -= 1 + len(element.attributes) // CHEAP + len(actual or "") // characters
+            if self.work.left < 0 or not attribute_matches(actual, operator, value):
                 return False
         return True
 

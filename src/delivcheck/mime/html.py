@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 MAX_HTML = 10_485_760  # characters of all HTML of a message; rspamd's max_html_len, which is for one part
+MAX_DOCUMENTS = 500  # of one message; each takes half a millisecond however little is in it, and a letter has one or two
 # Characters looked through for the parser's own errors, of which every character may be one, at 300 octets each; ten times
 # what Gmail shows.
 MAX_FAULTY = 1_048_576
@@ -206,11 +207,12 @@ class Text(Struct, frozen=True, eq=False):
 class Room:
     """What may still be read of the HTML of one message: a mail can hold thousands of parts, each small and each costly."""
 
-    __slots__ = ("characters", "nodes", "work")
+    __slots__ = ("characters", "documents", "nodes", "work")
 
     def __init__(self) -> None:
         """Begin with all of it."""
         self.characters = MAX_HTML
+        self.documents = MAX_DOCUMENTS
         self.nodes = MAX_NODES + MAX_COPIES
         self.work = Work()
 
@@ -447,12 +449,16 @@ def visible_text(texts: Iterable[Text]) -> str:
 def parse_html(text: str, room: Room | None = None) -> HtmlDocument:
     """Parse an HTML document or fragment; what it takes of `room` is taken off.
 
-    Raises HtmlError over MAX_HTML, MAX_NODES or MAX_COPIES, or where `room` has not enough left, and nothing else.
+    Raises HtmlError over MAX_HTML, MAX_NODES, MAX_ATTRIBUTES or MAX_COPIES, or where `room` has not enough left, and nothing
+    else.
     """
     room = room or Room()
     if len(text) > MAX_HTML:
         raise HtmlError(f"the document has {len(text)} characters, the limit is {MAX_HTML}", MAX_HTML)
     if len(text) > room.characters:
         raise HtmlError(f"all HTML of the message has more than {MAX_HTML} characters", room.characters)
+    if room.documents <= 0:
+        raise HtmlError(f"the message has more than {MAX_DOCUMENTS} HTML parts")
+    room.documents -= 1
     room.characters -= len(text)
     return HtmlDocument(text, room)

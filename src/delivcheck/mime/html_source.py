@@ -18,6 +18,9 @@ from msgspec import Struct
 
 MAX_NODES = 100_000  # tags and texts; rspamd stops at 8,192 tags, the largest newsletter of our corpora has 3,000
 MAX_COPIES = 200_000  # elements that repairing unclosed formatting could make; see _copies
+# Of one tag. An element is asked for its attributes again and again, and repair copies it with all of them. The XML parsers of
+# Java stop at 200 (jdk.xml.elementAttributeLimit), a newsletter's largest tags have 20.
+MAX_ATTRIBUTES = 500
 MAX_SEARCHES = 100  # texts out of order that are looked for in the source, each in linear time
 MAX_DEPTH = 512  # turbohtml, like browsers, lets no tree grow deeper
 
@@ -100,6 +103,8 @@ class HtmlSource:
                 pending = None
             if kind is start_tag:
                 tags.append(Tag(token.tag, False, given_on(line, offset), tuple(token.attrs), offset))
+                if len(token.attrs) > MAX_ATTRIBUTES:
+                    raise HtmlError(f"a tag has more than {MAX_ATTRIBUTES} attributes", self.given(offset))
             elif kind is text:
                 pending = (token.data, offset)
             elif kind is end_tag:

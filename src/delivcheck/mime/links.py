@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from urllib.parse import unquote
@@ -13,12 +13,17 @@ from msgspec import Struct
 from ..memo import LONGEST_HOST, remembered
 from ..model import IPAddress, Where
 from .cascade import Hidden
-from .html import Element, HtmlDocument, visible_text
+from .html import Element, HtmlDocument, Text, visible_text
 from .part import Part
 
 MAX_URL = 65_536  # characters looked at; browsers take 2 MB, mail clients break far earlier (Outlook at 2,083)
-MAX_LINKS = 20_000  # of one part; rspamd stops at 10,000 (max_urls)
+MAX_LINKS = 20_000  # of one message; rspamd stops at 10,000 (max_urls)
 MAX_INSIDE = 500  # texts and elements inside one link that are looked at, since an unclosed one holds the rest of the document
+# Links within links (VML, `a` in SVG) can stand 500 deep, and each holds what all inside it hold. What one shows is cut after
+# so many characters, and all of a message share so many texts and elements; honest ones are two deep and hold an image.
+MAX_NESTED_TEXT = 2_000
+MAX_NESTED = 50_000
+MAX_IDN_HOSTS = 1_000  # names not in ASCII, each with 0.2 ms of tables and look-alikes; a letter links to a handful of hosts
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")  # RFC 3986 section 3.1
 _REMOVED = re.compile(r"[\t\r\n]")  # URL Standard section 4.4: gone before parsing
@@ -202,11 +207,58 @@ def _address(host: str) -> IPAddress | None:
 # --- finding them ------------------------------------------------------------------------------------------------
 
 
-def links_in_text(text: str, part: Part | None = None) -> Iterator[Link]:
-    """The URLs written out in plain text: http, https, ftp, mailto, bare www. names; punctuation behind them left out."""
-    for found, _ in zip(_written_in(text), range(MAX_LINKS), strict=False):
+class LinkRoom:
+    """What may still be looked at of the links of one message: a mail can hold thousands of parts, each full of them.
+
+    `cut` is the limit that was met, one clause; with it set no further link is found. None as long as all were.
+    """
+
+    __slots__ = ("_hosts", "_left", "_nested", "cut")
+
+    def __init__(self) -> None:
+        """Begin with all of it."""
+        self._left = MAX_LINKS
+        self._nested = MAX_NESTED
+        self._hosts: set[str] = set()
+        self.cut: str | None = None
+
+    def take(self) -> bool:
+        """Whether one more may be looked at."""
+        self._left -= 1
+        if self._left < 0 and self.cut is None:
+            self.cut = f"only the first {MAX_LINKS} links of the message were looked at"
+        return self.cut is None
+
+    def take_inside(self, number: int) -> bool:
+        """Whether so many texts and elements inside a link within a link may be looked at."""
+        self._nested -= number
+        if self._nested < 0 and self.cut is None:
+            self.cut = f"links within links were looked at only until {MAX_NESTED} texts and elements"
+        return self.cut is None
+
+    def take_host(self, url: Url) -> bool:
+        """Whether a link to this host may be looked at."""
+        host = url.host
+        if host and (not host.isascii() or "xn--" in host):
+            self._hosts.add(host)
+            if len(self._hosts) > MAX_IDN_HOSTS and self.cut is None:
+                self.cut = f"only the links to the first {MAX_IDN_HOSTS} internationalized hosts were looked at"
+        return self.cut is None
+
+
+def links_in_text(text: str, part: Part | None = None, room: LinkRoom | None = None) -> Iterator[Link]:
+    """The URLs written out in plain text: http, https, ftp, mailto, bare www. names; punctuation behind them left out.
+
+    What they take of `room` is taken off; where it has not enough left, `room.cut` says so.
+    """
+    room = room or LinkRoom()
+    for found in _written_in(text):
+        if not room.take():
+            return
         raw = _trimmed(found[0])
         url = split_url(raw if ":" in raw[:8] else f"http://{raw}")
+        if not room.take_host(url):
+            return
         if url.host or url.scheme == "mailto":
             start = found.start()
             yield Link(url, raw, LinkKind.LINK, (start, start + len(raw)), part, text=raw)
@@ -266,19 +318,30 @@ _ATTRIBUTES: dict[str, dict[str, LinkKind]] = {
 }
 
 
-def links_in_html(document: HtmlDocument, part: Part | None = None) -> Iterator[Link]:
-    """The URLs of a document in its order: links, images (backgrounds and CSS too), forms, resources. At most MAX_LINKS."""
-    for link, _ in zip(_all_in_html(document, part), range(MAX_LINKS), strict=False):
-        yield link
+def links_in_html(document: HtmlDocument, part: Part | None = None, room: LinkRoom | None = None) -> Iterator[Link]:
+    """The URLs of a document in its order: links, images (backgrounds and CSS too), forms, resources.
+
+    What they take of `room` is taken off; where it has not enough left, `room.cut` says so.
+    """
+    room = room or LinkRoom()
+    if room.cut is None:
+        for link in _all_in_html(document, part, room):
+            if not (room.take() and room.take_host(link.url)):
+                return
+            yield link
 
 
-def _all_in_html(document: HtmlDocument, part: Part | None) -> Iterator[Link]:
+def _all_in_html(document: HtmlDocument, part: Part | None, room: LinkRoom) -> Iterator[Link]:
+    around = 0  # the end of the outermost link that is open
     for element in document.elements:
         kinds = _ATTRIBUTES.get(element.tag, {})
         for name, value in element.attributes:
             if name == "srcset" and name in kinds:
                 for raw in _candidates(value):
                     yield _link(element, name, raw, kinds[name], part)
+            elif name in kinds and kinds[name] is LinkKind.LINK:
+                yield _anchor(element, name, value, part, room if element.index < around else None)
+                around = max(around, document.ends[element.index][0])
             elif name in kinds:
                 yield _link(element, name, value, kinds[name], part)
             elif name == "background" and value:
@@ -302,17 +365,37 @@ def _in_sheet(element: Element, part: Part | None) -> Iterator[Link]:
 
 
 def _link(element: Element, name: str, raw: str, kind: LinkKind, part: Part | None) -> Link:
-    if kind is not LinkKind.LINK:
-        return Link(split_url(raw), raw, kind, None, part, element, "", "", element.hidden, name)
-    inside = element.first_texts(MAX_INSIDE)
+    return Link(split_url(raw), raw, kind, None, part, element, "", "", element.hidden, name)
+
+
+def _anchor(element: Element, name: str, raw: str, part: Part | None, room: LinkRoom | None) -> Link:
+    """What a reader follows, with what is inside; `room` is given for a link within a link."""
+    inside, elements = element.first_texts(MAX_INSIDE), element.first_descendants(MAX_INSIDE)
+    if room is not None:
+        inside = _beginning(inside) if room.take_inside(len(inside) + len(elements)) else ()
     texts = [text for text in inside if text.data and not text.data.isspace()]
-    images = [one for one in element.first_descendants(MAX_INSIDE) if one.tag == "img"]
+    images = [one for one in elements if one.tag == "img"]
     alt = " ".join(words for image in images if (words := (image.get("alt") or "").strip())) if images else ""
+    if room is not None:
+        alt = alt[:MAX_NESTED_TEXT]
     hidden = element.hidden or next((text.hidden for text in texts), None)
     if hidden and (any(text.hidden is None for text in texts) or any(image.hidden is None for image in images)):
         hidden = None  # something of it can be seen
     shown = visible_text(inside) if inside else ""
-    return Link(split_url(raw), raw, kind, None, part, element, shown, alt, hidden, name)
+    return Link(split_url(raw), raw, LinkKind.LINK, None, part, element, shown, alt, hidden, name)
+
+
+def _beginning(texts: Sequence[Text]) -> list[Text]:
+    """The first MAX_NESTED_TEXT characters of some texts, as texts."""
+    found = []
+    left = MAX_NESTED_TEXT
+    for text in texts:
+        if left <= 0:
+            break
+        whole = len(text.data) <= left
+        found.append(text if whole else Text(text.document, text.index, text.data[:left], text.parent, text.before))
+        left -= len(text.data)
+    return found
 
 
 def _candidates(srcset: str) -> Iterator[str]:

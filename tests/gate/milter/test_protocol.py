@@ -29,7 +29,7 @@ def facts(message: Message):
     session = message.session
     return (
         message.mail_from,
-        tuple(message.parameters),
+        message.smtputf8,
         tuple(message.recipients),
         bytes(message.octets),
         message.missing,
@@ -52,7 +52,7 @@ def run(made: Connection, octets: bytes):
 
 ONE = (
     "a@sender.example",
-    (),
+    False,
     ("b@rcpt.example",),
     mta.OCTETS,
     None,
@@ -332,3 +332,25 @@ def test_anything_gives_messages_or_raises_wire_error_and_memory_is_given_back(p
         assert str(error)
     made.end()
     assert load.octets == 0
+
+
+@pytest.mark.attack(43)
+@pytest.mark.parametrize("command", ["M", "R", "H", "C"])
+def test_what_is_named_before_a_message_cannot_be_larger_than_any_mta_makes_it(command):
+    made, _ = connection()
+    before = mta.SESSION + (mta.mail() if command == "R" else b"")
+    with pytest.raises(WireError, match="octets"):
+        run(made, before + mta.packet(command, b"<a@sender.example>\0" + b"X=1\0" * 300_000)[: 4 + 1_000_000])
+    made, _ = connection()
+    with pytest.raises(WireError, match="of 70001 octets"):
+        run(made, before + mta.packet(command, b"<a@sender.example>".ljust(70_000, b"a") + b"\0"))
+
+
+def test_of_the_parameters_of_mail_only_what_is_used_is_kept():
+    made, _ = connection()
+    sizes = [f"X{n}=1" for n in range(1_000)]
+    made.receive(mta.SESSION + mta.mail("a@sender.example", *sizes, "smtputf8") + mta.rcpt() + mta.content() + mta.END)
+    message = made.next()
+    assert isinstance(message, Message)
+    assert message.smtputf8
+    assert not any(isinstance(getattr(message, name), list) for name in ("mail_from", "smtputf8", "macros"))

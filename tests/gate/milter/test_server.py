@@ -274,6 +274,37 @@ def test_who_is_silent_for_too_long_is_let_go(path, monkeypatch):
         assert served.server.connections() == 1
 
 
+@pytest.mark.attack(43)
+def test_who_does_not_read_our_answers_is_not_listened_to_and_let_go_after_a_while(path, monkeypatch):
+    monkeypatch.setattr(driver, "UNREAD", 0.3)
+    with serve(path) as served:
+        other = Mta(path)
+        deaf = Mta(path, b"").say(mta.offer(steps=0))
+        deaf.sock.settimeout(0.1)
+        asked, said = mta.packet("U") * 2_000, 0
+        with contextlib.suppress(ConnectionError):  # it cannot say any more, and then it is hung up on
+            for _ in range(10_000):
+                with contextlib.suppress(TimeoutError):
+                    said += deaf.sock.send(asked)
+        assert said < 10_000_000, "what it said is not kept, nor are its answers"
+        wait_until(lambda: served.server.connections() == 1, lambda: served.events)
+        assert "it does not read our answers" in [told["reason"] for event, told in served.events if event == "connection"]
+        assert other.ask() == "a"
+
+
+def test_who_reads_late_gets_every_answer(path):
+    with serve(path) as served:
+        late = Mta(path, b"").say(mta.offer(steps=0))
+        asked = 200_000
+        sender = threading.Thread(target=late.sock.sendall, args=(mta.packet("U") * asked,))
+        sender.start()
+        time.sleep(0.2)
+        got = [late.packet()[0] for _ in range(asked + 1)]
+        sender.join(10)
+        assert got == ["O"] + ["c"] * asked
+        assert served.server.connections() == 1
+
+
 async def test_a_server_that_serves_nobody_has_nothing_to_wait_for():
     made = driver.Server("milter", Broken(), Limits())
     made.drain()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from delivcheck.gate.serve.admin import MAX_CONNECTIONS
 from tests import servers
 from tests.gate.serve.running import Client, gate, http
 
@@ -563,6 +564,17 @@ def test_what_one_worker_cannot_reach_every_worker_tells(tmp_path):
 )
 def test_the_admin_address_answers_or_hangs_up(admin_gate, request_, code):
     assert http(admin_gate.address("admin"), request_)[0] == code
+
+
+def test_connections_that_ask_nothing_keep_nobody_from_asking(tmp_path):
+    with gate(tmp_path, workers=1, admin=f"{servers.loopback()}:0") as running, ExitStack() as stack:
+        address = running.address("admin")
+        silent = [stack.enter_context(socket.create_connection(address, 30)) for _ in range(MAX_CONNECTIONS + 8)]
+        silent[-1].sendall(b"GET /health HTTP/1.1\r\n")  # half a request
+        assert running.get("/ready") == (200, "ready\n")
+        assert [one.recv(1) for one in silent[:9]] == [b""] * 9, "the oldest made room"
+        silent[-1].sendall(b"\r\n")
+        assert silent[-1].recv(100).startswith(b"HTTP/1.1 200 "), "and the youngest did not"
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,19 @@ from typing import Any
 from delivcheck.gate.model import Extensions
 from delivcheck.gate.reply import Reply
 from delivcheck.gate.settings import Kind, Limits
-from delivcheck.gate.smtp.events import Ended, Forward, Hello, Impersonate, Login, Mail, Message, Rcpt, Reset, StartTls
+from delivcheck.gate.smtp.events import (
+    Ended,
+    Forward,
+    Hello,
+    Impersonate,
+    Login,
+    Mail,
+    Message,
+    Rcpt,
+    Reset,
+    StartTls,
+    Stranger,
+)
 from delivcheck.gate.smtp.limits import Load
 from delivcheck.gate.smtp.protocol import Options, Session
 
@@ -58,6 +70,8 @@ class Conversation:
                 case Mail(sender):
                     self._recipients = 0
                     session.answer(self.say_no.get(sender.address, OK))
+                case Stranger():
+                    session.refuse(OK)
                 case Rcpt(recipient):
                     reply = self.say_no.get(recipient.address, OK)
                     self._recipients += reply.positive

@@ -111,7 +111,11 @@ async def test_a_trusted_network_has_the_listeners_credential_and_nobody_else_ha
                 credential = one.handler.clients[0].credential
                 assert (credential.name, credential.domains, credential.may_declare) == ("app", ("example.com",), True)
             else:
-                assert one.handler.clients == []
+                assert (await talker.say("RCPT TO:<b@example.com>")).startswith("503"), (
+                    "a handler that says yes changes nothing"
+                )
+                assert one.handler.names() == ["extensions", "mail"]
+                assert [client.credential for client in one.handler.clients] == [None]
 
 
 # --- faults of ours --------------------------------------------------------------------------------------------------

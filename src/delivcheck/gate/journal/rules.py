@@ -83,9 +83,10 @@ def under_key(db: sqlite3.Connection, asked: Submission) -> Earlier:
 
 
 # What may stand against a submission without a key of the client's own, and by which attempts such a key is taken; one that was
-# refused or deferred leaves it free, since its mail never went.
-_LIKE_IT = f"key = ? AND explicit IS NULL AND {OPEN} AND dot > ?"
-_HOLDING = "explicit = ? AND state IN ('dot', 'uncertain', 'accepted', 'held') AND dot > ?"
+# refused or deferred leaves it free, since its mail never went. One that is being sent is never too old: the clock has jumped.
+_YOUNG = "(dot > ? OR state = 'dot')"
+_LIKE_IT = f"key = ? AND explicit IS NULL AND {OPEN} AND {_YOUNG}"
+_HOLDING = f"explicit = ? AND state IN ('dot', 'uncertain', 'accepted', 'held') AND {_YOUNG}"
 
 
 def _sorted_out(

@@ -30,7 +30,9 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection: sqlite3.Connection | None = None
+        self._beside = tuple(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))
         self._file: os.stat_result | None = None
+        self._files: list[os.stat_result] = []  # write-ahead log and shared memory that the connection has open
         self._suspect = False  # an fsync may have failed: see _mend
 
     def together(self, works: Sequence[Work]) -> list[Any]:
@@ -76,21 +78,27 @@ class Store:
                 self.close()
 
     def _opened(self) -> sqlite3.Connection:
-        """The connection, to the file that has the name now: one that was moved away or deleted is let go."""
+        """The connection, to the files that have the names now: one that was moved away or deleted is let go."""
         if self._connection is not None:
-            with contextlib.suppress(OSError):
-                if self._file is not None and os.path.samestat(self._file, self.path.stat()):
+            if _same(self._file, self.path):
+                others = [one for one, seen in zip(self._beside, self._files, strict=True) if not _same(seen, one)]
+                if not others:
                     return self._connection
+                if not any(one.exists() for one in others):
+                    # Somebody deleted the log alone. What we write there nobody would ever find; what is in it already is taken
+                    # into the main file, unless another worker has begun a new one.
+                    self._mend(self._connection)
             self.close()
         durable.folder(self.path.parent)
         found = _made(self.path)
         connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             _when_free(lambda: self._set_up(connection))
+            files = [one.stat() for one in self._beside]
         except BaseException:
             connection.close()
             raise
-        self._connection, self._file = connection, found
+        self._connection, self._file, self._files = connection, found, files
         return connection
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
@@ -105,7 +113,7 @@ class Store:
         migrate(connection)
 
     def _mend(self, connection: sqlite3.Connection) -> None:
-        """After a failed fsync, write everything anew before anything is believed.
+        """After a failed fsync, and where the log has lost its name, write everything anew before anything is believed.
 
         The kernel marks pages clean whose writing failed, and the next fsync succeeds without them ("fsyncgate", PostgreSQL
         2018): commits behind a hole in the log would be lost with it. A whole checkpoint writes the log's pages into the main
@@ -115,8 +123,15 @@ class Store:
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         connection.execute("PRAGMA busy_timeout = 0")
         if busy:
-            raise JournalError(f"{self.path}: another process reads while the log must be emptied after a failed write")
+            raise JournalError(f"{self.path}: another process reads while the log must be emptied")
         self._suspect = False
+
+
+def _same(seen: os.stat_result | None, path: Path) -> bool:
+    """Whether the file of that name is the one that was seen."""
+    with contextlib.suppress(OSError):
+        return seen is not None and os.path.samestat(seen, path.stat())
+    return False
 
 
 def _made(path: Path) -> os.stat_result:

@@ -17,6 +17,7 @@ MAX_PACKET = (
     1_048_576  # octets after the length: MILTER_MDS_1M, the most that any MTA can be asked to send; Postfix sends 65,536
 )
 MAX_MACROS = 65_536  # octets of one macro packet; MILTER_CHUNK_SIZE, the most that Postfix and Sendmail send as a rule
+MAX_TEXTS = 65_536  # octets of a packet of connect, HELO, MAIL or RCPT; Postfix cuts SMTP lines at 2,048 (line_length_limit)
 MAX_CHUNK = 65_535  # octets of a body in one packet: MILTER_CHUNK_SIZE
 MAX_REPLY_LINES = 32  # of a custom reply: libmilter's MAXREPLIES
 MAX_REASON = 250  # characters of a quarantine's reason; Postfix logs it in one line
@@ -145,6 +146,8 @@ def options(data: bytes) -> tuple[int, Can, Step]:
 
 def strings(data: bytes) -> list[bytes]:
     """Texts that end in NUL each. Raises WireError."""
+    if len(data) > MAX_TEXTS:
+        raise WireError(f"texts of {len(data)} octets")
     if not data.endswith(b"\0"):
         raise WireError("a text without its NUL")
     return data[:-1].split(b"\0")
@@ -173,6 +176,8 @@ def macros(data: bytes) -> tuple[int, dict[str, str]]:
 def connect(data: bytes) -> tuple[str, IPAddress | None, int]:
     """The client's name, address and port; no address where it has none or we cannot read it. Raises WireError."""
     name, end, rest = data.partition(b"\0")
+    if len(data) > MAX_TEXTS:
+        raise WireError(f"a connection of {len(data)} octets")
     if not end or not rest:
         raise WireError("a connection without its family")
     host = name.decode("utf-8", "replace")

@@ -97,7 +97,7 @@ class Message:
 
     session: Session
     mail_from: str
-    parameters: list[bytes]  # of MAIL: b"SIZE=1000", b"SMTPUTF8"
+    smtputf8: bool  # a parameter of MAIL, the only one that matters here; a packet has room for thousands
     macros: dict[int, dict[str, str]]
     recipients: list[str] = field(default_factory=list)
     octets: bytearray = field(default_factory=bytearray)
@@ -277,7 +277,8 @@ class Connection:
         self._reset()
         self._macros = {Command.MAIL: macros}
         sender, parameters = codec.address(data)
-        self._message = Message(self._session, sender, parameters, self._macros)
+        smtputf8 = any(one.upper() == b"SMTPUTF8" for one in parameters)
+        self._message = Message(self._session, sender, smtputf8, self._macros)
         self._last = Command.MAIL
         self._envelope = 0
 

@@ -16,6 +16,7 @@ from .protocol import Budget, Closed, Connection, Message
 PROGRESS = 3.0  # seconds between two signs of life while a message is worked on; the shortest time-outs in use are 10
 NEGOTIATION = 60.0  # seconds that a new connection has to negotiate; Postfix does so at once
 IDLE = 7_210.0  # seconds without a packet: libmilter's own default (smfi_settimeout)
+UNREAD = 60.0  # seconds that the MTA may leave our answers unread: twice Postfix's milter_command_timeout
 SWEEP = 15.0  # seconds between two looks at who is idle
 DRAIN = 10.0  # seconds that a session may go on with new messages while draining; then it ends after the message it has
 
@@ -139,6 +140,7 @@ class _Driver(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._work: asyncio.Task[None] | None = None
         self._alive: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None  # runs while the MTA does not read
         self._reason = ""
         self._heard = self._loop.time()
 
@@ -168,8 +170,23 @@ class _Driver(asyncio.Protocol):
         if self._work is not None:
             self._work.cancel()
         self._quiet()
+        self._read_on()
         self._milter.end()
         self._server.closed(self, self._reason)
+
+    def pause_writing(self) -> None:
+        """The MTA does not read our answers: what it says waits in its own memory, not in ours."""
+        assert self._transport is not None
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+        self._unread = self._loop.call_later(UNREAD, self.abort, "it does not read our answers")
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        assert self._transport is not None
+        self._read_on()
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     # --- the dialogue ---
 
@@ -223,6 +240,11 @@ class _Driver(asyncio.Protocol):
             self._alive.cancel()
             self._alive = None
 
+    def _read_on(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     # --- its end ---
 
     @property
@@ -245,8 +267,12 @@ class _Driver(asyncio.Protocol):
             self._transport.close()
 
     def sweep(self, now: float) -> None:
-        """End it if it has been silent for too long."""
+        """End it if it has been silent for too long, or leaves the last answer unread."""
+        assert self._transport is not None
         silent = now - self._heard
+        if self._transport.is_closing() and silent >= UNREAD:
+            self._transport.abort()
+            return
         if not self._milter.working and silent >= (IDLE if self._milter.negotiated else NEGOTIATION):
             self.abort(f"silent for {silent:.0f} s")
 

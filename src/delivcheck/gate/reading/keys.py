@@ -101,9 +101,9 @@ def _classes(reader: Reader, keys: Keys, value: Any) -> tuple[MessageClass, ...]
 
 
 def _profile(reader: Reader, keys: Keys, value: Any) -> str:
-    if value not in PROFILES:
+    if not isinstance(value, str) or value not in PROFILES:
         raise reader.fail(keys, f"{value!r} is none of {', '.join(PROFILES)}{nearest(str(value), PROFILES)}")
-    return str(value)
+    return value
 
 
 def _fields(reader: Reader, keys: Keys, value: Any) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from . import metrics
 
 MAX_REQUEST = 8192  # octets of request line and header; Apache's LimitRequestLine and nginx's large_client_header_buffers
 TIME = 5.0  # seconds for all of a connection: who asks here is near
-MAX_CONNECTIONS = 32  # at a time; a scraper and a load balancer need two
+MAX_CONNECTIONS = 32  # at a time, the oldest makes room for one more; a scraper and a load balancer need two
 
 _REASONS = {
     200: "OK",
@@ -46,17 +46,18 @@ class Admin:
         now: Callable[[], Awaitable[Mapping[str, float]]] = _nothing,
     ) -> None:
         self._folder, self._unready, self._now = folder, unready, now
-        self._open = 0
+        self._open: dict[socket.socket, asyncio.Timeout] = {}  # oldest first
 
     async def connect(self, connection: socket.socket) -> None:
-        """Take one connection."""
-        if self._open >= MAX_CONNECTIONS:
-            connection.close()
-            return
+        """Take one connection. Who asks is answered at once: the oldest of many is one that asks nothing, or does not read."""
         loop = asyncio.get_running_loop()
-        self._open += 1
+        if len(self._open) >= MAX_CONNECTIONS:
+            oldest = self._open.pop(next(iter(self._open)))
+            if not oldest.expired():
+                oldest.reschedule(loop.time())
         try:
-            async with asyncio.timeout(TIME):
+            async with asyncio.timeout(TIME) as patience:
+                self._open[connection] = patience
                 request = await self._request(loop, connection)
                 if request is not None:
                     now = await self._now() if b" /metrics" in request.partition(b"\r\n")[0] else {}
@@ -68,7 +69,7 @@ class Admin:
         except (OSError, TimeoutError):
             pass
         finally:
-            self._open -= 1
+            self._open.pop(connection, None)
             connection.close()
 
     @staticmethod

@@ -197,8 +197,8 @@ class Gateway:
                 if self._relays:
                     await self._journal.prune(timedelta(days=JOURNAL_DAYS))
                 if self._held is not None:
-                    for trace in await asyncio.to_thread(self._held.expire, datetime.now(UTC)):
-                        self._watch("held", what="expired", trace=trace)
+                    for trace in await self._held.work(self._held.expire, datetime.now(UTC), time.monotonic()):
+                        self._watch("held", what="expired", trace=trace, reason="")
             except (JournalError, HeldError) as error:
                 self._watch("fault", where="upkeep", reason=str(error))
             await asyncio.sleep(UPKEEP)

@@ -5,6 +5,8 @@ import pwd
 import shlex
 from pathlib import Path
 
+SERVICE = "delivcheck"  # the user of deploy/systemd and of the guide
+
 
 def without_state(folder: Path) -> str | None:
     """Why nothing can be kept there; None where it can. A full disk is another matter: each message is told so."""
@@ -17,7 +19,8 @@ def without_state(folder: Path) -> str | None:
 
 
 def _made(folder: Path) -> str:
-    return f"install -d -o {_user()} -m 0700 {shlex.quote(str(folder))}"
+    # Root is who checks, or installs; the service is another, and could not write where root's folder is.
+    return f"install -d -o {SERVICE if os.geteuid() == 0 else _user()} -m 0700 {shlex.quote(str(folder))}"
 
 
 def _user() -> str:

@@ -3,6 +3,9 @@
 It does little, so that little can go wrong with it: no event loop, no thread, nothing of a message. All that can fail (reading
 the configuration, building, judging) happens in children. A generation is the workers of one configuration; a new one serves
 when all its workers are built, and only then are the old ones told to retire, with the rules they have.
+
+Over 500 lines because it is one state machine: every signal, every word of a worker and every turn of the clock looks at the
+same generations (coming, current, retiring), and may end any of them.
 """
 
 import gc

@@ -9,13 +9,13 @@ from typing import Protocol, TypeVar, cast
 
 from ...model import IPAddress
 from ..model import Client
-from ..ports import Handler, Unready, Watch
+from ..ports import Busy, Handler, Unready, Watch
 from ..reply import Reply
 from ..settings import Gate, Listener
 from . import syntax
 from .arrival import arrived
 from .clock import Clock
-from .events import Ended, Event, Forward, Hello, Impersonate, Login, Mail, Message, Rcpt, Reset, StartTls
+from .events import Ended, Event, Forward, Hello, Impersonate, Login, Mail, Message, Rcpt, Reset, StartTls, Stranger
 from .limits import READ_AHEAD, Patience
 from .protocol import Session
 from .secure import Secured
@@ -183,6 +183,8 @@ class Connection(asyncio.Protocol):
             case Mail(sender):
                 client.protocol = self._protocol(utf8=sender.smtputf8)
                 session.answer(await self._reply("mail", handler.mail(client, sender)))
+            case Stranger(sender):
+                session.refuse(await self._reply("mail", handler.mail(client, sender)))
             case Rcpt(recipient):
                 session.answer(await self._reply("rcpt", handler.rcpt(client, recipient)))
             case Message(octets):
@@ -237,21 +239,23 @@ class Connection(asyncio.Protocol):
 
     async def _login(self, event: Login) -> None:
         client, user = self._client, event.claim.user
-        credential, problem = None, None
+        credential, problem, counts = None, None, False
         try:
             asked = self._handler.authenticate(client, user, event.claim.password)
             # The text of an exception might have the password in it.
             credential = await self._strict("authenticate", asked, secret=True)
+        except Busy as busy:
+            problem, counts = busy.reply, True
         except Unready as unready:
             problem = unready.reply
         if problem is None:
             self._watch("auth", listener=self._listener.name, client=str(client.ip or ""), user=user, ok=credential is not None)
         if credential is not None:
             client.credential = credential
-        elif problem is None and not self._lost:
+        elif (problem is None or counts) and not self._lost:
             # Guessing takes time, more with every guess; others are not held up by it.
             await asyncio.sleep(self._patience.auth * (self._session.auth_failures + 1))
-        self._session.authenticated(credential is not None, problem)
+        self._session.authenticated(credential is not None, problem, counts=counts)
         client.protocol = self._protocol()
 
     async def _start_tls(self) -> None:

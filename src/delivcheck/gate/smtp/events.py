@@ -36,6 +36,13 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True)
+class Stranger:
+    """MAIL of a client that may not send, and cannot log in here; answer with `refuse`, whatever it is."""
+
+    sender: MailFrom
+
+
+@dataclass(frozen=True, slots=True)
 class Rcpt:
     """RCPT; answer with `answer`."""
 
@@ -75,4 +82,4 @@ class Ended:
     reason: str
 
 
-Event = Hello | StartTls | Login | Mail | Rcpt | Message | Reset | Impersonate | Forward | Ended
+Event = Hello | StartTls | Login | Mail | Stranger | Rcpt | Message | Reset | Impersonate | Forward | Ended

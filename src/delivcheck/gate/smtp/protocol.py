@@ -19,7 +19,7 @@ from ..model import Extensions, MailFrom
 from ..reply import Reply
 from ..settings import Kind, Limits
 from . import auth, content, syntax
-from .events import Ended, Event, Forward, Hello, Impersonate, Login, Mail, Message, Rcpt, Reset, StartTls
+from .events import Ended, Event, Forward, Hello, Impersonate, Login, Mail, Message, Rcpt, Reset, StartTls, Stranger
 from .limits import MAX_AUTH_FAILURES, MAX_AUTH_LINE, MAX_COMMAND, MAX_COMMANDS, MAX_ERRORS, MAX_JUNK, SLACK, SMALL_CHUNK, Load
 from .syntax import BadCommand
 
@@ -34,6 +34,7 @@ _OK = Reply(250, "2.0.0", "Ok")
 _SYNC = Reply(554, "5.5.0", "you must wait for our reply before you go on")  # RFC 2920 section 3.1
 _BARE_LF = Reply(500, "5.5.2", "lines end in CRLF; goodbye")
 _TOO_LONG = Reply(500, "5.5.2", "the line is too long")
+_LOG_IN = Reply(530, "5.7.0", "authentication is required")  # RFC 4954 section 6
 _NO_MAIL = Reply(503, "5.5.1", "say MAIL first")
 _DRAINING = Reply(421, "4.3.2", "going down, please try again")
 
@@ -243,21 +244,20 @@ class Session:
         self._greeted = self._extended = False
         self._extensions = Extensions()
 
-    def authenticated(self, known: bool, problem: Reply | None = None) -> None:
-        """Answer Login. `problem`: it could not be found out."""
+    def authenticated(self, known: bool, problem: Reply | None = None, *, counts: bool = False) -> None:
+        """Answer Login. `problem`: it could not be found out; `counts`: since too many ask, which is a failure, too."""
         self._answered(Login)
         self._mode = _Mode.COMMAND
-        if problem is not None:
-            self._say(problem)
-        elif known:
+        if problem is None and known:
             self.logged_in = True
             self._say(Reply(235, "2.7.0", "welcome"))
-        else:
+            return
+        if problem is None or counts:
             self.auth_failures += 1
             if self.auth_failures >= MAX_AUTH_FAILURES:
-                self._close(Reply(421, "4.7.0", "too many wrong passwords; goodbye"), "auth failures")
-            else:
-                self._say(Reply(535, "5.7.8", "user or password is wrong"))
+                self._close(Reply(421, "4.7.0", "too many logins that failed; goodbye"), "auth failures")
+                return
+        self._say(problem or Reply(535, "5.7.8", "user or password is wrong"))
 
     def answer(self, *replies: Reply) -> None:
         """Answer Mail, Rcpt or Message; behind LMTP a message has one reply for each recipient, otherwise just one."""
@@ -299,9 +299,12 @@ class Session:
             self._banner()
 
     def refuse(self, reply: Reply) -> None:
-        """Answer Hello, StartTls or Impersonate with no."""
-        self._awaiting = None
-        self._say(reply)
+        """Answer Hello, StartTls, Stranger or Impersonate with no."""
+        awaiting, self._awaiting = self._awaiting, None
+        if awaiting is Stranger:
+            self._error(_LOG_IN if reply.positive else reply)
+        else:
+            self._say(reply)
 
     # --- replies -----------------------------------------------------------------------------------------------------
 
@@ -549,14 +552,17 @@ class Session:
         options = self.options
         if options.kind is Kind.SUBMISSION and not self.secure:
             raise BadCommand(530, "5.7.0", "say STARTTLS first")  # RFC 3207 section 4
-        if not (self.logged_in or self.trusted):
-            raise BadCommand(530, "5.7.0", "authentication is required")  # RFC 4954 section 6
+        stranger = not (self.logged_in or self.trusted)
+        if stranger and options.auth and (self.secure or self._starttls):
+            raise BadCommand(_LOG_IN.code, "5.7.0", _LOG_IN.text)
         if self._mail is not None:
             raise BadCommand(503, "5.5.1", "a mail transaction is open already")
         # HELO knows no extensions; what the client may not use it cannot ask for.
         sender = syntax.mail(argument, self._extensions if self._extended else Extensions())
         if sender.size is not None and sender.size > self._size():
             raise BadCommand(content.TOO_BIG.code, "5.3.4", content.TOO_BIG.text)  # RFC 1870 section 6.1
+        if stranger:
+            return Stranger(sender)
         self._pending_mail = sender
         return Mail(sender)
 

@@ -16,26 +16,37 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...model import IPAddress
 from ..model import Credential
 from ..ports import Unready, Watch, unwatched
 from ..reply import Reply
 from . import file
 from .file import User, UsersError
+from .line import MAX_WAITING, Line, Place
 from .texts import BadText, prepared_name, prepared_password
 
-__all__ = ["BadText", "User", "Users", "UsersError", "hashed", "prepared_name", "prepared_password"]
+__all__ = [
+    "MAX_WAITING",
+    "BadText",
+    "Login",
+    "User",
+    "Users",
+    "UsersError",
+    "hashed",
+    "prepared_name",
+    "prepared_password",
+]
 
 THREADS = 2  # 64 MiB each while they verify
-MAX_WAITING = 64  # different logins in line, some seconds' worth: what comes after those would only wait for its time-out
 NICE = 10  # of the threads, of 19; argon2's own threads inherit it
 REMEMBERED = 1_000  # logins that succeeded and are known again
 SECONDS = 60.0  # that a success is known again; Dovecot's auth_cache_ttl is an hour, but revoking must not depend on it
 
 # RFC 4954 section 6: 454 4.7.0, temporary authentication failure.
 _UNREADY = Reply(454, "4.7.0", "passwords cannot be verified just now, please try again")
-_BUSY = Reply(454, "4.7.0", "too many logins at a time, please try again")
 
 
 def hashed(password: str) -> str:
@@ -45,8 +56,19 @@ def hashed(password: str) -> str:
     return PasswordHasher().hash(prepared_password(password))
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login that succeeded: what the user may send, and by which hash the password was verified."""
+
+    credential: Credential
+    verified: str = field(repr=False)
+
+
+Slot = tuple[bytes, file.Version | None, bool]
+
+
 class Users:
-    """The users' file of one worker. `authenticate` is all that a session needs.
+    """The users' file of one worker: `login` is asked once a session, `still` whenever it begins something.
 
     A login that succeeded is known again for `SECONDS`, by a keyed hash whose key never leaves this process, and only as long
     as the file is the one it was verified against: whoever is revoked is out with the next login. An application that opens
@@ -57,45 +79,68 @@ class Users:
         """Nothing is read yet, and no thread started. `clock` gives seconds that only rise."""
         self._path, self._watch, self._clock = path, watch, clock
         self._pool = ThreadPoolExecutor(THREADS, "password", _step_back)
-        self._running: dict[tuple[bytes, file.Version | None], asyncio.Task[Credential | None]] = {}
+        self._line = Line(THREADS, clock)
+        self._running: dict[Slot, asyncio.Task[Login | None]] = {}
         self._key = secrets.token_bytes(32)
-        self._known: OrderedDict[bytes, tuple[Credential, float]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[Login, float]] = OrderedDict()
         self._version: file.Version | None = None
         self._users: Mapping[str, User] = {}
         self._nobodys: Future[str] | None = None  # a hash that no password has, for work on users who are not there
         self._complained: str | None = None
 
-    async def authenticate(self, name: str, password: str) -> Credential | None:
-        """What the user may send; None where name or password is wrong, after the same work whichever it is.
+    async def authenticate(self, name: str, password: str, client: IPAddress | None = None) -> Credential | None:
+        """What `login` has for the one who logs in."""
+        login = await self.login(name, password, client)
+        return None if login is None else login.credential
 
-        Raises Unready where the file cannot be read, or too many log in at a time.
+    async def login(self, name: str, password: str, client: IPAddress | None = None) -> Login | None:
+        """The login; None where name or password is wrong, after the same work whichever it is.
+
+        `client` is the address that it comes from, None of a UNIX socket. Raises Unready where the file cannot be read, Busy
+        where too many log in at a time.
         """
         self._refresh()
         key = self._remembered_as(name, password)
-        if (credential := self._recall(key)) is not None:
-            return credential
-        slot = (key, self._version)
-        running = self._running.get(slot)
-        if running is None:
-            if len(self._running) >= MAX_WAITING:
-                raise Unready(_BUSY)
-            running = self._running[slot] = asyncio.get_running_loop().create_task(self._log_in(key, name, password))
-            running.add_done_callback(lambda task: self._done(slot, task))
-        return await asyncio.shield(running)  # one that hangs up must not take the others along
+        login = self._recall(key)
+        if login is None:
+            place = self._line.place(client)
+            slot = (key, self._version, place.first)
+            running = self._running.get(slot)
+            if running is None:
+                self._line.enter(place)
+                running = asyncio.get_running_loop().create_task(self._log_in(place, key, name, password))
+                self._running[slot] = running
+                running.add_done_callback(lambda task: self._done(slot, place, task))
+            login = await asyncio.shield(running)  # one that hangs up must not take the others along
+        if login is not None:
+            self._line.succeeded(client)
+        return login
+
+    def still(self, login: Login) -> Login | None:
+        """The login as it would be now; None: the user is gone, or has another password. Raises Unready.
+
+        Costs a stat, and where the file is another its reading.
+        """
+        self._refresh()
+        user = self._users.get(login.credential.name)
+        return Login(user.credential(), user.password) if user is not None and user.password == login.verified else None
 
     def close(self) -> None:
         """Let the threads go; what still waits is not verified."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _done(self, slot: tuple[bytes, file.Version | None], task: asyncio.Task[Credential | None]) -> None:
+    def _done(self, slot: Slot, place: Place, task: asyncio.Task[Login | None]) -> None:
         del self._running[slot]
+        self._line.leave(place)
         if not task.cancelled():
             task.exception()  # seen: perhaps nobody waits any more
 
-    async def _log_in(self, key: bytes, name: str, password: str) -> Credential | None:
+    async def _log_in(self, place: Place, key: bytes, name: str, password: str) -> Login | None:
         version = self._version
         user, prepared = self._look_up(name, password)
-        if not await asyncio.get_running_loop().run_in_executor(self._pool, self._verify, user, prepared) or user is None:
+        async with self._line.turn(place):
+            right = await asyncio.get_running_loop().run_in_executor(self._pool, self._verify, user, prepared)
+        if not right or user is None:
             return None
         self._refresh()
         if self._version != version:  # changed while we verified: only what is in the file now counts
@@ -103,8 +148,9 @@ class Users:
             if now is None or now.password != user.password:
                 return None
             user = now
-        self._remember(key, user.credential())
-        return user.credential()
+        login = Login(user.credential(), user.password)
+        self._remember(key, login)
+        return login
 
     def _refresh(self) -> None:
         """Read the file again where it is another; nothing is known again across that. Raises Unready."""
@@ -149,7 +195,7 @@ class Users:
         parts = (name.encode(errors="surrogatepass"), password.encode(errors="surrogatepass"))
         return hmac.digest(self._key, b"".join(len(one).to_bytes(8) + one for one in parts), hashlib.sha256)
 
-    def _recall(self, key: bytes) -> Credential | None:
+    def _recall(self, key: bytes) -> Login | None:
         found = self._known.get(key)
         if found is None:
             return None
@@ -158,8 +204,8 @@ class Users:
             return None
         return found[0]
 
-    def _remember(self, key: bytes, credential: Credential) -> None:
-        self._known[key] = (credential, self._clock() + SECONDS)
+    def _remember(self, key: bytes, login: Login) -> None:
+        self._known[key] = (login, self._clock() + SECONDS)
         self._known.move_to_end(key)
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
