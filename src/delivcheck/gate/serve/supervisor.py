@@ -504,7 +504,6 @@ class Supervisor:
         longest = max((one.loaded.gate.drain for one in self._generations()), default=0.0)
         self._stopping = now + longest + GRACE
         self._notify.stopping()
-        self._watch("worker", what="drain", pid=os.getpid(), reason=why)
         if self._coming is not None:
             coming, self._coming = self._coming, None
             for worker in coming.workers:
@@ -515,6 +514,7 @@ class Supervisor:
             for worker in generation.workers:
                 self._end(worker, channel.STOP)
             close_all(generation.opened, but={})
+        self._watch("worker", what="drain", pid=os.getpid(), reason=why)  # when nobody is let in any more
 
 
 def _wait(generation: Generation, worker: Worker, now: float) -> float:

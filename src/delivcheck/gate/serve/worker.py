@@ -180,9 +180,9 @@ class _Worker:
         while (word := await self._told.get()) not in {channel.RETIRE, channel.STOP}:
             pass
         self._draining = True
-        self._watch("worker", what="drain", pid=os.getpid(), reason=word)
         for door in doors:
             door.close()
+        self._watch("worker", what="drain", pid=os.getpid(), reason=word)
         if word == channel.RETIRE:  # our successors answer for the gate; at a stop we say "draining" to the end
             for door in admin:
                 door.close()
