@@ -141,7 +141,8 @@ def test_whatever_fails_postfix_takes_all_mail(tmp_path, soak):
 
             told = running.events("message")
             counted = running.metric("delivcheck_bypasses_total")
-            assert counted == sum(1 for one in told if one["bypass"]) + 10
+            # The worker that was killed may have told of its last message and not have counted it.
+            assert counted in {written := sum(1 for one in told if one["bypass"]) + 10, written - 1}
             assert all(one["level"] == "warning" for one in told if one["bypass"])
 
 
