@@ -10,7 +10,7 @@ from typing import Any
 
 from delivcheck import catalog, policy
 from delivcheck.api import Checker, Options
-from delivcheck.facts.roots import Envelope, Origin, Sender, Session, Stream
+from delivcheck.facts.roots import Envelope, Origin, ReaderClients, Sender, Session, Stream
 from delivcheck.model import Example, Level, MessageClass, Result, Rule, Stage, TargetKind, Volume, Where
 from delivcheck.records.feed import parse_feed
 from delivcheck.records.identities import author, sending_address
@@ -67,6 +67,7 @@ def run(book: catalog.Catalog, rule: Rule, example: Example) -> tuple[Result, li
                 for key, value in example.sender.items()
             }
         ),
+        clients=ReaderClients(example.clients) if example.clients else None,
         trust_class_header=declared.get("trust-class-header", False),
         probe=probe,
         authoritative=_authoritative(example),
@@ -86,7 +87,11 @@ def run(book: catalog.Catalog, rule: Rule, example: Example) -> tuple[Result, li
         )
     for number, before in enumerate(example.earlier, 1):
         asyncio.run(checker.message(before.removeprefix("\n").replace("\n", "\r\n").encode(), name=f"earlier-{number}.eml"))
-    if data is not None:
+    if example.rendering or example.data:
+        from tests.rehearsals import rehearse
+
+        work = rehearse(checker, example, data)
+    elif data is not None:
         work = checker.message(
             data,
             envelope=envelope,
@@ -95,6 +100,10 @@ def run(book: catalog.Catalog, rule: Rule, example: Example) -> tuple[Result, li
             stage=Stage(example.stage or "post-sign"),
             origin=Origin.AS_RECEIVED if example.received else Origin.AS_SENT,
         )
+    elif example.template is not None and rule.id.endswith("-suppression"):
+        from tests.rehearsed import silenced
+
+        work = silenced(options, book, rule, example)
     elif example.template is not None:
         source = example.template.removeprefix("\n")
         work = checker.template(source, engine=example.engine, plain=example.plain, required=example.required)

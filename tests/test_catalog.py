@@ -37,7 +37,7 @@ def test_every_page_has_a_check_and_every_check_a_page():
 
 @RULES
 def test_a_page_is_named_by_its_problem(rule):
-    assert re.fullmatch(r"[a-z]+/[a-z0-9]+(-[a-z0-9]+)*", rule.id)
+    assert re.fullmatch(r"[a-z][a-z0-9]*/[a-z0-9]+(-[a-z0-9]+)*", rule.id)
     assert not rule.title.endswith(".")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from delivcheck import config, policy
 from delivcheck.config import Config, ConfigError, Layer, discover, find, load, settled
-from delivcheck.facts.roots import Sender
+from delivcheck.facts.roots import ReaderClients, Sender
 from delivcheck.model import Level, MessageClass, Volume
 from delivcheck.tables import Reader
 
@@ -32,6 +32,11 @@ brand-names = ["Example", " "]
 sexually-oriented = false
 unsolicited = true
 mailbox-domains = ["Example.ORG", "bücher.example"]
+
+[clients]
+gmail = 45
+outlook-word = 5.5
+aol = 0
 
 [rules]
 "class/undeclared" = "off"
@@ -64,6 +69,7 @@ def test_every_key_is_read(tmp_path):
     assert found.sender == Sender(
         "1 Main St, Springfield IL 62701", "Example Ltd", ("Example",), False, True, ("example.org", "xn--bcher-kva.example")
     )
+    assert found.clients == ReaderClients({"gmail": 45, "outlook-word": 5.5, "aol": 0})
     assert [(one.pattern, one.level) for one in found.layer.rules] == [("class/undeclared", Level.OFF), ("size/*", Level.NOTE)]
     assert found.streams["receipts"].message_class is MessageClass.TRANSACTIONAL
     assert found.streams["receipts"].policy == str(tmp_path / "house.toml"), "beside the file, not where the user stands"
@@ -134,6 +140,12 @@ def test_without_a_file_nothing_is_said(tmp_path):
         ("[sender]\nunsolicited = 'yes'\n", ":2: sender.unsolicited: true or false is wanted here, not 'yes'"),
         ("[sender]\nbrand-names = 'x'\n", ":2: sender.brand-names: a list of strings is wanted here, not 'x'"),
         ("[sender]\nmailbox-domains = ['a..b']\n", ":2: sender.mailbox-domains: "),
+        ("[clients]\ngmial = 45\n", ":2: clients.gmial: no such key; did you mean gmail?"),
+        ("[clients]\ngmail = 450\n", ":2: clients.gmail: percent of readers, at most 100 and above 0, not 450"),
+        ("[clients]\ngmail = false\n", ":2: clients.gmail: percent of readers, at most 100 and above 0, not False"),
+        ("[clients]\ngmail = '45 %'\n", ":2: clients.gmail: percent of readers, at most 100 and above 0, not '45 %'"),
+        ("[clients]\ngmail = 60\nyahoo = 60\n", ":1: clients: the shares add up to 120 percent"),
+        ("clients = ['gmail']\n", ":1: clients: a table is wanted here"),
         ("sender = 1\n", ":1: sender: a table is wanted here"),
         ("rules = 1\n", ":1: rules: a table is wanted here"),
         (

@@ -133,7 +133,7 @@ def test_a_policy_file_is_read_by_path(tmp_path):
         ({"rules": 4}, "mine.toml: rules: a table"),
         (
             {"extends": "bulky"},
-            "no policy 'bulky': there are bulk, csa, eu, gmx, icloud, laposte, mailru, netease, orange, parked, strict, tonline, transactional, yandex, or name a .toml file; did you mean bulk?",
+            "no policy 'bulky': there are a11y, bulk, csa, eu, gmx, icloud, laposte, mailru, netease, orange, parked, strict, tonline, transactional, yandex, or name a .toml file; did you mean bulk?",
         ),
         ({"extends": "zzz"}, "or name a .toml file"),
         ({"column": "orange"}, "mine.toml: column: 'orange' is none of bulk, strict, csa"),

@@ -4,7 +4,8 @@
 """
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import fnmatch
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -27,10 +28,13 @@ from .facts.roots import (
     Now,
     Octets,
     Origin,
+    ReaderClients,
+    Rendering,
     SecondOpinionWanted,
     Selectors,
     Sender,
     Session,
+    Silences,
     Stream,
     Streams,
     TemplateRole,
@@ -103,6 +107,7 @@ class Options:
     owned_domains: tuple[str, ...] = ()  # in any form; kept as lower-case A-labels
     jurisdictions: tuple[str, ...] = ()  # as `records.jurisdictions.parse` gives them
     sender: Sender = field(default_factory=Sender)
+    clients: ReaderClients | None = None  # None: the usual mix
     trust_class_header: bool = False
     blocklists: tuple[str, ...] = ()  # zones to ask, lower-case names; none are asked unless named here
     feed: Feed | None = None
@@ -262,8 +267,44 @@ class Checker:
         texts = tuple(TemplateText(text, role) for text, role in given if text is not None)
         if max(len(one.text) for one in texts) > MAX_TEMPLATE:
             raise InputError(f"a template of more than {MAX_TEMPLATE} characters")
-        around = policy.Circumstances(TargetKind.TEMPLATE, Stage.TEMPLATE, self._declared())
-        return await self._examine(name, [TemplateSource(texts, engine, tuple(required))], around)
+        return await self.rehearsal(name, TemplateSource(texts, engine, tuple(required)))
+
+    async def rehearsal(
+        self,
+        name: str,
+        source: TemplateSource | None = None,
+        rendering: Rendering | None = None,
+        message: bytes | None = None,
+        *,
+        place: Callable[[Where], Where] | None = None,
+        silences: Silences | None = None,
+    ) -> TargetReport:
+        """Check what there is of a template: its source, what came of rendering it, and the message that it then became.
+
+        `place` gives the template's place for one in the message. Raises InputError when it is no message at all.
+        """
+        roots: list[object] = [one for one in (source, rendering, silences) if one is not None]
+        if message is not None:
+            octets = Octets(message, origin=Origin.RECONSTRUCTED)
+            try:
+                parsed = parse(octets.data)
+            except MessageError as error:
+                raise InputError(str(error)) from None
+            roots += [octets, parsed, self.earlier.meet(parsed, name)]
+        around = policy.Circumstances(TargetKind.TEMPLATE, Stage.TEMPLATE, self._declared(), Origin.RECONSTRUCTED)
+        return await self._examine(name, roots, around, place=place)
+
+    def only(self, rules: Collection[str]) -> "Checker":
+        """The same with no other rules than these, which need not all exist."""
+        chosen = frozenset(rules)
+        fewer = catalog.Catalog(
+            {name: one for name, one in self.book.rules.items() if name in chosen}, self.book.checks, self.book.providers
+        )
+        settings = [
+            one for one in self.options.policy.settings if any(fnmatch.fnmatchcase(name, one.pattern) for name in fewer.rules)
+        ]
+        options = replace(self.options, policy=replace(self.options.policy, settings=tuple(settings), house=()))
+        return replace(self, options=options, book=fewer, shown={}, outlooks=False)
 
     # --- the pipeline
 
@@ -285,7 +326,12 @@ class Checker:
         )
 
     async def _examine(
-        self, name: str, given: Iterable[object], around: policy.Circumstances, dns: Dns | None = None
+        self,
+        name: str,
+        given: Iterable[object],
+        around: policy.Circumstances,
+        dns: Dns | None = None,
+        place: Callable[[Where], Where] | None = None,
     ) -> TargetReport:
         roots = self._roots(given, around, dns)
         facts = await gather(self._plan(around, roots), roots)
@@ -300,7 +346,7 @@ class Checker:
             if judged.outcome is Outcome.PASS:
                 results.append(one.passed)
                 continue
-            results.append(_in_file(policy.weigh(one.rule, one.level, judged, around.declared), name))
+            results.append(_in_file(policy.weigh(one.rule, one.level, judged, around.declared), name, place))
         results = policy.follow(results, self.book.rules)
         return TargetReport(
             name,
@@ -320,7 +366,7 @@ class Checker:
 
         Without DNS (`seen` false) a message that shows no blocker is not known to have none.
         """
-        if self.options.policy.column == "parked" or not self.outlooks:
+        if self.options.policy.column == "parked" or around.kind is TargetKind.TEMPLATE or not self.outlooks:
             return {}  # where nothing is sent, nobody answers
         tables = mailboxes.tables()
         at = recipients if isinstance(recipients, RecipientProviders) else None
@@ -369,6 +415,8 @@ class Checker:
     def _asked_for(self) -> Iterator[object]:
         """The roots that the user's options are, where there are any."""
         chosen = self.options
+        if chosen.clients is not None:
+            yield chosen.clients
         if chosen.blocklists:
             yield BlockLists(chosen.blocklists)
         if chosen.feed is not None:
@@ -420,19 +468,33 @@ def _domain_name(domain: str) -> str:
     return ascii_name
 
 
-def _in_file(result: Result, name: str) -> Result:
+def _in_file(result: Result, name: str, place: Callable[[Where], Where] | None) -> Result:
     """Name the file in every place that has a line and no file of its own: checks see octets, not files."""
     if not result.problems and result.where is msgspec.UNSET:
         return result
 
     def named(where: Where) -> Where:
-        return where if where.line is None or where.file is not None else msgspec.structs.replace(where, file=name)
+        if where.line is None or where.file is not None:
+            return where
+        return msgspec.structs.replace(where, file=name) if place is None else place(where)
 
     def placed(problem: Problem) -> Problem:
         return problem if problem.where is None else msgspec.structs.replace(problem, where=named(problem.where))
 
     where = named(result.where) if isinstance(result.where, Where) else result.where
-    return msgspec.structs.replace(result, problems=tuple(map(placed, result.problems)), where=where)
+    problems = tuple(map(placed, result.problems))
+    if place is not None and len(problems) > 1:
+        problems = tuple(_once(result.problems, problems))
+    return msgspec.structs.replace(result, problems=problems, where=where)
+
+
+def _once(there: Iterable[Problem], placed: Iterable[Problem]) -> Iterator[Problem]:
+    """Problems in several places of a message that are one place of its template: a loop repeats it, whatever the values."""
+    first: dict[Where, Where | None] = {}
+    for before, after in zip(there, placed, strict=True):
+        exact = after.where is not None and after.where.line is not None and not after.where.approximate
+        if not exact or after.where is None or first.setdefault(after.where, before.where) == before.where:
+            yield after
 
 
 _SAME_SUBJECT = {"spf": "spf", "dmarc": "dmarc", "mx": "dns"}  # checkdmarc's subject: our rule family

@@ -13,8 +13,9 @@ from typing import Any
 
 from . import policy as policies
 from . import rulefiles
-from .facts.roots import Sender, Stream
+from .facts.roots import ReaderClients, Sender, Stream
 from .model import MessageClass, Volume, Where
+from .records.clients import clients as known_clients
 from .records.identities import author, own_domain, sending_address, test_url
 from .records.jurisdictions import parse as jurisdiction
 from .records.names import to_ascii
@@ -26,6 +27,7 @@ FILE = "delivcheck.toml"
 SYSTEM_FILE = Path("/etc/delivcheck") / FILE  # the gate's and its commands', which are run from anywhere
 SHARED_FILE = "pyproject.toml"
 DEFAULT_POLICY = "bulk"
+MORE_THAN_ALL = 101.0  # percent; those of a report are rounded, and add up to 100.4
 MAX_SECONDS = 1_000_000  # of a timeout, eleven days; also keeps infinity, not-a-number and integers without a float out
 
 
@@ -63,6 +65,7 @@ class Config:
     jurisdictions: tuple[str, ...] = ()
     selectors: tuple[str, ...] = ()
     sender: Sender = field(default_factory=Sender)
+    clients: ReaderClients | None = None
     blocklists: tuple[str, ...] = ()
     feed: Path | None = None
     unsubscribe_test_url: str | None = None
@@ -70,6 +73,7 @@ class Config:
     identities: Mapping[str, Stream] = field(default_factory=dict)  # who sends each stream, where it says so
     overrides: tuple[Override, ...] = ()
     gate: Section | None = None  # `[gate]`, which `gate.reading` reads
+    templates: Section | None = None  # `[templates]`, which `templates.settings` reads
 
     def at(self, name: str) -> tuple[Override, ...]:
         """The overrides for a file, the strongest first: of several that match, the later one in the configuration."""
@@ -220,6 +224,7 @@ class _Reader(Reader):
             timeout=None if timeout is None else float(timeout),
             **lists,
             sender=self.sender(("sender",), table.get("sender", {})),
+            clients=self.clients(("clients",), table["clients"]) if "clients" in table else None,
             feed=None if feed is None else self.path.parent / feed,
             unsubscribe_test_url=None if tried is None else self.each_as(("unsubscribe-test-url",), [tried], test_url)[0],
             overrides=self.overrides(table.get("overrides", []), streams),
@@ -231,6 +236,7 @@ class _Reader(Reader):
                 name: self.identity(("streams", name), one) for name, one in streams.items() if not _IDENTITY.isdisjoint(one)
             },
             gate=Section(("gate",), table["gate"], self) if "gate" in table else None,
+            templates=Section(("templates",), table["templates"], self) if "templates" in table else None,
         )
 
     def overrides(self, raw: Any, streams: Mapping[str, Any]) -> tuple[Override, ...]:
@@ -291,6 +297,16 @@ class _Reader(Reader):
             Where(file=str(self.path), line=self.line(keys)),
         )
 
+    def clients(self, keys: Keys, raw: Any) -> ReaderClients:
+        percent: dict[str, float] = {}
+        for name, share in self.table(keys, raw, known_clients()).items():
+            nobody = share == 0 and share is not False
+            what = "percent of readers, at most 100 and"
+            percent[name] = 0.0 if nobody else self.number((*keys, name), share, MORE_THAN_ALL, what)
+        if sum(percent.values()) >= MORE_THAN_ALL:
+            raise self.fail(keys, f"the shares add up to {sum(percent.values()):g} percent")
+        return ReaderClients(percent)
+
     def sender(self, keys: Keys, raw: Any) -> Sender:
         said: dict[str, Any] = {}
         for key, value in self.table(keys, raw, _SENDER).items():
@@ -315,7 +331,19 @@ _LISTS = ("nameservers", "owned-domains", "jurisdictions", "selectors", "blockli
 _IDENTITY = frozenset({"from", "ip", "dkim-domain"})  # who sends a stream
 _LAYER_KEYS = ("policy", "class", "volume", "rules")
 _STREAM_KEYS = (*_LAYER_KEYS, *sorted(_IDENTITY))
-_KEYS = (*_LAYER_KEYS, "timeout", *_LISTS, "feed", "unsubscribe-test-url", "sender", "streams", "overrides", "gate")
+_KEYS = (
+    *_LAYER_KEYS,
+    "timeout",
+    *_LISTS,
+    "feed",
+    "unsubscribe-test-url",
+    "sender",
+    "clients",
+    "streams",
+    "overrides",
+    "gate",
+    "templates",
+)
 _OVERRIDE_KEYS = ("paths", "stream", *_LAYER_KEYS)
 _SENDER: Mapping[str, type] = {
     "postal-address": str,

@@ -288,6 +288,7 @@ class Where(Struct, frozen=True, omit_defaults=True):
     type: str | None = None
     record: str | None = None
     span: tuple[int, int] | None = None
+    approximate: bool = False  # of a template: near the place, which is not known for sure
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
@@ -301,6 +302,7 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     where: Where | None = None
     level: Level | None = None
     fix: str | None = None
+    data: str | None = None  # of a template: the data set with which it shows, where it does not with the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +363,8 @@ class Example(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     engine: str | None = None
     plain: str | None = None  # the template's plain-text twin
     required: tuple[str, ...] = ()
+    data: dict[str, Any] = {}  # with which the template is rendered
+    rendering: dict[str, Any] = {}  # what came of rendering, where no engine has to show it
     domain: str | None = None
     dns: dict[str, Any] = {}
     before: dict[str, Any] = {}  # DNS as it was when the same client was asked last, a TTL ago
@@ -371,6 +375,7 @@ class Example(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     now: str | None = None
     declared: dict[str, Any] = {}
     sender: dict[str, Any] = {}
+    clients: dict[str, float] = {}  # percent of readers by mail client
     selectors: tuple[str, ...] = ()
     sign: dict[str, Any] | tuple[dict[str, Any], ...] | None = None
     received: bool = False

@@ -316,6 +316,13 @@ def replace_level(problem: Problem, level: Level) -> Problem:
     return Problem(problem.message, problem.where, level, problem.fix)
 
 
+def with_problems(result: Result, problems: Iterable[Problem]) -> Result:
+    """A failed result with only these of its problems: at least one, whose levels decide on its own."""
+    left = tuple(problems)
+    level = max((one.level for one in left if one.level is not None), key=lambda one: one.rank, default=result.level)
+    return msgspec.structs.replace(result, problems=left, level=level if result.outcome is Outcome.FAIL else result.level)
+
+
 def follow(results: Sequence[Result], rules: Mapping[str, Rule]) -> list[Result]:
     """Name, in every failed result that another failed rule explains, that rule: one cause is told once.
 

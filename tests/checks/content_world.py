@@ -30,11 +30,10 @@ def mixed(*parts, kind="mixed"):
     return (head + "".join(f"--b1\n{part}\n" for part in parts) + "--b1--\n").encode()
 
 
-def judge(rule, data, *, dns=None, declared=None, **options):
-    """One rule's outcome. Options as a policy writes them, with underscores."""
-    given = Roots(
-        Octets(*with_crlf(data)), declared or Declared(), *([] if dns is None else [(Dns, dns)]), why_absent=roots.WHY_ABSENT
-    )
+def judge(rule, data, *, dns=None, declared=None, extra=(), **options):
+    """One rule's outcome. Options as a policy writes them, with underscores; `extra` are further roots."""
+    more = [*extra, *([] if dns is None else [(Dns, dns)])]
+    given = Roots(Octets(*with_crlf(data)), declared or Declared(), *more, why_absent=roots.WHY_ABSENT)
     check = BOOK.checks[rule]
     kept = []
 

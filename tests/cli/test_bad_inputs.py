@@ -245,7 +245,7 @@ def test_a_run_that_cannot_begin_is_2_in_every_format(run, tmp_path, files, argu
         (["explain", "qqqqqq"], "no rule 'qqqqqq'"),
         (["explain"], "missing argument 'RULE...'"),
         (["rules", "--family", "clas"], "no family 'clas'; did you mean class?"),
-        (["rules", "--family", "qqqqqq"], "no family 'qqqqqq'; there are bimi, class, "),
+        (["rules", "--family", "qqqqqq"], "no family 'qqqqqq'; there are a11y, bimi, class, "),
         (["rules", "--policy", "qqqqqq"], "no policy 'qqqqqq'"),
         (["completion", "tcsh"], "invalid value for '{bash|zsh|fish|powershell}': 'tcsh' is not one of"),
     ],

@@ -53,6 +53,7 @@ def test_help_names_the_commands_that_are_there_and_no_others(run):
     assert set(COMMANDS) == {
         "domain",
         "message",
+        "template",
         "diff",
         "spf",
         "explain",

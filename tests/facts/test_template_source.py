@@ -223,8 +223,11 @@ def test_any_text_can_be_read(text, role):
 def test_time_grows_with_the_text_and_not_with_its_square(piece, role):
     def seconds(size):
         text = piece * (size // len(piece))
-        started = time.perf_counter()
-        bodies(text, role=role)
-        return time.perf_counter() - started
+        taken = []
+        for _ in range(3):  # of the process, and the least: other tests run beside
+            started = time.process_time()
+            bodies(text, role=role)
+            taken.append(time.process_time() - started)
+        return min(taken)
 
     assert seconds(200_000) < 40 * max(seconds(20_000), 0.01)

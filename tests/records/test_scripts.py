@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivcheck.records.scripts import mixed_scripts, u_label
+from delivcheck.records.scripts import letters_by_script, mixed_scripts, u_label
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,7 @@ def test_an_a_label_is_shown_as_what_it_stands_for():
 def test_any_name_is_judged(name):
     found = mixed_scripts(name)
     assert found is None or len(found[1]) > 1
+
+
+def test_letters_are_counted_by_script_and_what_all_scripts_share_is_not():
+    assert letters_by_script("Gruß, мир! 7 日本 カー") == {"Latin": 4, "Cyrillic": 3, "Han": 2, "Katakana": 1}

@@ -39,3 +39,14 @@ def test_what_is_undecided_stands_where_its_place_is():
 def test_a_header_is_named_where_there_is_no_line():
     target = made.failing("a/b", Problem("gone", Where(header="Date")))
     assert concise.target(target) == "newsletter.eml header Date: error a/b gone\n"
+
+
+def test_a_place_that_is_only_near_has_no_column_and_says_so():
+    problem = Problem("no alt", Where(file="a.html", line=7, column=4, approximate=True), data="missing\n.json")
+    line = concise.target(made.failing("a/b", problem))
+    assert line == "a.html:7: error a/b no alt (near this line, with missing␊.json)\n"
+
+
+def test_the_data_that_it_takes_to_show_is_told():
+    problem = Problem("no alt", Where(file="a.html", line=7, column=4), data="missing.json")
+    assert concise.target(made.failing("a/b", problem)) == "a.html:7:4: error a/b no alt (with missing.json)\n"

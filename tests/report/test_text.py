@@ -404,3 +404,31 @@ def test_the_outlook_says_whose_the_recipients_are():
     text = " ".join(written(target, NEWSLETTER_SENT).split())
     assert "recipients: gmail.com at Gmail; buero.example hosted by Gmail; own.example (its provider has no table); " in text
     assert "slow.example (no answer for slow.example MX: timeout)" in text
+
+
+TEMPLATE = b"<p>one</p>\r\n<p>{{ name }}</p>\r\n"
+
+
+def _of_template(level, **where):
+    place = Where(file="a.html", line=2, column=4, end_column=14, **where)
+    return made.failing("html/x", Problem("it says None", place, data="missing.json"), level=level)
+
+
+def test_the_data_that_it_takes_to_show_stands_below_the_place():
+    lines = written(_of_template(Level.ERROR), Given(TEMPLATE)).splitlines()
+    at = lines.index("  with  missing.json")
+    assert lines[at - 3 : at] == ["     ┌─ a.html:2:4", "   2 │ <p>{{ name }}</p>", "     │    ^^^^^^^^^^"]
+
+
+def test_a_place_that_is_only_near_is_framed_without_a_mark():
+    lines = written(_of_template(Level.ERROR, approximate=True), Given(TEMPLATE)).splitlines()
+    at = lines.index("     ┌─ near a.html:2")
+    assert lines[at + 1] == "   2 │ <p>{{ name }}</p>"
+    assert "^" not in "".join(lines)
+    assert "     near a.html:2" in written(_of_template(Level.ERROR, approximate=True)).splitlines()
+
+
+def test_a_note_says_near_what_and_with_which_data():
+    lines = written(_of_template(Level.NOTE, approximate=True)).splitlines()
+    assert "note: it says None (near a.html:2, with missing.json) [html/x]" in lines
+    assert "note: it says None (a.html:2:4, with missing.json) [html/x]" in written(_of_template(Level.NOTE)).splitlines()

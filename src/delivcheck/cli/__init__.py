@@ -15,6 +15,7 @@ from ..version import __version__
 COMMANDS = {  # name: (module, the line in --help); the order is that of --help
     "domain": ("domain", "Audit a sender domain's DNS."),
     "message": ("message", "Check messages: .eml files, mbox, Maildir, directories, or - for stdin."),
+    "template": ("template", "Render mail templates, check what they become, and point at their own lines."),
     "diff": ("diff", "Show what a DNS change that is not published yet would alter."),
     "spf": ("spf", "Show what an SPF record costs, or evaluate it for an address."),
     "gate": ("gate", "Run the gate: an SMTP server or milter that sends only what passes."),
@@ -28,6 +29,7 @@ COMMANDS = {  # name: (module, the line in --help); the order is that of --help
 }
 
 DOMAIN_LIKE = "."
+TEMPLATE_LIKE = frozenset({".html", ".htm", ".j2", ".jinja", ".jinja2", ".mjml", ".liquid", ".hbs", ".handlebars", ".mustache"})
 
 
 class Commands(click.Group):
@@ -59,7 +61,8 @@ class Commands(click.Group):
             from pathlib import Path
 
             if Path(name).exists():
-                raise click.UsageError(f"{name!r} is no command; did you mean delivcheck message {shlex.quote(name)}?", ctx)
+                meant = "template" if Path(name).suffix.lower() in TEMPLATE_LIKE else "message"
+                raise click.UsageError(f"{name!r} is no command; did you mean delivcheck {meant} {shlex.quote(name)}?", ctx)
             if DOMAIN_LIKE in name:
                 raise click.UsageError(f"{name!r} is no command; did you mean delivcheck domain {shlex.quote(name)}?", ctx)
             near = difflib.get_close_matches(name, COMMANDS, 1)

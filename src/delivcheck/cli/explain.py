@@ -100,11 +100,12 @@ def _near(name: str, book: Mapping[str, Rule]) -> str:
 
 
 def levels(rule: Rule) -> dict[str, Level]:
-    """The rule's level under each shipped policy, for a sender that declares nothing else; of packs those that raise it."""
+    """The rule's level under each shipped policy, if the sender declares nothing; of those that add to bulk, where they do."""
     from .. import config, policy, rulefiles
     from ..facts.roots import Declared
 
     shipped = {name: policy.load(name) for name in rulefiles.load()["policies"]}
     found = {name: one.level(rule, Declared()) for name, one in shipped.items()}
-    base = found[config.DEFAULT_POLICY]
-    return {name: level for name, level in found.items() if not shipped[name].packs or level is not base}
+    base = shipped[config.DEFAULT_POLICY]
+    adding = {name for name, one in shipped.items() if one.column == base.column and (one.packs or one.settings)}
+    return {name: level for name, level in found.items() if name not in adding or level is not found[base.name]}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-FORMATS = ("text", "concise", "json", "jsonl")
+FOR_CI = ("sarif", "junit", "github", "gitlab", "tap", "markdown")  # each is a module of `report`, and a class in it
+FORMATS = ("text", "concise", "json", "jsonl", *FOR_CI)
 
 
 def output_target(text: str) -> tuple[str, Path]:

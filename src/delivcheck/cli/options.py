@@ -85,10 +85,16 @@ PRINTING = (
 
 FORMATTING = (
     click.option(
-        "--format", "-f", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="What stdout gets."
+        "--format",
+        "-f",
+        "format",
+        type=click.Choice(FORMATS),
+        default="text",
+        show_default=True,
+        help="What stdout gets; from sarif on, formats for CI.",
     ),
     click.option(
-        "--output", "-o", "outputs", metavar="FORMAT=FILE", multiple=True, help="Write another format to a file (repeatable)."
+        "--output", "-o", "outputs", metavar="FORMAT=FILE", multiple=True, help="Write a format to a file as well (repeatable)."
     ),
     click.option("--exit-zero", is_flag=True, help="Return 0 whatever the verdict."),
 )
@@ -192,6 +198,7 @@ def read(given: Mapping[str, Any]) -> Run:
         owned_domains=found.owned_domains,
         jurisdictions=jurisdictions(given.get("jurisdictions", ())) or found.jurisdictions,
         sender=found.sender,
+        clients=found.clients,
         trust_class_header=given.get("trust_class_header", False),
         **asking.asked_for(given, found),
     )

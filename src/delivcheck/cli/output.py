@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
 
@@ -18,10 +19,14 @@ from .. import api, rulefiles
 from ..model import Level, Report, Rule, TargetReport
 from ..report import concise
 from ..report.paint import MIN_COLUMNS, Paint
+from ..report.repeats import Repeats
 from ..report.text import Given, TextReport
 from ..report.words import Exit
 from .faults import OutputError, ReaderGone
-from .formats import output_target
+from .formats import FOR_CI, output_target
+
+if TYPE_CHECKING:
+    from ..report.entries import Form, Setting
 
 
 def paint(color: str, stream: Any = None) -> Paint:
@@ -128,10 +133,11 @@ class ConciseWriter(Writer):
 
     def __init__(self, put: Callable[[str], None], style: Paint) -> None:
         self.put, self.style = put, style
+        self.repeats = Repeats()
 
     def shown(self, target: TargetReport, given: Given) -> None:  # noqa: ARG002 -- needs no source
         """Print the lines."""
-        self.put(concise.target(target, self.style))
+        self.put(concise.target(self.repeats.without(target)[0], self.style))
 
 
 class JsonWriter(Writer):
@@ -156,6 +162,32 @@ class LinesWriter(Writer):
         self.put(inert(api.to_json(target, every_result=self.every)) + b"\n")
 
 
+class FormWriter(Writer):
+    """A format for CI, written as targets come where it allows that. UTF-8, whatever the terminal."""
+
+    def __init__(self, put: Callable[[bytes], None], form: Form) -> None:
+        self.put, self.form = put, form
+        self._begun = False
+
+    def shown(self, target: TargetReport, given: Given) -> None:
+        """Write what the format has of the target."""
+        self._put(self.form.target(target, given.seconds))
+
+    def end(self, report: Report, code: Exit) -> None:
+        """Write what stands behind the targets."""
+        self._put(self.form.closing(report, code))
+
+    def _put(self, text: str) -> None:
+        if not self._begun:
+            self._begun = True
+            text = self.form.opening() + text
+        if text:
+            self.put(text.encode("utf-8", "backslashreplace"))
+
+
+SUMMARY = "GITHUB_STEP_SUMMARY"  # the file that GitHub shows on the page of a run, as Markdown
+
+
 class Sink:
     """All writers of a run."""
 
@@ -176,13 +208,15 @@ class Sink:
 
     def keep_off(self, inputs: Iterable[str | None]) -> None:
         """Refuse to write a report over what is read, or over another report. Raises UsageError."""
-        taken = {Path(name).resolve() for name in (*inputs, *self._read) if name}
+        # realpath: resolve() raises for links in a circle, which whoever reads them tells of.
+        taken = {os.path.realpath(name) for name in (*inputs, *self._read) if name}
         for _, path in self.files:
-            if path.resolve() in taken and (path.is_file() or not path.exists()):  # /dev/null may be written to by all
+            real = os.path.realpath(path)
+            if real in taken and (path.is_file() or not path.exists()):  # /dev/null may be written to by all
                 raise click.UsageError(
                     f"--output: {path}: something else is read from or written to it", click.get_current_context()
                 )
-            taken.add(path.resolve())
+            taken.add(real)
 
     @property
     def wants_the_number(self) -> bool:
@@ -201,7 +235,24 @@ class Sink:
         for name, path in self.files:
             octets = self._to_file(path)
             made.append(self._writer(name, Paint(), lambda text, put=octets: put(text.encode()), octets))  # type: ignore[misc]
+        summary = os.environ.get(SUMMARY)
+        if summary and "github" in {self.format, *(name for name, _ in self.files)}:
+            from ..report.markdown import MAX_SUMMARY, Markdown
+
+            made.append(
+                FormWriter(
+                    self._to_file(Path(summary), "ab", f"the job summary ({SUMMARY})"), Markdown(self._setting, MAX_SUMMARY)
+                )
+            )
         return made
+
+    @cached_property
+    def _setting(self) -> Setting:
+        """What the formats for CI rest on; the book of rules grows while files bring policies of their own."""
+        from ..report.entries import Setting
+        from .places import Disk
+
+        return Setting(self.rules, Disk(), self.fail_on, self.policy)
 
     def close(self) -> None:
         """Close the files."""
@@ -216,6 +267,9 @@ class Sink:
             return LinesWriter(octets, every=every)
         if name == "concise":
             return ConciseWriter(put, style)
+        if name in FOR_CI:
+            form = getattr(importlib.import_module(f"...report.{name}", __name__), name.capitalize())
+            return FormWriter(octets, form(self._setting))
         typed = ("delivcheck", *_typed(click.get_current_context()))
         made = TextReport(self.rules, self.policy, style, titles(), self.verbosity, self.single, self.fail_on, typed)
         return TextWriter(made, put, self)
@@ -228,11 +282,11 @@ class Sink:
         self.before_writing()
         write_octets(octets)
 
-    def _to_file(self, path: Path) -> Callable[[bytes], None]:
+    def _to_file(self, path: Path, mode: Literal["wb", "ab"] = "wb", named: str = "--output") -> Callable[[bytes], None]:
         try:
-            file = path.open("wb")
+            file: BinaryIO = path.open(mode)
         except OSError as error:
-            raise click.UsageError(f"--output: {path}: {error.strerror or error}", click.get_current_context()) from None
+            raise click.UsageError(f"{named}: {path}: {error.strerror or error}", click.get_current_context()) from None
         self._opened.append(file)
 
         def put(octets: bytes) -> None:

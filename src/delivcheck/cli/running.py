@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import api
@@ -60,14 +60,14 @@ def check(jobs: Iterable[Job], run: Run, at_once: int) -> int:
 
         in_order = _InOrder(give)
 
-        def known(number: int, job: Job, target: TargetReport) -> None:
+        def known(number: int, job: Job, target: TargetReport, seconds: float) -> None:
             progress.count += 1
             if isinstance(target.error, str):
                 progress.clear()
                 say(f"{target.target}: {target.error}")
             for writer in writers:
                 writer.known(target)
-            in_order.take(number, job, target)
+            in_order.take(number, replace(job, given=replace(job.given or Given(), seconds=seconds)), target)
             done.append((number, target if sink.keeps_every_result else slim(target)))
 
         pool = _Pool(checkers, known, progress)
@@ -123,7 +123,7 @@ class _Checkers:
 class _Pool:
     """A few workers over one feed of jobs: the next input is read when somebody is free for it."""
 
-    def __init__(self, checkers: _Checkers, known: Callable[[int, Job, TargetReport], None], progress: Progress) -> None:
+    def __init__(self, checkers: _Checkers, known: Callable[[int, Job, TargetReport, float], None], progress: Progress) -> None:
         self.bug = False  # whether examining a target failed through a fault of our own
         self._checkers, self._known, self._progress = checkers, known, progress
 
@@ -141,7 +141,9 @@ class _Pool:
     async def _work(self, feed: _Feed) -> None:
         async for number, job in feed:
             self._progress.name = job.name
-            self._known(number, job, await self._examine(job))
+            started = time.monotonic()
+            target = await self._examine(job)
+            self._known(number, job, target, time.monotonic() - started)
 
     async def _examine(self, job: Job) -> TargetReport:
         """The report of one job, whatever happens: an input that cannot be examined does not stop the others."""

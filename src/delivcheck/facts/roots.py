@@ -1,7 +1,8 @@
 """The roots: what we were given. Nothing here is looked up or guessed."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from ..model import Authoritative, Dns, IPAddress, MessageClass, Probe, Volume, Where
@@ -105,6 +106,13 @@ class Sender:
         return (*((self.legal_name,) if self.legal_name else ()), *self.brand_names)
 
 
+@dataclass(frozen=True, slots=True)
+class ReaderClients:
+    """Which mail clients the sender's readers use, the `[clients]` table: percent by client; others read with the rest."""
+
+    percent: Mapping[str, float]
+
+
 class TemplateRole(StrEnum):
     """What a template's text becomes."""
 
@@ -124,11 +132,121 @@ class TemplateText:
 
 @dataclass(frozen=True, slots=True)
 class TemplateSource:
-    """A template before it is rendered: its texts, the engine if it was named, the variables that are always there."""
+    """A template before it is rendered: its texts, the engine if it was named, the variables that are always there.
+
+    `others` are the texts of what it includes and extends; None where nobody has read them.
+    """
 
     texts: tuple[TemplateText, ...]
     engine: str | None = None
     required: tuple[str, ...] = ()
+    others: tuple[str, ...] | None = None
+
+
+class DataKind(StrEnum):
+    """What the values of a data set are like: as they are, or changed to see what the template does then."""
+
+    FULL = "full"
+    MISSING = "missing"
+    EMPTY = "empty"
+    NONE = "none"
+    LONG = "very-long"
+    RIGHT_TO_LEFT = "right-to-left"
+    EMOJI = "emoji"
+    HTML = "html-special"
+    LINES = "line-breaks"
+
+    @property
+    def words(self) -> str:
+        """The values in words, after "with"."""
+        return _KINDS[self]
+
+
+_KINDS = {
+    DataKind.FULL: "all values",
+    DataKind.MISSING: "values missing",
+    DataKind.EMPTY: "empty values",
+    DataKind.NONE: "values that are None",
+    DataKind.LONG: "very long values",
+    DataKind.RIGHT_TO_LEFT: "values written from right to left",
+    DataKind.EMOJI: "emoji in values",
+    DataKind.HTML: "HTML's characters in values",
+    DataKind.LINES: "line breaks in values",
+}
+
+PLANTED = "data-delivcheck"  # the attribute in values of DataKind.HTML, and the header field in those of DataKind.LINES
+
+
+@dataclass(frozen=True, slots=True)
+class RenderFault:
+    """Why a template did not render: the engine's message in one line, the place where it is known, and what would mend it."""
+
+    message: str
+    where: Where | None = None
+    fix: str | None = None
+
+
+def _nowhere(_start: int, _end: int) -> Where | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedHeader:
+    """A header field as the template rendered it, with its line breaks; `place` gives the template's place of characters."""
+
+    name: str
+    value: str
+    place: Callable[[int, int], Where | None] = _nowhere
+
+
+@dataclass(frozen=True, slots=True)
+class Undeclared:
+    """A variable that no data set has, as people write it (`order.items[].price`), with the places that read it.
+
+    `near` is the most similar name that the data has; `sure`: every place has a default or a test for it.
+    """
+
+    name: str
+    places: tuple[Where, ...]
+    near: str | None = None
+    sure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """A template as it was rendered with one data set, beside the message that came of it; there is none if it has `faults`.
+
+    `made_up`: nobody gave the data, so nothing follows from what it has or lacks. `guilty` are the names of the values that
+    were changed, where they are not all. `undeclared` is found of the whole template and stands with its first data set only.
+    `own_words` are the words for nothing ("None", "null") that the template writes whatever its values are.
+    """
+
+    data: str
+    kind: DataKind = DataKind.FULL
+    made_up: bool = False
+    faults: tuple[RenderFault, ...] = ()
+    headers: tuple[RenderedHeader, ...] = ()
+    undeclared: tuple[Undeclared, ...] = ()
+    guilty: tuple[str, ...] = ()
+    own_words: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A comment in a template that silences rules, and what there is to say of it: it has a `fault`, expired, or is unused."""
+
+    rules: str
+    at: Where
+    until: date | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Silences:
+    """Those comments of one template, and the day they were held against."""
+
+    each: tuple[Silence, ...]
+    today: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +319,10 @@ WHY_ABSENT: dict[type, str] = {
     Now: "no time was given",
     Declared: "nothing was declared",
     Sender: "the sender says nothing about itself ([sender] of the configuration)",
+    ReaderClients: "the clients of the readers were not given ([clients] of the configuration)",
     TemplateSource: "there is no template",
+    Rendering: "the template was not rendered",
+    Silences: "no comment in the template silences a rule",
     AsReceived: "the message did not come in (--received)",
     SecondOpinionWanted: "not asked for (--second-opinion)",
     Probe: "live probes were not asked for (--probe)",

@@ -39,8 +39,8 @@ class Context(StrEnum):
 class Used:
     """A placeholder in its place.
 
-    `before` is what stands before it in the attribute's value, with MASK for other placeholders. `greeted`: a greeting stands
-    before it. `in_html`: the text it is in becomes HTML.
+    `before` is what stands before it in the attribute's value, with MASK for other placeholders. `greeted`: it prints a
+    variable and a greeting stands before it. `in_html`: the text it is in becomes HTML.
     """
 
     placeholder: Placeholder
@@ -64,9 +64,19 @@ class TemplateBody:
 
     source: TemplateText
     used: tuple[Used, ...]
-    leaves: bool  # whether it has a way to leave the list: a variable, a platform's tag, or a link that says so
     includes: bool  # whether other templates belong to it
     at: Where
+    _view: "_View"
+    _others: tuple[str, ...] = ()  # the texts of what it includes
+    _engine: str | None = None
+
+    @cached_property
+    def leaves(self) -> bool:
+        """Whether it, or what it includes, has a way to leave: a variable, a platform's tag, or a link that says so."""
+        if _leaves(self._view, self.used):
+            return True
+        role = self.source.role
+        return any(_leaves(*_seen(TemplateText(text, role), self._engine)) for text in self._others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +113,20 @@ def role_of(source: str, name: str) -> TemplateRole:
 @fact
 def template_bodies(template: TemplateSource) -> TemplateBodies:
     """Find the placeholders of every text."""
-    bodies = tuple(_body(text, template.engine) for text in template.texts)
+    bodies = tuple(_body(text, template) for text in template.texts)
     return TemplateBodies(bodies, frozenset(template.required), template.engine)
 
 
-def _body(source: TemplateText, engine: str | None) -> TemplateBody:
-    text = source.text
-    found = scan(text, engine)
-    view = _View(source, found)
-    used = tuple(view.used(one) for one in found if one.kind is not Kind.COMMENT)
-    return TemplateBody(source, used, _leaves(view, used), any(one.includes for one in found), view.place(0, 0))
+def _body(source: TemplateText, template: TemplateSource) -> TemplateBody:
+    view, used = _seen(source, template.engine)
+    others = template.others
+    includes = others is None and any(one.includes for one in view.found)  # else they have been read
+    return TemplateBody(source, used, includes, view.place(0, 0), view, others or (), template.engine)
+
+
+def _seen(source: TemplateText, engine: str | None) -> tuple["_View", tuple[Used, ...]]:
+    view = _View(source, scan(source.text, engine))
+    return view, tuple(view.used(one) for one in view.found if one.kind is not Kind.COMMENT)
 
 
 # --- where a placeholder stands ----------------------------------------------------------------------------------
@@ -134,6 +148,10 @@ def _url_attributes() -> frozenset[str]:
 
 
 _TAG = re.compile(r"</?([A-Za-z\ue000][^\s/>]*+)")
+# The rest of a tag with no placeholder in it, as most are: what `_attributes` finds of it is in nobody's way.
+_PLAIN_REST = re.compile(
+    rf"""(?:[\s/]*+[^\s=>/"'{MASK}]++(?:\s*+=\s*+(?:"[^"{MASK}]*+"|'[^'{MASK}]*+'|[^\s>"'{MASK}][^\s>{MASK}]*+))?+)*+[\s/]*+>"""
+)
 _BETWEEN = re.compile(r"[\s/]*+")
 _ATTRIBUTE = re.compile(r"([^\s=>/]++)(?:\s*+=\s*+)?")
 _BARE = re.compile(r"[^\s>]*+")
@@ -147,7 +165,7 @@ class _View:
     """A source with its placeholders masked, cut into spans."""
 
     def __init__(self, source: TemplateText, found: tuple[Placeholder, ...]) -> None:
-        self.source, self.text = source, source.text
+        self.source, self.text, self.found = source, source.text, found
         pieces: list[str] = []
         at = 0
         for one in found:
@@ -193,7 +211,8 @@ class _View:
                 yield _Span(at, end, Context.UNSEEN)
                 at = end
             elif tag := _TAG.match(masked, at):
-                at = yield from self._attributes(tag.end())
+                plain = _PLAIN_REST.match(masked, tag.end())
+                at = plain.end() if plain else (yield from self._attributes(tag.end()))
                 closer = _CLOSERS.get(tag[1].lower())
                 if closer is not None and masked[tag.start() + 1] != "/":
                     closing = closer.search(masked, at)
@@ -238,7 +257,8 @@ class _View:
         number = bisect_right(self._starts, one.start) - 1
         span = self.spans[number] if number >= 0 else None
         if span is None or span.end <= one.start:
-            return Used(one, Context.TEXT, where, greeted=self._greeted(one.start), in_html=in_html)
+            greeted = one.name is not None and self._greeted(one.start)
+            return Used(one, Context.TEXT, where, greeted=greeted, in_html=in_html)
         before = self.masked[max(span.start, one.start - MAX_BEFORE) : one.start] if span.attribute else ""
         return Used(one, span.context, where, span.attribute, before, in_html=in_html)
 
@@ -255,31 +275,39 @@ class _View:
         return [0, *(found.end() for found in re.finditer("\n", self.text))]
 
     @cached_property
-    def _octets(self) -> list[int] | None:
-        """How many octets stand before each STEP characters; None where characters are octets."""
-        if self.text.isascii():
-            return None
+    def _is_ascii(self) -> bool:
+        return self.text.isascii()
+
+    @cached_property
+    def _octets(self) -> list[int]:
+        """How many octets stand before each STEP characters."""
         sums = [0]
         for at in range(0, len(self.text), STEP):
             sums.append(sums[-1] + len(self.text[at : at + STEP].encode("utf-8", "replace")))
         return sums
 
     def _octets_before(self, at: int) -> int:
-        if self._octets is None:
-            return at
         steps = at // STEP
         return self._octets[steps] + len(self.text[steps * STEP : at].encode("utf-8", "replace"))
 
     def place(self, start: int, end: int) -> Where:
-        number = bisect_right(self._lines, start) - 1
-        first = self._octets_before(self._lines[number])
-        same = end > start and (number + 1 == len(self._lines) or end < self._lines[number + 1])
+        number = bisect_right(self._lines, start)
+        first = self._lines[number - 1]
+        same = end > start and (number == len(self._lines) or end < self._lines[number])
+        column = self._octets_between(first, start) + 1
         return Where(
             file=self.source.file,
-            line=number + 1,
-            column=self._octets_before(start) - first + 1,
-            end_column=self._octets_before(end) - first + 1 if same else None,
+            line=number,
+            column=column,
+            end_column=column + self._octets_between(start, end) if same else None,
         )
+
+    def _octets_between(self, start: int, end: int) -> int:
+        if self._is_ascii:
+            return end - start
+        if end - start <= STEP:
+            return len(self.text[start:end].encode("utf-8", "replace"))
+        return self._octets_before(end) - self._octets_before(start)
 
 
 def _around(start: int, end: int, subject: re.Match[str] | None, context: Context) -> Iterator[_Span]:

@@ -223,7 +223,7 @@ _SAME_LANGUAGE = {"nb": "no", "nn": "no", "iw": "he", "in": "id", "cmn": "zh", "
 def _unknown_language(message: Message, part: Part, document: HtmlDocument | None) -> str | None:
     """Why the text may have words for leaving that are not in the list: its declared language, or its script, is not there."""
     declared = _declared(message, part, document)
-    if declared and declared not in _words():
+    if declared and declared != "und" and declared not in _words():  # RFC 5646 section 4.1: und says that nobody knows
         return f"the text is in the language {declared!r}, whose words for unsubscribing are not in the list"
     text = document.visible_text if document is not None else part.text
     words = (word for word in text[:LETTERS].split() if "://" not in word and "@" not in word)

@@ -175,6 +175,7 @@ def options_for(config: Config, stream: str | None, dns: Dns | str) -> Options:
         owned_domains=config.owned_domains,
         jurisdictions=config.jurisdictions,
         sender=config.sender,
+        clients=config.clients,
         blocklists=config.blocklists,
         streams=config.identified,
         unsubscribe_test_url=None,

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from .cascade import Hidden, Resolved, Style, Work, resolve
 from .html_source import MAX_COPIES, MAX_NODES, HtmlError, HtmlSource, Tag
-from .visible import Shown
+from .visible import Shown, collapsed
 
 __all__ = [
     "Attribute",
@@ -244,12 +244,14 @@ class HtmlDocument:
         self.first_text: list[int] = []
         first_text = self.first_text
         of_node: dict[Any, Element] = {}
+        begun = said = 0  # how many of each there are
         for node in tree.descendants:
             kind = type(node)
             if kind is turbohtml.Text:
                 parent = of_node.get(node.parent)
                 if parent is not None:
-                    texts.append(Text(self, len(texts), node.data, parent, len(elements)))
+                    texts.append(Text(self, said, node.data, parent, begun))
+                    said += 1
             elif kind is turbohtml.Element:
                 offset = -1
                 attributes: tuple[tuple[str, str], ...] = ()
@@ -257,13 +259,14 @@ class HtmlDocument:
                 if line is not None:
                     place = starts[line - 1] + node.source_col
                     offset, attributes = given_on(line, place), attributes_at.get(place, ())
-                element = Element(self, len(elements), node.tag, attributes, of_node.get(node.parent), offset, node)
+                element = Element(self, begun, node.tag, attributes, of_node.get(node.parent), offset, node)
                 of_node[node] = element
-                first_text.append(len(texts))
+                first_text.append(said)
                 elements.append(element)
-            if len(elements) + len(texts) > most:
+                begun += 1
+            if begun + said > most:
                 raise HtmlError(f"the repaired document has more than {most} nodes")
-        self._room.nodes -= len(elements) + len(texts)
+        self._room.nodes -= begun + said
 
     @cached_property
     def written_at(self) -> dict[int, Element]:
@@ -435,7 +438,7 @@ class HtmlDocument:
             if (
                 element.offset >= 0
                 and element.tag not in _MAY_STAY_OPEN
-                and element.end_tag is None
+                and ((location := element.node.source_location) is None or location.end_tag is None)
                 and element.node.namespace is turbohtml.Namespace.HTML
             ):
                 yield Fault("unclosed-element", element.offset, element.tag)
@@ -443,7 +446,8 @@ class HtmlDocument:
 
 def visible_text(texts: Iterable[Text]) -> str:
     """What a reader sees of some texts, white space collapsed, a line for each block."""
-    return Shown(text for text in texts if text.hidden is None).text
+    seen = [text for text in texts if text.hidden is None]
+    return collapsed(seen[0].data) if len(seen) == 1 else Shown(seen).text
 
 
 def parse_html(text: str, room: Room | None = None) -> HtmlDocument:

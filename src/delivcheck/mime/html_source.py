@@ -94,24 +94,29 @@ class HtmlSource:
         kinds = turbohtml.TokenType
         text, start_tag, end_tag, comment = kinds.TEXT, kinds.START_TAG, kinds.END_TAG, kinds.COMMENT
         pending: tuple[str, int] | None = None
+        count = 0  # of all three lists
         token: Any  # turbohtml says that each of its fields may be None, which depends on the kind
         for token in turbohtml.tokenize(self.plain):
             kind, line = token.type, token.line
             offset = starts[line - 1] + token.col
             if pending is not None:
                 runs.append(Run(*pending, offset))
+                count += 1
                 pending = None
             if kind is start_tag:
                 tags.append(Tag(token.tag, False, given_on(line, offset), tuple(token.attrs), offset))
+                count += 1
                 if len(token.attrs) > MAX_ATTRIBUTES:
                     raise HtmlError(f"a tag has more than {MAX_ATTRIBUTES} attributes", self.given(offset))
             elif kind is text:
                 pending = (token.data, offset)
             elif kind is end_tag:
                 tags.append(Tag(token.tag, True, given_on(line, offset), (), offset))
+                count += 1
             elif kind is comment:
                 comments.append((token.data, offset))
-            if len(tags) + len(runs) + len(comments) > most:
+                count += 1
+            if count > most:
                 raise HtmlError(f"the document has more than {most} tags, texts and comments", self.given(offset))
         if pending is not None:
             self.runs.append(Run(*pending, size))

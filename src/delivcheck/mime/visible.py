@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .html import Element, Text
 
+_BLANKS = " \t\n\r\f"
 _COLLAPSIBLE = re.compile(r"[ \t\n\r\f]+")
 _SEVERAL = re.compile(r"[ \t\n\r\f]{2,}")
 _NO_BLANK = re.compile(r"[ \t\n\r\f]{2,}|[\t\n\r\f]")  # what collapses to something else than it is
@@ -75,6 +76,11 @@ class Shown:
             return 0
         text, first = self._texts[self._numbers[number]], self._origins[number]
         return text.offset_of(min(first + position - self._starts[number], max(len(text.data) - 1, 0)))
+
+
+def collapsed(data: str) -> str:
+    """What `Shown` makes of one text by itself."""
+    return _NO_BLANK.sub(" ", data.lstrip(_BLANKS)).rstrip()
 
 
 def _block(element: "Element", known: "dict[int, Element | None]") -> "Element | None":

@@ -1,6 +1,7 @@
-"""Scripts of domain labels: whether a label keeps to one, as Unicode Technical Standard 39 section 5.2 has it."""
+"""Scripts of letters: which ones a text has, and whether a domain label keeps to one (UTS 39 section 5.2)."""
 
 import unicodedata
+from collections import Counter
 from functools import lru_cache
 
 MAX_LABEL = 63  # characters looked at; RFC 1035 section 2.3.4
@@ -50,3 +51,13 @@ def _script(character: str) -> str | None:
     if first in _NO_SCRIPT or not first:
         return None
     return "Han" if first in _HAN else first.capitalize()
+
+
+def letters_by_script(text: str) -> Counter[str]:
+    """How many letters and marks a text has of each script (`Latin`, `Han`); what all scripts share is not counted."""
+    found: Counter[str] = Counter()
+    for character, times in Counter(text).items():
+        script = _script(character)
+        if script is not None:
+            found[script] += times
+    return found

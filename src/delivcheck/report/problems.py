@@ -1,14 +1,15 @@
 """One failed rule as a person reads it: what was found, the place in a frame, the exact replacement, the page to read."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from ..model import Problem, Result, Rule, Where
 from . import frame
 from .paint import Paint, visible, wrapped
 from .prose import prose
-from .words import joined, level_of, place, undecided_at
+from .words import joined, level_of, near, place, undecided_at
 
 MAX_SHOWN = 5  # problems of one rule before the rest is counted; -v shows them all
 MAX_FIELD_LINES = 100  # how far up a folded header field's first line is looked for; RFC 5322 sets no limit, real ones have 30
@@ -53,15 +54,19 @@ class Problems:
     paint: Paint
     rules: Mapping[str, Rule]
     source: Source | None = None
+    files: Mapping[str, Source] = field(default_factory=dict)  # by name, where a target has several
     every: bool = False
+    engine: str | None = None  # of a template: fixes need no other language
 
-    def rule(self, result: Result, following: Sequence[str] = ()) -> list[str]:
+    def rule(self, result: Result, following: Sequence[str] = (), *, with_fix: bool = True) -> list[str]:
         """All problems of one rule, then its fix where no problem brought its own, what follows from it, where to read on."""
         lines: list[str] = []
         shown = result.problems if self.every else result.problems[:MAX_SHOWN]
         for problem in shown:
             lines += self.headline(problem, result)
             lines += self.where(problem.where)
+            if problem.data is not None:
+                lines += wrapped(visible(problem.data), self.paint.width, "  with  ")
             if problem.fix is not None:
                 lines += self.exact(problem.fix)
         if len(shown) < len(result.problems):
@@ -69,8 +74,8 @@ class Problems:
         page = self.rules.get(result.rule)
         if page is not None and is_house(page):  # there is no page of ours to read on
             lines += prose(page.why, self.paint.width, "  why   ")
-        if page is not None and not any(problem.fix for problem in shown):
-            lines += prose(page.fix, self.paint.width, LABEL)
+        if page is not None and with_fix and not any(problem.fix for problem in shown):
+            lines += prose(in_language(page.fix, self.engine), self.paint.width, LABEL)
         if following:
             lines += wrapped(
                 f"{joined(list(following))} {'fails' if len(following) == 1 else 'fail'}, too",
@@ -88,8 +93,10 @@ class Problems:
         lines: list[str] = []
         for problem in result.problems if self.every else result.problems[:1]:
             more = "" if self.every or len(result.problems) == 1 else f" (and {len(result.problems) - 1} more)"
-            at = "" if problem.where is None or of_the_whole(problem.where) else place(problem.where)
-            text = f"{visible(problem.message)}{f' ({at})' if at else ''}{more} [{result.rule}]"
+            at = "" if problem.where is None or of_the_whole(problem.where) else near(problem.where) + place(problem.where)
+            data = "" if problem.data is None else f"with {visible(problem.data)}"
+            said = ", ".join(filter(None, (at, data)))
+            text = f"{visible(problem.message)}{f' ({said})' if said else ''}{more} [{result.rule}]"
             level = str(level_of(problem, result))
             lines += _coloured(self.paint, level, wrapped(text, self.paint.width, f"{level}: ", HANG))
         return lines
@@ -105,27 +112,27 @@ class Problems:
             return []
         number = "" if where.line is None else str(where.line)
         margin = " " * max(4, len(number) + 1)
-        corner = f"{margin} ┌─ {place(where)}"
+        corner = f"{margin} ┌─ {near(where)}{place(where)}"
         if where.name is not None:
             if where.record is None:
                 return [f"{margin} at {place(where)}"]
             body = frame.of_text(where.record, where.span, self.paint, f"{margin} │ ")
             return [corner, *body]
-        line = None if where.line is None or self.source is None else self.source.line(where.line)
+        source = self.files.get(where.file or "", self.source)
+        line = None if where.line is None or source is None else source.line(where.line)
         if line is None or where.line is None:
-            return [f"{margin} at {place(where)}"]
+            return [f"{margin} {near(where) or 'at '}{place(where)}"]
         gutter = f"{margin} │ "
         body = frame.of_octets(line, _mark(where, line), self.paint, gutter)
         body[0] = number.rjust(len(margin)) + body[0][len(margin) :]
-        return [corner, *self._field_start(where, len(margin)), *body]
+        return [corner, *self._field_start(source, where, len(margin)), *body]
 
-    def _field_start(self, where: Where, margin: int) -> list[str]:
+    def _field_start(self, source: Source | None, where: Where, margin: int) -> list[str]:
         """For a place in a folded header field: the field's first line, so that the reader sees which field it is."""
-        assert self.source is not None
-        if where.header is None or where.line is None:
+        if source is None or where.header is None or where.line is None:
             return []
         for number in range(where.line, max(0, where.line - MAX_FIELD_LINES), -1):
-            line = self.source.line(number)
+            line = source.line(number)
             if line is None or not line[:1].isspace():
                 if line is None or number == where.line:
                     return []
@@ -137,6 +144,29 @@ class Problems:
         """The exact record, header or line to put there: never broken, so that it can be copied."""
         first, *rest = fix.replace("\r\n", "\n").rstrip("\n").split("\n")
         return [f"{LABEL}{visible(first)}", *(f"{' ' * len(LABEL)}{visible(line)}" for line in rest)]
+
+
+_LANGUAGES = {
+    "jinja2": "Jinja2",
+    "django": "Django",
+    "liquid": "Liquid",
+    "braze": "Braze",
+    "handlebars": "Handlebars",
+    "mustache": "Handlebars",
+}
+_LINE_OF = re.compile(r"^[ \t]+(?P<names>[A-Z][A-Za-z0-9]*(?:, [A-Z][A-Za-z0-9]*)*) {2,}\S")
+
+
+def in_language(fix: str, engine: str | None) -> str:
+    """A fix without the lines for other template languages than the engine's, where it has one for that."""
+    wanted = _LANGUAGES.get((engine or "").partition("+")[0])
+    names = [found["names"].split(", ") if (found := _LINE_OF.match(line)) else None for line in fix.split("\n")]
+    if wanted is None or not any(one is not None and wanted in one for one in names):
+        return fix
+    lines = zip(fix.split("\n"), names, strict=True)
+    return "\n".join(
+        line for line, one in lines if one is None or wanted in one or not set(one) & {*_LANGUAGES.values(), "ERB", "EJS"}
+    )
 
 
 def how_to_read(page: Rule | None, name: str) -> str:
@@ -156,7 +186,7 @@ def of_the_whole(where: Where) -> bool:
 
 def _mark(where: Where, line: bytes) -> tuple[int, int] | None:
     """The octets of the line to mark. A place at the start of a field without an end means the field: its name is marked."""
-    if where.column is None:
+    if where.column is None or where.approximate:
         return None
     start = where.column - 1
     if where.end_column is not None:

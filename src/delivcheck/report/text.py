@@ -4,6 +4,7 @@ import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..mime.headers import display_text
 from ..mime.message import MessageError, parse
@@ -12,7 +13,8 @@ from ..records.names import BadName, to_ascii
 from . import received, summary
 from .paint import Paint, flowed, visible, wrapped
 from .problems import Problems, Source, how_to_read
-from .words import Exit, number, run_totals, verdict_sentence
+from .repeats import Repeats
+from .words import Exit, joined, number, run_totals, verdict_sentence
 
 CLASS_RULE = "class/undeclared"
 WAY_OUT = "its class was not declared: add --class bulk or --class transactional"
@@ -28,11 +30,16 @@ _VERDICTS = {Verdict.PASS: "pass", Verdict.FAIL: "error", Verdict.UNKNOWN: "unkn
 
 @dataclass(frozen=True)
 class Given:
-    """What the command line knows of a target beside its report. `octets` have CRLF line ends, as checks saw them."""
+    """What the command line knows of a target beside its report. `octets` have CRLF line ends, as checks saw them.
+
+    `files` are the texts of the files that places name, for a target that is made of several; `seconds` is how long it took.
+    """
 
     octets: bytes | None = None
     mail_from: str | None = None
     ip: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class TextReport:
     single: bool = True
     fail_on: Level | None = Level.ERROR
     command: tuple[str, ...] = ("delivcheck",)
+    repeats: Repeats = field(default_factory=Repeats)
 
     # --- one target
 
@@ -100,6 +108,9 @@ class TextReport:
         said = []
         if target.kind is TargetKind.MESSAGE:
             said.append(_author(given.octets))
+        rendered = target.facts.get("template")
+        if isinstance(rendered, Mapping):
+            said += _rendered(rendered)
         if given.mail_from is not None:
             said.append(f"MAIL FROM <{visible(given.mail_from)}>")
         if given.ip is not None:
@@ -113,9 +124,13 @@ class TextReport:
             said.append(f"volume {target.declared.volume}")
         return [*said, *_cost(run)] if run is not None else said
 
-    def _problems(self, target: TargetReport, given: Given) -> list[str]:
+    def _problems(self, whole: TargetReport, given: Given) -> list[str]:
+        target, repeated = self.repeats.without(whole) if self.verbosity <= 0 else (whole, Counter[str]())
         source = None if given.octets is None else Source(given.octets)
-        problems = Problems(self.paint, self.rules, source, every=self.verbosity > 0)
+        files = {name: Source(_with_crlf(text)) for name, text in given.files.items()}
+        rendered = target.facts.get("template")
+        engine = rendered.get("engine") if isinstance(rendered, Mapping) else None
+        problems = Problems(self.paint, self.rules, source, files, every=self.verbosity > 0, engine=engine)
         failed = [result for result in target.results if result.outcome is Outcome.FAIL]
         failed.sort(key=lambda result: -result.level.rank)
         lines: list[str] = []
@@ -130,7 +145,11 @@ class TextReport:
             if result.level is Level.NOTE or result.rule == CLASS_RULE:
                 notes += problems.short(result)
             elif self.verbosity >= 0 or result.level.rank >= self._deciding:
-                lines += _block(problems.rule(result, following.get(result.rule, ())))
+                told = target.kind is TargetKind.TEMPLATE and not self.repeats.is_new(result.rule) and self.verbosity <= 0
+                lines += _block(problems.rule(result, following.get(result.rule, ()), with_fix=not told))
+        if repeated:
+            said = f"and {number(repeated.total(), 'finding')} told above, in {joined([visible(name) for name in repeated])}"
+            notes += wrapped(said, self.paint.width, "", "  ")
         return lines + (_block(notes) if self.verbosity >= 0 else [])
 
     # --- the end of a run
@@ -264,3 +283,14 @@ def _why(run: Report, code: Exit, fail_on: Level | None, *, exit_zero: bool) -> 
         Exit.UNREADABLE: f"{number(unread, 'input')} could not be read",
         Exit.BUG: "delivcheck itself failed, see standard error",
     }[code]
+
+
+def _with_crlf(text: str) -> bytes:
+    return text.replace("\r\n", "\n").replace("\n", "\r\n").encode("utf-8", "replace")
+
+
+def _rendered(how: Mapping[str, Any]) -> list[str]:
+    """The language a template is in, and what it was rendered with."""
+    names = [visible(name) for name in how.get("data", ())]
+    data = "made-up data" if how.get("made_up") else f"data {joined(names)}" if names else ""
+    return [one for one in (visible(how.get("engine") or ""), data) if one]

@@ -74,15 +74,29 @@ def place(where: Where | None, target: TargetReport | None = None) -> str:
         return visible(f"{where.name or '.'} {where.type or ''}".rstrip())
     file = visible(where.file) if where.file is not None else name
     if where.line is not None:
-        return ":".join(str(part) for part in (file, where.line, where.column) if part not in {None, ""})
+        column = None if where.approximate else where.column
+        return ":".join(str(part) for part in (file, where.line, column) if part not in {None, ""})
     inside = f"part {where.part}" if where.part else f"header {where.header}" if where.header else ""
     return visible(" ".join(part for part in (file, inside) if part))
+
+
+def near(where: Where) -> str:
+    """The word before a place that is not known for sure."""
+    return "near " if where.approximate else ""
+
+
+def circumstances(problem: Problem) -> str:
+    """What holds of a problem beside its message, in brackets: ` (near this line, with missing.json)`; mostly nothing."""
+    said = ["near this line"] if problem.where is not None and problem.where.approximate else []
+    if problem.data is not None:
+        said.append(f"with {visible(problem.data)}")
+    return f" ({', '.join(said)})" if said else ""
 
 
 def undecided_at(result: Result) -> str:
     """The place in a file of what is undecided, in brackets; a name in DNS the reason has already."""
     where = result.where
-    return f" ({place(where)})" if isinstance(where, Where) and where.line is not None else ""
+    return f" ({near(where)}{place(where)})" if isinstance(where, Where) and where.line is not None else ""
 
 
 def verdict_sentence(target: TargetReport) -> str:

@@ -366,6 +366,8 @@ for _name, _unit in (
     ("html-titles", b"<title>"), ("html-plaintext", b"<textarea>"), ("html-buttons", b"<a href=https://a.example/u?e=a%40b.example><button>Unsubscribe"),
     ("html-adoption", b"<a><b><p>"), ("html-adoption-2", b"<b><p></b>"), ("html-tds", b"<td>x"), ("html-rulesets", b"<p class=a id=b>x</p>"),
     ("html-json", b"<script type=application/ld+json>[[[["), ("html-mailto", b"<a href='mailto:a@b.example?subject=x'>x</a>"),
+    ("html-languages", b"<p lang=x_Y dir=rtl>x"), ("html-headings", b"<h1><h3>x"), ("html-links-of-images", b"<a href=https://a.example/><img src=cid:a@b alt=''></a>"),
+    ("html-links-of-tables", b"<a href=https://a.example/><table><td>"), ("html-faint", b"<p style=color:#999>x"), ("html-right-to-left", "<p>العربية المرسلة إليكم الآن".encode()),
 ):  # fmt: skip
     FAMILIES[_name] = ((35,), lambda size, unit=_unit: html(unit * (size // len(unit))))
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from ...facts.accessibility import PRESENTATION
 from ...facts.message import HtmlParts, Links
 from ...mime.html import Element
 from ...model import Undetermined
@@ -40,3 +41,10 @@ def is_pixel(image: Element) -> bool:
     """Whether an image is too small to show anything."""
     width, height = size_of(image)
     return width is not None and height is not None and width <= MAX_PIXEL and height <= MAX_PIXEL
+
+
+def lacks_alt(image: Element) -> bool:
+    """Whether an image that shows something has no alternative text, not even an empty one."""
+    if image.get("alt") is not None or is_pixel(image) or (image.get("aria-hidden") or "").lower() == "true":
+        return False
+    return (image.get("role") or "").strip().lower() not in PRESENTATION

@@ -205,3 +205,20 @@ def _conditionals(part: HtmlPart, document: HtmlDocument) -> Findings:
             opened.pop()
     for offset in opened:
         yield Problem("a conditional comment for Outlook has no <![endif]", part.where(offset))
+
+
+# --- what it says of itself --------------------------------------------------------------------------------------
+
+
+@rule("html/no-meta-charset")
+def no_meta_charset(html: HtmlParts) -> Findings:
+    yield from unread(html)
+    for part, document in html.readable:
+        head = next((one for one in document.all("head") if one.offset >= 0), None)  # a fragment has none of its own
+        if head is not None and not any(map(_names_charset, document.all("meta"))):
+            yield Problem("the HTML does not name its charset", part.where(head.offset))
+
+
+def _names_charset(meta: Element) -> bool:
+    http_equiv = (meta.get("http-equiv") or "").strip().lower()
+    return bool(meta.get("charset")) or (http_equiv == "content-type" and "charset=" in (meta.get("content") or "").lower())

@@ -5,13 +5,14 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 
 from ...engine import rule
+from ...facts.accessibility import AccessibilityTrees
 from ...facts.headers import AddressFields, Subject
 from ...facts.message import HtmlParts, TextParts
 from ...mime.cascade import Hidden
 from ...mime.html import Element, HtmlDocument, Text
 from ...model import Findings, NotApplicable, Problem, Unavailable, Undetermined, Where
 from ...saying import shortened
-from . import is_pixel, size_of, unread
+from . import is_pixel, lacks_alt, size_of, unread
 
 MIN_CHARACTERS = (
     200  # of visible text beside images; ours (catalogue HTML005). SpamAssassin's steps go from 400 to 3,200 octets
@@ -92,16 +93,15 @@ def _count(images: list[Element]) -> str:
 
 
 @rule("html/missing-alt")
-def missing_alt(html: HtmlParts) -> Findings:
+def missing_alt(html: HtmlParts, trees: AccessibilityTrees) -> Findings:
     yield from unread(html)
-    for part, document in html.readable:
+    for (part, document), tree in zip(html.readable, trees.each, strict=True):
         for image in document.all("img"):
-            if image.get("alt") is not None or is_pixel(image) or (image.get("aria-hidden") or "").lower() == "true":
-                continue
-            if (image.get("role") or "").strip().lower() in {"presentation", "none"}:
-                continue
-            name = (image.get("src") or "").partition("?")[0].rpartition("/")[2] or "without a name"
-            yield Problem(f"the image {shortened(name, 80)} has no alt attribute", part.where(max(image.offset, 0)))
+            if lacks_alt(image):
+                name = (image.get("src") or "").partition("?")[0].rpartition("/")[2] or "without a name"
+                link = tree.around(image).link
+                alone = ", which is all that its link holds" if link is not None and not link.name else ""
+                yield Problem(f"the image {shortened(name, 80)} has no alt attribute{alone}", part.where(max(image.offset, 0)))
 
 
 # --- hidden text -------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Rules about what a template leaves behind: code that was not rendered, values that were missing, the text of a draft."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -29,7 +30,7 @@ HEADERS = frozenset(
 SAMPLES = frozenset({"code", "pre", "samp", "kbd", "xmp", "listing", "textarea"})  # catalogue T088: code that is shown
 READ_OUT = ("alt", "title", "aria-label")  # attributes whose text reaches a reader
 
-_MARKS = ("{", "%", "[[", "*|", "@@")  # one of them is in all code, and in few texts
+_MARK = re.compile(r"[{%]|\[\[|\*\||@@")  # one of them is in all code, and in few texts
 
 MaybeSubject = Subject | NotApplicable | Unavailable
 Place = Callable[[int, int], Where]
@@ -55,13 +56,14 @@ def _headers(message: Message) -> Iterator[Passage]:
             yield Passage(text, field.name, field.where if text == field.text else _at(field.at))
 
 
-def _subject(subject: MaybeSubject) -> Iterator[Passage]:
+def subject_passage(subject: MaybeSubject) -> Iterator[Passage]:
+    """The subject as a reader sees it, if there is one."""
     if isinstance(subject, Subject):
         exact = subject.text == subject.field.text
         yield Passage(subject.text, "Subject", subject.field.where if exact else _at(subject.field.at))
 
 
-def _seen(texts: TextParts, html: HtmlParts) -> Iterator[Passage]:
+def seen(texts: TextParts, html: HtmlParts) -> Iterator[Passage]:
     """What a reader sees, in one piece for each part."""
     for text in texts.each:
         yield Passage(text.text, "the text", text.where)
@@ -103,9 +105,9 @@ def unrendered_code(  # noqa: PLR0917 -- the engine passes facts by position
                 allow,
             )
         yield from _told(found, passage, allow)
-    for passage in _subject(subject):
+    for passage in subject_passage(subject):
         yield from _told(nothing_in(passage.text, subject=True), passage, allow)
-    for passage in _seen(texts, html):
+    for passage in seen(texts, html):
         yield from _told(nothing_in(passage.text), passage, allow)
     yield from _nobody(addresses, allow)
     yield from _in_links(links, allow)
@@ -142,7 +144,7 @@ def _pieces(part: HtmlPart, document: HtmlDocument) -> Iterator[Passage]:
 
 
 def _is_marked(text: str) -> bool:
-    return any(mark in text for mark in _MARKS)
+    return _MARK.search(text) is not None
 
 
 def _in_text(part: HtmlPart, text: Text) -> Place:
@@ -178,11 +180,11 @@ def _in_links(links: Links, allow: Collection[str]) -> Iterator[Problem]:
 @rule("template/empty-greeting")
 def empty_greeting(texts: TextParts, html: HtmlParts, subject: MaybeSubject) -> Findings:
     yield from unread(html)
-    for passage in _subject(subject):
+    for passage in subject_passage(subject):
         for one in nobody_in(passage.text, subject=True):
             what = one.what if one.what.startswith(("begins", "has")) else f"has “{one.text}”, {one.what}"
             yield Problem(f"the subject {what}", passage.place(one.start, one.end))
-    for passage in _seen(texts, html):
+    for passage in seen(texts, html):
         for one in nobody_in(passage.text):
             yield Problem(f"“{' '.join(one.text.split())}” in {passage.name} is {one.what}", passage.place(one.start, one.end))
 
@@ -201,7 +203,7 @@ def test_content_left(
     allow: tuple[str, ...] = (),  # noqa: PT028 -- no test, whatever its name says
 ) -> Findings:
     yield from unread(html)
-    for passage in (*_subject(subject), *_seen(texts, html)):
+    for passage in (*subject_passage(subject), *seen(texts, html)):
         for one, level in drafts_in(passage.text, subject=passage.name == "Subject"):
             domain = one.text.rpartition("@")[2] if "@" in one.text else None
             if one.text in (allow or ()) or own.has(domain):

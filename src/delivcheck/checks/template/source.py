@@ -84,9 +84,10 @@ def _in_url(one: Used) -> tuple[str, Level | None] | None:
 
 def _in_html(one: Used) -> tuple[str, Level | None] | None:
     """What is wrong with a variable in the text: it goes unescaped, and its name does not say that it is HTML."""
+    if not one.placeholder.raw or one.context is Context.SUBJECT or not one.in_html:
+        return None
     last = one.placeholder.last_name
-    meant = any(last == name or last.endswith(f"_{name}") for name in data("templates")["names"]["html"])
-    if not one.placeholder.raw or meant or one.context is Context.SUBJECT or not one.in_html:
+    if any(last == name or last.endswith(f"_{name}") for name in data("templates")["names"]["html"]):
         return None
     return "goes into the HTML unescaped", None
 
