@@ -121,6 +121,11 @@ def test_a_language_inside_another_is_judged_for_itself():
     assert said("a11y/wrong-language", html(f"<body lang=en>Your order is on its way<p lang=ru>{RUSSIAN}</p></body>")) == []
 
 
+@pytest.mark.parametrize("lang", ["''", "' '", ""])
+def test_a_language_that_says_nothing_contradicts_nothing(lang):
+    assert said("a11y/wrong-language", html(f"<p lang={lang}>{RUSSIAN}</p><p lang=ru>{RUSSIAN}</p>")) == []
+
+
 # --- direction ---------------------------------------------------------------------------------------------------
 
 
