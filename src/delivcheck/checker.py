@@ -62,11 +62,10 @@ from .model import (
     Stage,
     TargetKind,
     TargetReport,
-    Unavailable,
-    Verdict,
     Volume,
     Where,
 )
+from .opinions import beside
 from .records.feed import Feed
 from .records.identities import BadIdentity, own_domain
 from .records.names import BadName, to_ascii
@@ -355,7 +354,7 @@ class Checker:
             DeclaredClass(around.declared.message_class, around.declared.volume, around.declared.stream),
             policy.count(results),
             tuple(results),
-            {**summarise(facts), **_beside(facts.get(SecondOpinion), results)},
+            {**summarise(facts), **beside(facts.get(SecondOpinion), results)},
             self._outlooks(results, around, facts.get(RecipientProviders), seen=Dns in roots),
         )
 
@@ -495,28 +494,3 @@ def _once(there: Iterable[Problem], placed: Iterable[Problem]) -> Iterator[Probl
         exact = after.where is not None and after.where.line is not None and not after.where.approximate
         if not exact or after.where is None or first.setdefault(after.where, before.where) == before.where:
             yield after
-
-
-_SAME_SUBJECT = {"spf": "spf", "dmarc": "dmarc", "mx": "dns"}  # checkdmarc's subject: our rule family
-
-
-def _beside(second: object, results: Sequence[Result]) -> dict[str, Any]:
-    """What checkdmarc says, for the report, each with ours beside it; `agrees` is None where ours is open or there is none."""
-    if isinstance(second, Unavailable):
-        return {"second_opinion": {"unknown": second.reason}}
-    if not isinstance(second, SecondOpinion):
-        return {}
-    shown: dict[str, Any] = {"checkdmarc": second.version}
-    for opinion in second.each:
-        family = _SAME_SUBJECT.get(opinion.subject)
-        deciding = [one for one in results if one.rule.partition("/")[0] == family and one.level is Level.ERROR]
-        ours = policy.verdict(deciding) if family else None
-        agrees = None if ours in {None, Verdict.UNKNOWN} else (ours is Verdict.PASS) == opinion.valid
-        shown[opinion.subject] = {
-            "valid": opinion.valid,
-            "error": opinion.error,
-            "warnings": list(opinion.warnings),
-            "ours": ours,
-            "agrees": agrees,
-        }
-    return {"second_opinion": shown}

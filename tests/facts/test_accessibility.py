@@ -1,13 +1,12 @@
 """The accessibility tree: what a screen reader comes to, what it is called, and what is said around it."""
 
-import sys
-
 import pytest
 
 from delivcheck.facts.accessibility import MAX_NAME, AccessibilityTree
 from delivcheck.facts.message import HtmlPart
 from delivcheck.mime.html import parse_html
 from delivcheck.mime.message import parse
+from tests.calls import Calls
 
 
 def tree(source):
@@ -95,23 +94,6 @@ def test_a_flex_direction_is_none():
 def test_a_missing_thing_is_pointed_at_where_the_document_begins():
     assert tree("<!DOCTYPE html>\n<html><body>x</body></html>").first == 16
     assert tree("<p>x").first == 0
-
-
-class Calls:
-    """Counts calls of functions, which no load on the machine can change."""
-
-    def __init__(self):
-        self.count = 0
-
-    def __enter__(self):
-        sys.setprofile(self._called)
-        return self
-
-    def __exit__(self, *_):
-        sys.setprofile(None)
-
-    def _called(self, _frame, event, _argument):
-        self.count += event in {"call", "c_call"}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from .data.fuzz import JUDGED_BY, Case, cases
 from .rehearse import Performance, Script
 
 MOST_NAMED = 3  # values that are guilty together and are named
+MAX_SUSPECTED = 8  # values that are tried alone, before halves of all are
 MAX_NAMED = 300  # characters of their names
 
 Key = tuple[str, str | None, int | None, int | None]  # rule, and the place: the words differ with the values
@@ -46,11 +47,13 @@ class Fuzzing:
         self._own_words = frozenset(word for word in missing_words() if word in text)
         settings = self._script.settings
         passed: dict[str, Result] = {}
+        open_: set[str] = set()  # rules that did not pass with some values, told or not
         report: TargetReport | None = None
         for case in cases(self._given.name, self._given.data, self._script.variables, settings.fuzz, settings.required):
             made = self._performed(case)
             report = await self._judged(case, made, checkers(JUDGED_BY[case.kind]))
             passed |= {one.rule: one for one in report.results if one.outcome is Outcome.PASS}
+            open_.update(one.rule for one in report.results if one.outcome in {Outcome.FAIL, Outcome.UNKNOWN})
             if shown := self._shown(report):
                 fewer = checkers({key[0] for key in shown})
                 for names, keys in (await self._whose(case, shown, fewer)).items():
@@ -58,7 +61,7 @@ class Fuzzing:
                     data = f"{case.name}: {in_one_line(listed(names, MOST_NAMED), MAX_NAMED)}" if names else case.name
                     yield self._only(told, keys, data, case)
         if report is not None:  # what only such values can show has been tried
-            yield msgspec.structs.replace(report, results=tuple(passed.values()))
+            yield msgspec.structs.replace(report, results=tuple(one for one in passed.values() if one.rule not in open_))
 
     def _performed(self, case: Case) -> Performance:
         return self._perform(replace(self._given, name=case.name, data=case.data))
@@ -84,7 +87,11 @@ class Fuzzing:
 
     async def _whose(self, case: Case, shown: frozenset[Key], checker: Checker) -> Mapping[tuple[str, ...], frozenset[Key]]:
         """What is shown, by whose values it is; () where that could not be found out. `checker` need not know other rules."""
-        guilty = {key: names for key in shown if (names := self._on_the_line(key, case))}
+        guilty: dict[Key, tuple[str, ...]] = {}
+        for name, keys in self._suspected(case, shown).items():
+            alone = case.only((name,))
+            seen = self._shown(await self._judged(alone, self._performed(alone), checker))
+            guilty |= dict.fromkeys(keys & seen, (name,))
         if left := shown - guilty.keys():
             search = case.narrow(left)
             try:
@@ -98,11 +105,15 @@ class Fuzzing:
             by_names[guilty.get(key, ())].add(key)
         return {names: frozenset(keys) for names, keys in sorted(by_names.items())}
 
-    def _on_the_line(self, key: Key, case: Case) -> tuple[str, ...]:
-        """The value that was changed and is read where something shows; none if there are several, or it shows elsewhere."""
-        _, file, line, _ = key
-        names = tuple(name for name in self._read.get((file, line), ()) if name in case.changed)
-        return names if len(names) == 1 else ()
+    def _suspected(self, case: Case, shown: frozenset[Key]) -> Mapping[str, set[Key]]:
+        """By the value that is read where something shows, what it may be guilty of: each is to be tried alone."""
+        found: defaultdict[str, set[Key]] = defaultdict(set)
+        for key in sorted(shown, key=str):
+            _, file, line, _ = key
+            names = [name for name in self._read.get((file, line), ()) if name in case.changed]
+            if len(names) == 1 and (names[0] in found or len(found) < MAX_SUSPECTED):
+                found[names[0]].add(key)
+        return found
 
     def _only(self, report: TargetReport, keys: frozenset[Key], data: str, case: Case) -> TargetReport:
         results = []

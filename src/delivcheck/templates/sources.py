@@ -19,17 +19,9 @@ from .model import Source, TemplateFault, TemplateMissing
 MAX_OCTETS = 4 * MAX_TEMPLATE  # of a file with MAX_TEMPLATE characters: four octets each (RFC 3629 section 3)
 MAX_NEAR = 2_000  # file names among which the one that was meant is looked for
 MAX_INDEXED = 100_000  # files below the folders that a name is looked for in; a large monorepo's `git ls-files`
-SKIPPED = frozenset(
-    {"htmlcov", "node_modules", "__pycache__", "venv", "site-packages", "bower_components", "vendor"}
-)  # others' code
-BESIDE = (
-    "partials",
-    "_partials",
-    "includes",
-    "layouts",
-    "_layouts",
-    "templates",
-)  # folders that templates keep the shared ones in
+# Folders of other people's code, and those that templates keep the shared ones in.
+SKIPPED = frozenset({"htmlcov", "node_modules", "__pycache__", "venv", "site-packages", "bower_components", "vendor"})
+BESIDE = ("partials", "_partials", "includes", "layouts", "_layouts", "templates")
 
 
 def read(path: Path, name: str) -> Source:

@@ -7,7 +7,6 @@ which no load on the machine can change.
 import asyncio
 import re
 import resource
-import sys
 import time
 from datetime import UTC, datetime
 
@@ -17,6 +16,7 @@ from delivcheck.gate.model import Action
 from delivcheck.gate.settings import Limits
 from delivcheck.mime.message import parse
 from delivcheck.model import Outcome
+from tests.calls import Calls
 from tests.gate import world
 from tests.gate.content.hostile import FAMILIES, HEADER, PLAIN, with_body, with_fields
 from tests.gate.next_hop import NextHop
@@ -41,24 +41,6 @@ def today(octets):
 def made(name, size):
     octets = today(FAMILIES[name][1](size))
     return octets if octets.endswith(b"\r\n") else octets + b"\r\n"
-
-
-class Calls:
-    """Counts calls of functions, Python's own and C's, as a profiler does."""
-
-    def __init__(self):
-        self.count = 0
-
-    def __enter__(self):
-        sys.setprofile(self._called)
-        return self
-
-    def __exit__(self, *_):
-        sys.setprofile(None)
-
-    def _called(self, _frame, event, _argument):
-        if event in {"call", "c_call"}:
-            self.count += 1
 
 
 @pytest.fixture(scope="module")

@@ -351,6 +351,9 @@ def families(draw):
 VALUES = {"name": "Ada <&>", "rich": "<b>bold</b>", "three": [1, "<2>", 3], "loop_like": {"a": 1}, "yes": True}
 
 
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # `{{ missing|reverse }}` prints an object of Python's, another one each time
+
+
 def by_plain_jinja2(texts, options, html):
     environment = jinja2.Environment(
         autoescape=html,
@@ -374,7 +377,7 @@ def test_the_text_is_what_jinja2_writes_and_every_piece_is_where_it_says(family)
         assert not isinstance(error, jinja2.TemplateSyntaxError), texts
         return
     made = render(texts, VALUES, html=html, **options)
-    assert made.text == expected
+    assert _ADDRESS.sub("", made.text) == _ADDRESS.sub("", expected)
     done = 0
     for piece in made.pieces:
         assert done <= piece.start < piece.end, "in order, none over another, none empty"

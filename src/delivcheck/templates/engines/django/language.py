@@ -21,6 +21,7 @@ from django.templatetags.static import PrefixNode, StaticNode
 
 from ...data.values import SITE
 from ...model import Host, Source, TemplateFault
+from ..ours import is_ours
 from .limits import MAX_KEPT, MAX_TAG, MAX_WIDTH, bounded, check_blanks, check_search
 from .room import in_a_project
 from .trace import Trace, one_line, source_of, traced
@@ -80,7 +81,9 @@ class Language(Engine):  # type: ignore[misc]  # Django ships no types; so below
             tags = self._unknown(source.text)
             stub = f"stubs.tags = {tags}" if tags else f"options.libraries = {[library]}"
             raise TemplateFault(f"{said}one of the project's own is stubbed by {stub}", _at(error, source)) from None
-        except Exception as error:  # noqa: BLE001 -- a project's own tags may raise anything
+        except Exception as error:
+            if is_ours(error):
+                raise
             message = _ON_LINE.sub("", one_line(error)).replace(f"{_HERE}/", "")
             raise TemplateFault(message, _at(error, source)) from None
 

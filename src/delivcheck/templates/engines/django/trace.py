@@ -14,6 +14,7 @@ from django.templatetags.i18n import BlockTranslateNode
 
 from ....model import Where
 from ...model import Source, Sources, TemplateFault
+from ..ours import is_ours
 from .limits import MAX_DEPTH, MAX_STEPS, MAX_WRITTEN
 
 MAX_SAID = 400  # characters of what an engine says is wrong
@@ -94,7 +95,9 @@ class Trace:
             raise fault if fault.where is not None else TemplateFault(fault.message, where(node)) from None
         except RecursionError:
             raise TemplateFault("tags are nested too deeply to be rendered", where(node)) from None
-        except Exception as error:  # noqa: BLE001 -- somebody's template calls methods of somebody's values: anything comes
+        except Exception as error:
+            if is_ours(error):
+                raise
             raise TemplateFault(one_line(error), where(node)) from None
         finally:
             self.node, self.printed = before, outer

@@ -6,6 +6,7 @@ from typing import Any
 from jinja2.runtime import Macro
 
 from ...model import Host, Rendered, Source, Sources, TemplateFault, Variable
+from ..ours import is_ours
 from .compiling import TOO_DEEP, Parsed
 from .environment import Environment
 from .faults import fault_of
@@ -50,7 +51,9 @@ class Jinja:
             if fault.where is not None:
                 raise
             raise fault_of(fault) from None
-        except Exception as error:  # noqa: BLE001 -- expressions of a template raise what they like, as Python does
+        except Exception as error:
+            if is_ours(error):
+                raise
             found = fault_of(error)
             if found.where is None:  # between two stretches of text, not in code
                 piece = error.piece if isinstance(error, LimitReached) else None
