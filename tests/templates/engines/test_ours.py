@@ -7,7 +7,7 @@ from delivcheck.templates.engines.ours import is_ours
 
 def _raised(code, name):
     try:
-        exec(compile(code, "x", "exec"), {"__name__": name})
+        exec(compile(code, "<made up>", "exec"), {"__name__": name})
     except Exception as error:  # noqa: BLE001 -- whatever it raises
         return error
     raise AssertionError
