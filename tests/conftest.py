@@ -140,6 +140,18 @@ def _postfix_there() -> None:
 
 
 @pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A PostgreSQL of this test process's own; `create` makes databases in it."""
+    require("postgres")
+    if not servers.in_ci():
+        pytest.importorskip("psycopg")  # of the extra; in CI its absence is an error
+    from tests.postgres import postgres as running
+
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def _line(nsd: servers.Nsd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.DelayLine]:
     with servers.delay_line(tmp_path_factory.mktemp("line"), nsd.address) as line:
         yield line

@@ -27,9 +27,12 @@ PACKAGES = {  # program: Debian packages, with what they only recommend and the 
     "msmtp": "msmtp",
     "curl": "curl",
     "openssl": "openssl",
+    "chromium": "chromium",  # the pages are looked at in it
+    "postgres": "postgresql",
 }
 NODEMAILER = "nodemailer"  # a package of npm's, had where npm is: Debian's npm is 400 packages, so it is nobody's duty
 PRESEED = "postfix postfix/main_mailer_type select No configuration\n"  # answers to what a package would ask for
+POSTGRESQL = frozenset({"postgres", "initdb", "psql", "pg_dump", "pg_restore"})
 START = 20.0  # seconds a server may take to answer; a busy machine of two cores needs one
 FIXTURE = Path(__file__).parent / "bench" / "fixture"
 ZONES = Path(__file__).parent / "net" / "zones"
@@ -46,9 +49,10 @@ def program(name: str) -> str | None:
     """Where a server's program is; servers are often not on a user's PATH."""
     if name == NODEMAILER:
         return str(NODE_MODULES / name) if (NODE_MODULES / name).is_dir() and shutil.which("node") else None
-    return shutil.which(
-        name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/sbin"])
-    )
+    folders = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/sbin"]
+    if name in POSTGRESQL:  # Debian keeps several versions side by side, and none on the PATH
+        folders += sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+    return shutil.which(name, path=os.pathsep.join(folders))
 
 
 def missing() -> list[str]:
@@ -215,7 +219,7 @@ def answers(host: str, port: int) -> bool:
             return False
 
 
-# Postfix is in mta.py.
+# Postfix is in mta.py, PostgreSQL in postgres.py.
 
 # --- delay line --------------------------------------------------------------------------------------------------
 

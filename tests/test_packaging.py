@@ -54,8 +54,21 @@ def test_the_index_in_the_wheel_is_the_rules(built):
 def test_the_wheel_has_the_package_and_no_tests(built):
     names = zipfile.ZipFile(built[0]).namelist()
 
-    assert "delivcheck/engine.py" in names
+    assert {"delivcheck/engine.py", "delivcheck/trace/migrations/versions/0001_first.py"} <= set(names)
     assert {name.partition("/")[0] for name in names} == {"delivcheck", f"delivcheck-{delivcheck.__version__}.dist-info"}
+
+
+def test_the_wheel_has_every_file_of_the_package(built):
+    """Pages are made of templates and served with a style sheet: what is no module is forgotten without anybody noticing."""
+    names = set(zipfile.ZipFile(built[0]).namelist())
+    package = ROOT / "src" / "delivcheck"
+    files = {path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {f"delivcheck/{path.relative_to(package).as_posix()}" for path in files} <= names
+    assert {
+        "delivcheck/web/templates/frame.html",
+        "delivcheck/web/static/style.css",
+        "delivcheck/rules/data/bounces.toml",
+    } <= names
 
 
 def test_the_sdist_can_build_the_same_wheel(built):

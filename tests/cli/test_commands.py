@@ -30,6 +30,13 @@ HEAVY = (
     "delivcheck.api",
     "delivcheck.checks",
     "asyncio",
+    "sqlalchemy",
+    "alembic",
+    "fastapi",
+    "uvicorn",
+    "jinja2",
+    "pyarrow",
+    "opentelemetry",
 )
 
 
@@ -43,6 +50,34 @@ def test_help_and_version_import_nothing_heavy(arguments):
     )
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments], capture_output=True, check=True, env=environment(), text=True
+    )
+    assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+KEEPING = (
+    "sqlalchemy",
+    "alembic",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "jinja2",
+    "pyarrow",
+    "opentelemetry",
+    "prometheus_client",
+)
+
+
+def test_checking_a_message_imports_nothing_of_the_trace_and_its_service(message):
+    script = (
+        "import sys; from delivcheck.cli import main; main(sys.argv[1:]); "
+        f"print('LOADED', [name for name in {KEEPING!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "message", str(message), "--offline", "--class", "bulk"],
+        capture_output=True,
+        check=True,
+        env=environment(),
+        text=True,
     )
     assert done.stdout.splitlines()[-1] == "LOADED []"
 
@@ -64,6 +99,16 @@ def test_help_names_the_commands_that_are_there_and_no_others(run):
         "user",
         "demo",
         "completion",
+        "trace",
+        "stats",
+        "events",
+        "erase",
+        "backup",
+        "suppress",
+        "routing",
+        "webhook",
+        "postmaster",
+        "bounce",
     }
 
 

@@ -159,7 +159,7 @@ def test_show_names_the_file_and_a_message_that_is_gone_is_said(run, configured,
     assert (tmp_path / file).read_bytes() == OCTETS
     assert f"file:       {file} (--octets shows it, --raw writes it out)\n" in run("held", "show", trace).out
     (tmp_path / file).unlink()
-    assert "(unreadable: No such file or directory)" in run("held", "list").out
+    assert "(unreadable: not held, or no longer)" in run("held", "list").out
 
 
 def test_a_damaged_entry_is_listed_and_can_be_discarded(run, configured, store):

@@ -95,12 +95,6 @@ TITLES = {
     69: "normal forms of addresses on the suppression list",
     70: "a rule that exits, hangs or takes all memory",
 }
-LATER = {
-    65: "webhooks: the issue on tracing",
-    66: "tracking: the issue on tracing",
-    67: "the HTTP API: the issue on tracing",
-    69: "the suppression list: the issue on tracing",
-}
 
 
 @dataclass(eq=False)  # plugins of pytest are hashed
@@ -133,8 +127,8 @@ class Found:
             self.skipped[report.longrepr[2].removeprefix("Skipped: ")] += 1
 
     def lacking(self) -> list[int]:
-        """The numbers of this issue that no test stands for."""
-        return [number for number in TITLES if number not in LATER and not self.tests.get(number)]
+        """The numbers that no test stands for."""
+        return [number for number in TITLES if not self.tests.get(number)]
 
     def unknown(self) -> list[int]:
         """Numbers that tests name and the inventory does not."""
@@ -185,12 +179,10 @@ def table(found: Found, *, names: bool = False) -> str:
     ]
     for number, title in TITLES.items():
         said = _tests(found.tests.get(number, Counter()), names=names)
-        if number in LATER:
-            said = f"{said}; the rest later ({LATER[number]})" if said else f"later ({LATER[number]})"
         lines.append(f"| {number} | {title} | {said or '**none**'} |" + (f" {_result(found, number)} |" if ran else ""))
     lacking = ", ".join(map(str, found.lacking())) or "none"
     total = sum(sum(tests.values()) for tests in found.tests.values())
-    lines += ["", f"{len(found.marks)} tests, named {total} times; numbers of this issue without a test: {lacking}."]
+    lines += ["", f"{len(found.marks)} tests, named {total} times; numbers without a test: {lacking}."]
     if found.skipped:
         lines.append("Skipped: " + "; ".join(f"{count} ({reason})" for reason, count in found.skipped.most_common()) + ".")
     return "\n".join(lines)

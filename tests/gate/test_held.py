@@ -20,9 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import delivcheck
+from delivcheck import ulid
 from delivcheck.gate import durable
 from delivcheck.gate import held as module
-from delivcheck.gate import trace as traces
 from delivcheck.gate.held import CONFIRMED, Damaged, FullError, HeldError, HeldStore, NotHeldError
 from delivcheck.gate.journal import Journal, JournalError, State
 from delivcheck.gate.journal import journal as journals
@@ -56,7 +56,7 @@ def incoming(octets=OCTETS, **more):
     )
     given = {"next_hop": "hop", "stream": "news", **more}
     to = tuple(one.address for one in RECIPIENTS)
-    return Incoming(octets, SENDER.address, to, client, traces.new(), datetime.now(UTC), **given)
+    return Incoming(octets, SENDER.address, to, client, ulid.new(), datetime.now(UTC), **given)
 
 
 def hold(store, octets=OCTETS, recipients=RECIPIENTS, **more):
@@ -406,7 +406,7 @@ def test_what_passes_now_is_sent_as_judged_with_its_parameters_and_no_longer_hel
                 ("bob@example.org", 250),
                 ("eve@example.net", 250),
             ]
-            assert [(one.octets, one.trace, one.stream) for one in pipeline.given] == [(OCTETS, trace, "news")]
+            assert [(one.octets, one.held, one.stream) for one in pipeline.given] == [(OCTETS, trace, "news")]
             (message,) = hop.messages
             assert message.octets == b"X: 1\r\n" + OCTETS
             assert b"RET=HDRS" in message.mail_from

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import delivcheck
-from delivcheck.gate import trace as traces
+from delivcheck import ulid
 from delivcheck.gate.journal import (
     Attempt,
     Conflict,
@@ -65,7 +65,7 @@ def unsure(trace, *more):
 
 
 def attempt(name="one", rcpt_to=TO, **more):
-    return Attempt(traces.new(), key_of(name), b"\0" * 32, "hop", "ada@example.com", rcpt_to, 100, "app", **more)
+    return Attempt(ulid.new(), key_of(name), b"\0" * 32, "hop", "ada@example.com", rcpt_to, 100, "app", **more)
 
 
 def run(state, work):
@@ -395,7 +395,7 @@ def test_text_of_any_origin_is_kept(tmp_path):
     odd = "j\udcffr\u00f6g\x00@ex\u00e4mple"
 
     async def work(journal):
-        one = Attempt(traces.new(), b"k" * 32, b"d" * 32, "hop", odd, (odd,), 1, odd)
+        one = Attempt(ulid.new(), b"k" * 32, b"d" * 32, "hop", odd, (odd,), 1, odd)
         trace = await sent(journal, one, [Reply(250, None, odd * 500)])
         journal.gone(trace)
         assert (await journal.answer_for(b"k" * 32, (odd,))).whole
@@ -690,7 +690,7 @@ def test_a_worker_in_the_making_keeps_its_lock_from_a_sweeper(tmp_path):
 WRITES = """
 import asyncio, hashlib, sys
 from pathlib import Path
-from delivcheck.gate import trace
+from delivcheck import ulid
 from delivcheck.gate.journal import Attempt, Journal, Known
 from delivcheck.gate.reply import Reply
 
@@ -699,7 +699,7 @@ async def main(state, name, messages):
         async def one(number):
             key = hashlib.sha256(f"{name} {number}".encode()).digest()
             assert await journal.answer_for(key, ("a@b",)) == Known((None,))
-            attempt = Attempt(trace.new(), key, key, name, "a@b", ("a@b",), number)
+            attempt = Attempt(ulid.new(), key, key, name, "a@b", ("a@b",), number)
             await journal.before_dot(attempt)
             await journal.after(attempt, [Reply(250, None, str(number))])
             journal.answered(attempt.trace)
@@ -728,7 +728,7 @@ def test_workers_that_write_at_the_same_time_lose_nothing(tmp_path):
 UNTIL_KILLED = """
 import asyncio, itertools, os, sys
 from pathlib import Path
-from delivcheck.gate import trace
+from delivcheck import ulid
 from delivcheck.gate.journal import Attempt, Journal
 from delivcheck.gate.reply import Reply
 
@@ -736,7 +736,7 @@ async def main(state):
     async with Journal(Path(state)) as journal:
         async def messages():
             for number in itertools.count():
-                one = Attempt(trace.new(), os.urandom(32), bytes(32), "hop", "a@b", ("a@b",), number)
+                one = Attempt(ulid.new(), os.urandom(32), bytes(32), "hop", "a@b", ("a@b",), number)
                 await journal.answer_for(one.key, one.rcpt_to)
                 await journal.before_dot(one)
                 os.write(1, f"dot {one.trace}\\n".encode())
@@ -761,7 +761,7 @@ def test_what_a_worker_said_was_written_is_there_after_it_was_killed(tmp_path, s
                 process.kill()
                 for line in process.stdout.read().splitlines():  # the last may be cut short
                     what, _, trace = line.partition(" ")
-                    if traces.valid(trace):
+                    if ulid.valid(trace):
                         said[trace] = what
 
     async def work(journal):
@@ -782,9 +782,9 @@ def test_messages_that_come_together_share_a_transaction(tmp_path, monkeypatch):
     batches = []
     together = store.Store.together
 
-    def counted(self, works):
+    def counted(self, works, **how):
         batches.append(len(works))
-        return together(self, works)
+        return together(self, works, **how)
 
     monkeypatch.setattr(store.Store, "together", counted)
 
@@ -1004,7 +1004,7 @@ def test_a_state_folder_that_cannot_be_made_is_a_declared_error(tmp_path):
         for ask in (journal.answer_for(key_of(), TO), journal.before_dot(attempt()), journal.recover()):
             with pytest.raises(JournalError):
                 await ask
-        journal.gone(traces.new())  # raises nothing
+        journal.gone(ulid.new())  # raises nothing
         (tmp_path / "state").unlink()
         await sent(journal, attempt())
 
@@ -1014,12 +1014,12 @@ def test_a_state_folder_that_cannot_be_made_is_a_declared_error(tmp_path):
 LIMITED = """
 import asyncio, os, resource, sys
 from pathlib import Path
-from delivcheck.gate import trace
+from delivcheck import ulid
 from delivcheck.gate.journal import Attempt, Journal, JournalError, State
 from delivcheck.gate.reply import Reply
 
 def attempt(number):
-    return Attempt(trace.new(), number.to_bytes(32), bytes(32), "hop", "a@b", ("x" * 5_000,), number)
+    return Attempt(ulid.new(), number.to_bytes(32), bytes(32), "hop", "a@b", ("x" * 5_000,), number)
 
 async def main(state):
     async with Journal(Path(state)) as journal:
@@ -1057,7 +1057,7 @@ def test_a_disk_that_takes_no_more_is_a_declared_error_and_mended_by_itself(tmp_
 SMALL = """
 import asyncio, os, subprocess, sys
 from pathlib import Path
-from delivcheck.gate import trace
+from delivcheck import ulid
 from delivcheck.gate.journal import Attempt, Journal, JournalError
 from delivcheck.gate.reply import Reply
 
@@ -1070,7 +1070,7 @@ def mount(*arguments):
 async def main(state):
     mount("-t", "tmpfs", "-o", "size=512k", "tmpfs", state)
     def attempt():
-        return Attempt(trace.new(), os.urandom(32), bytes(32), "hop", "a@b", ("a@b",), 1)
+        return Attempt(ulid.new(), os.urandom(32), bytes(32), "hop", "a@b", ("a@b",), 1)
     async def works():
         one = attempt()
         await journal.before_dot(one)
@@ -1144,14 +1144,14 @@ int fdatasync(int fd) { if (broken()) { errno = EIO; return -1; } return ((int (
 AFTER_FSYNC = """
 import asyncio, os, sys
 from pathlib import Path
-from delivcheck.gate import trace
+from delivcheck import ulid
 from delivcheck.gate.journal import Attempt, Journal, JournalError, State
 from delivcheck.gate.reply import Reply
 
 async def main(state):
     fail, wal = Path(os.environ["FAIL"]), Path(state, "journal.sqlite-wal")
     def attempt(number):
-        return Attempt(trace.new(), bytes(32), bytes(32), "hop", "a@b", ("a@b",), number)
+        return Attempt(ulid.new(), bytes(32), bytes(32), "hop", "a@b", ("a@b",), number)
     async with Journal(Path(state)) as journal:
         one, two, three = attempt(1), attempt(2), attempt(3)
         await journal.before_dot(one)
@@ -1262,7 +1262,7 @@ def test_a_closed_journal_says_so(tmp_path):
         await journal.close()
         with pytest.raises(JournalError, match="closed"):
             await journal.records()
-        journal.gone(traces.new())
+        journal.gone(ulid.new())
 
     asyncio.run(work())
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from delivcheck.gate import trace as traces
+from delivcheck import ulid
 from delivcheck.gate.journal import Attempt, Journal, Known, State, fingerprint, rules, schema
 from delivcheck.gate.reply import Reply
 
@@ -90,7 +90,7 @@ class History:
         rest, known, owner = self.judged.pop(self.chance.randrange(len(self.judged)))
         if owner in self.dead:
             return
-        attempt = Attempt(traces.new(), KEY, bytes(32), "hop", "x", rest, 1, None, self.explicit, known.follows)
+        attempt = Attempt(ulid.new(), KEY, bytes(32), "hop", "x", rest, 1, None, self.explicit, known.follows)
         if not rules.begin(self.db, attempt, owner, self.now, self.alive):
             return
         for name in rest:
@@ -169,7 +169,7 @@ def test_in_whatever_order_things_happen_no_second_copy_goes_unmarked(lot, soak)
 
 
 def _attempt(key, *to, **more):
-    return Attempt(traces.new(), key, bytes(32), "hop", "ada@example.com", to, 1, **more)
+    return Attempt(ulid.new(), key, bytes(32), "hop", "ada@example.com", to, 1, **more)
 
 
 @pytest.mark.attack(52)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from delivcheck import config, tables
 from delivcheck.config import Config, ConfigError
 from delivcheck.gate import reading, settings
-from delivcheck.gate.reading import keys, values
+from delivcheck.gate.reading import keys, rules, values
 from delivcheck.gate.settings import Address, Gate, Kind, Mode, OnFault, SaslMechanism, Secret, Security
+from delivcheck.trace.model import Tracking
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "delivcheck.toml"
 
@@ -85,6 +86,16 @@ kind = "submissions"
 address = "0.0.0.0:465"
 certificate = "both.pem"
 
+[[gate.listen]]
+kind = "http"
+address = "127.0.0.1:8025"
+stream = "receipts"
+
+[[gate.listen]]
+kind = "bounces"
+address = "0.0.0.0:25"
+banner = "ready"
+
 [[gate.next-hop]]
 name = "ses"
 address = "email-smtp.example.net:587"
@@ -138,6 +149,68 @@ repair-line-ends = true
 [gate.hold]
 keep-days = 3
 max-octets = 5
+key-file = "held.key"
+
+[gate.webhooks]
+networks = ["10.1.0.0/16"]
+key-env = "WEBHOOK_KEYS"
+
+[gate.otel]
+endpoint = "http://collector.example:4318/"
+service-name = "shop"
+interval = 15
+
+[gate.trace]
+url = "postgresql://delivcheck@db.example.com/trace"
+password-command = ["pass", "show", "db"]
+keep = "message"
+keep-days = 7
+keep-content-days = 0
+max-octets = 9
+tenants = { shop = ["shop", "apps"] }
+
+[gate.http]
+public-url = "https://mail.example.com/x/"
+pages = false
+trusted-proxies = ["127.0.0.1"]
+trusted-user-header = "X-Remote-User"
+
+[gate.tracking]
+mode = "aggregate"
+streams = { receipts = "none" }
+links = false
+pixel = false
+exclude = ["*.Bank.example", "https://example.com/my/*"]
+attribution-days = 9
+
+[gate.bounces]
+domain = "Bounces.example.com"
+return-paths = false
+streams = ["receipts"]
+addresses = ["FBL@example.com"]
+maildir = "Maildir"
+postfix-log = "/var/log/mail.log"
+
+[gate.reports.pm]
+provider = "postmark"
+user = "hook"
+secret-file = "pm"
+
+[gate.reports.aws]
+provider = "ses"
+topics = ["arn:aws:sns:eu-west-1:123456789012:ses"]
+subscribe = true
+
+[[gate.rule]]
+name = "receipts-first"
+when.stream = "receipts"
+next-hop = "ses"
+"""
+# Not beside a list-unsubscribe of one's own, which stands above.
+UNSUBSCRIBE = """
+[gate.unsubscribe]
+mailto = "@u.example.com"
+streams = ["receipts"]
 """
 
 
@@ -184,12 +257,47 @@ def test_every_key_is_read(tmp_path):
             settings.SigningKey("example.com", "s1", Secret(file=tmp_path / "s1.pem")),
             settings.SigningKey("example.com", "ed", Secret(command=("pass", "show", "dkim"))),
         ),
-        settings.Additions(False, False, "https://example.com/u/{recipient}", "{stream}:{trace}", {"X-Mailer": "shop {{1}}"}),
-        settings.Limits(1_000, 100, 10, 2, 2_000, True),
-        settings.Hold(3, 5),
-        Address(None, "::1", 9125),
-        "json",
-        "debug",
+        additions=settings.Additions(
+            False, False, "https://example.com/u/{recipient}", "{stream}:{trace}", {"X-Mailer": "shop {{1}}"}
+        ),
+        limits=settings.Limits(1_000, 100, 10, 2, 2_000, True),
+        hold=settings.Hold(3, 5, Secret(file=tmp_path / "held.key")),
+        admin=Address(None, "::1", 9125),
+        log_format="json",
+        log_level="debug",
+        webhooks=settings.Webhooks((ip_network("10.1.0.0/16"),), Secret(environment="WEBHOOK_KEYS")),
+        otel=settings.Otel("http://collector.example:4318", "shop", 15.0),
+        trace=settings.Trace(
+            "postgresql://delivcheck@db.example.com/trace",
+            Secret(command=("pass", "show", "db")),
+            settings.Keep.MESSAGE,
+            7,
+            0,
+            9,
+            {"shop": ("shop", "apps")},
+        ),
+        http=settings.Http("https://mail.example.com/x", False, (ip_network("127.0.0.1"),), "X-Remote-User"),
+        tracking=settings.Tracking(
+            Tracking.AGGREGATE,
+            {"receipts": Tracking.NONE},
+            False,
+            False,
+            ("*.bank.example", "https://example.com/my/*"),
+            9,
+        ),
+        bounces=settings.Bounces(
+            "bounces.example.com",
+            False,
+            ("receipts",),
+            ("fbl@example.com",),
+            tmp_path / "Maildir",
+            Path("/var/log/mail.log"),
+        ),
+        reports=(
+            settings.Reports("pm", settings.Provider.POSTMARK, Secret(file=tmp_path / "pm"), "hook"),
+            settings.Reports("aws", settings.Provider.SES, topics=("arn:aws:sns:eu-west-1:123456789012:ses",), subscribe=True),
+        ),
+        rules=(settings.SendingRule("receipts-first", settings.When(stream=("receipts",)), next_hop="ses"),),
     )
     assert listeners == (
         settings.Listener(
@@ -229,6 +337,8 @@ def test_every_key_is_read(tmp_path):
             Address(None, "0.0.0.0", 465),
             certificate=settings.Certificate(tmp_path / "both.pem", tmp_path / "both.pem"),
         ),
+        settings.Listener("http", Kind.HTTP, Address(None, "127.0.0.1", 8025), stream="receipts"),
+        settings.Listener("bounces", Kind.BOUNCES, Address(None, "0.0.0.0", 25), banner="ready"),
     )
     assert hops == (
         settings.NextHop(
@@ -256,16 +366,34 @@ def test_every_key_is_read(tmp_path):
     )
 
 
+def test_a_link_for_unsubscribing_is_read_where_there_is_no_other(tmp_path):
+    text = FULL.replace('list-unsubscribe = "https://example.com/u/{recipient}"', "")
+    assert read(tmp_path, text + UNSUBSCRIBE).unsubscribe == settings.Unsubscribe("@u.example.com", ("receipts",))
+
+
 OF_TABLE = {  # table of the file: the settings it becomes, and the fields that other tables fill
-    "[gate]": (Gate, {"listeners", "next_hops", "credentials", "keys", "additions", "limits", "hold"}),
+    "[gate]": (
+        Gate,
+        {"listeners", "next_hops", "credentials", "keys", "additions", "rules", "limits", "hold", "webhooks", "otel"}
+        | {"trace", "http", "tracking", "unsubscribe", "bounces", "reports"},
+    ),
     "[[gate.listen]]": (settings.Listener, set()),
     "[[gate.next-hop]]": (settings.NextHop, {"secret"}),
     "[[gate.sign]]": (settings.SigningKey, {"secret"}),
     "[gate.credentials.NAME]": (settings.CredentialSettings, set()),
     "[gate.prepare]": (settings.Additions, set()),
     "[gate.limits]": (settings.Limits, set()),
-    "[gate.hold]": (settings.Hold, set()),
+    "[gate.hold]": (settings.Hold, {"key"}),
+    "[gate.webhooks]": (settings.Webhooks, {"key"}),
+    "[gate.otel]": (settings.Otel, set()),
+    "[gate.trace]": (settings.Trace, {"password"}),
+    "[gate.http]": (settings.Http, set()),
+    "[gate.tracking]": (settings.Tracking, set()),
+    "[gate.unsubscribe]": (settings.Unsubscribe, set()),
+    "[gate.bounces]": (settings.Bounces, set()),
+    "[gate.reports.NAME]": (settings.Reports, {"name", "secret"}),
 }
+NAMES = {"[gate.credentials.NAME]": "[gate.credentials.shop]", "[gate.reports.NAME]": "[gate.reports.pm]"}
 
 
 @pytest.mark.parametrize("table", keys.TABLES)
@@ -273,7 +401,8 @@ def test_every_setting_has_a_key_that_is_read_above_and_told_in_the_example(tabl
     made, elsewhere = OF_TABLE[table]
     known = {key.replace("-", "_") for key in keys.TABLES[table]}
     assert {one.name for one in fields(made)} - elsewhere <= known
-    inside = FULL[FULL.index(table.replace("NAME", "shop")) :]
+    text = FULL + UNSUBSCRIBE
+    inside = text[text.index(NAMES.get(table, table)) :]
     told = EXAMPLE.read_text()
     for key in keys.TABLES[table]:
         assert re.search(rf"\b{key}\b", told), f"{key} is not in the example"
@@ -292,9 +421,16 @@ def test_the_example_is_a_configuration_without_a_warning(tmp_path):
 def test_the_example_with_every_comment_taken_off_is_one_too(tmp_path):
     text = re.sub(r"^# (?=\S+ +=|\[)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
     gate = read(tmp_path, text)
-    assert [one.kind for one in gate.listeners] == [Kind.MILTER, Kind.SMTP, Kind.SUBMISSION]
+    assert [one.kind for one in gate.listeners] == [Kind.MILTER, Kind.SMTP, Kind.SUBMISSION, Kind.HTTP, Kind.BOUNCES]
     assert gate.hold == settings.Hold()
     assert gate.limits == settings.Limits()
+    assert (gate.trace, gate.tracking, gate.webhooks) == (settings.Trace(), settings.Tracking(), settings.Webhooks())
+    assert gate.http == settings.Http("https://mail.example.com")
+    assert gate.unsubscribe == settings.Unsubscribe()
+    assert gate.bounces == settings.Bounces("bounces.example.com")
+    assert [one.provider for one in gate.reports] == [settings.Provider.POSTMARK, settings.Provider.SES]
+    assert len(gate.rules) == 3
+    assert gate.otel == settings.Otel("http://127.0.0.1:4318")
     plain = read(tmp_path, EXAMPLE.read_text())
     shown = ("mode", "on_fault", "state", "deadline", "drain", "watchdog", "at_most_once", "log_format", "log_level")
     assert [getattr(gate, name) for name in shown] == [getattr(plain, name) for name in shown], "the defaults as they are"
@@ -334,6 +470,13 @@ HOP = """\
 [[gate.next-hop]]
 address = "192.0.2.1:25"
 """
+HTTP = """\
+[[gate.listen]]
+kind = "http"
+address = "127.0.0.1:8025"
+"""
+BOUNCES = HTTP.replace("http", "bounces")
+ARN = "arn:aws:sns:eu-west-1:123456789012:ses"
 
 # Each stands after `[gate]`, the name and a blank line; so its first line is line 4.
 MISTAKES = {
@@ -506,6 +649,150 @@ MISTAKES = {
         ":4: gate.on-fault: holding is off: a [gate.hold] table turns it on",
     ),
     "holding that is off for a listener": (SMTP + 'on-fault = "hold"\n' + HOP, ":8: gate.listen.on-fault: holding is off"),
+    "HTTP without a trace": (HTTP, ":5: gate.listen.kind: what is served over HTTP is in the trace: a [gate.trace] table"),
+    "reports without a trace": (
+        MILTER + '[gate.reports.pm]\nprovider = "postmark"\nsecret-env = "S"',
+        ":7: gate.reports.pm: reports are about messages of the trace",
+    ),
+    "reports without HTTP": (
+        MILTER + '[gate.trace]\n[gate.reports.pm]\nprovider = "postmark"\nsecret-env = "S"',
+        ":8: gate.reports.pm: reports come over HTTP: a listener of kind http is wanted",
+    ),
+    "reports of nobody": (MILTER + "[gate.reports.pm]\n", ":7: gate.reports.pm: provider: whose webhook it is"),
+    "reports that nothing proves": (
+        MILTER + '[gate.reports.pm]\nprovider = "mailgun"',
+        ":7: gate.reports.pm: secret-file, secret-env or secret-command: what proves who reports",
+    ),
+    "a provider that is none": (
+        MILTER + '[gate.reports.pm]\nprovider = "postmarc"',
+        ":8: gate.reports.pm.provider: 'postmarc' is none of postmark, mailgun, ses, sendgrid; did you mean postmark?",
+    ),
+    "a name that no path can be": (
+        MILTER + '[gate.reports."a/b"]\nprovider = "postmark"',
+        "'a/b': a name has letters, digits, dots",
+    ),
+    "SES whose topics anybody can make": (
+        MILTER + '[gate.reports.aws]\nprovider = "ses"',
+        ":7: gate.reports.aws: topics: SES alone: the ARNs of the SNS topics that it reports to; anybody can make a topic",
+    ),
+    "a topic that is none": (
+        MILTER + '[gate.reports.aws]\nprovider = "ses"\ntopics = ["ses"]',
+        ":9: gate.reports.aws.topics: 'ses' is no topic such as arn:aws:sns:",
+    ),
+    "a secret for SES": (
+        MILTER + f'[gate.reports.aws]\nprovider = "ses"\ntopics = ["{ARN}"]\nsecret-env = "S"',
+        ":7: gate.reports.aws: ses has no secret",
+    ),
+    "topics for another": (
+        MILTER + f'[gate.reports.pm]\nprovider = "mailgun"\ntopics = ["{ARN}"]\nsecret-env = "S"',
+        ":9: gate.reports.pm.topics: only for ses",
+    ),
+    "HTTP Basic for another": (
+        MILTER + '[gate.reports.pm]\nprovider = "mailgun"\nuser = "a"\nsecret-env = "S"',
+        ":9: gate.reports.pm.user: only for postmark",
+    ),
+    "a secret of a report in the file": (
+        MILTER + '[gate.reports.pm]\nprovider = "mailgun"\nsecret = "hunter2"',
+        ":9: gate.reports.pm.secret: secrets do not stand in the configuration; name secret-file, secret-env, secret-command",
+    ),
+    "bounces without a trace": (
+        MILTER + '[gate.bounces]\ndomain = "b.example.com"',
+        ":7: gate.bounces: reports are about messages of the trace",
+    ),
+    "bounces without a domain": (MILTER + "[gate.trace]\n[gate.bounces]", ":8: gate.bounces: domain: the domain of signed"),
+    "bounces of addresses that are none": (
+        MILTER + '[gate.trace]\n[gate.bounces]\ndomain = "b.example.com"\naddresses = ["@example.com"]',
+        ":10: gate.bounces.addresses: '@example.com' is no mailbox such as complaints@example.com",
+    ),
+    "a listener for bounces of nothing": (
+        MILTER + '[gate.trace]\n[[gate.listen]]\nkind = "bounces"\naddress = "127.0.0.1:25"',
+        ":9: gate.listen.kind: which addresses it takes: a [gate.bounces] table with its domain is wanted",
+    ),
+    "webhooks without a trace": (MILTER + "[gate.webhooks]", ":7: gate.webhooks: webhooks tell of what is in the trace"),
+    "webhooks into all of the Internet": (
+        MILTER + '[gate.trace]\n[gate.webhooks]\nnetworks = ["0.0.0.0/0"]',
+        ":9: gate.webhooks.networks: '0.0.0.0/0' takes in more than networks of your own",
+    ),
+    "a database's password in the file": (
+        MILTER + '[gate.trace]\nurl = "postgresql://a:hunter2@db/t"',
+        ":8: gate.trace.url: a password does not stand in the configuration: password-file, -env or -command",
+    ),
+    "a database's password behind a question mark": (
+        MILTER + '[gate.trace]\nurl = "postgresql://a@db/t?Password=hunter2"',
+        ":8: gate.trace.url: a password does not stand in the configuration",
+    ),
+    "another database's password": (
+        MILTER + '[gate.trace]\nurl = "mysql://a:hunter2@db/t"',
+        ":8: gate.trace.url: a password does not stand in the configuration",
+    ),
+    "a database that is none of ours": (
+        MILTER + '[gate.trace]\nurl = "mysql://db/t"',
+        ":8: gate.trace.url: 'mysql://db/t' is no postgresql://user@host/name and no sqlite:////path",
+    ),
+    "a password without a database": (
+        MILTER + '[gate.trace]\npassword-env = "P"',
+        ":7: gate.trace: a password without the url of its database",
+    ),
+    "days below none": (MILTER + "[gate.trace]\nkeep-days = -1", ":8: gate.trace.keep-days: a whole number from 0 to 36500"),
+    "more than can be kept": (
+        MILTER + '[gate.trace]\nkeep = "all"',
+        ":8: gate.trace.keep: 'all' is none of facts, headers, message",
+    ),
+    "two tenants of one name": (
+        MILTER + '[gate.trace]\ntenants = { a = ["shop"], b = ["shop"] }',
+        ":8: gate.trace.tenants.b: shop is the tenant a's already",
+    ),
+    "a public URL in the clear": (
+        MILTER + '[gate.http]\npublic-url = "http://mail.example.com"',
+        ":8: gate.http.public-url: 'http://mail.example.com': mail clients and providers ask for https",
+    ),
+    "a public URL with a question": (
+        MILTER + '[gate.http]\npublic-url = "https://mail.example.com/?a=b"',
+        ":8: gate.http.public-url: 'https://mail.example.com/?a=b': something is put behind it",
+    ),
+    "a public URL that ends in a header": (
+        MILTER + '[gate.http]\npublic-url = "https://mail.example.com/>,<mailto:x"',
+        ":8: gate.http.public-url: 'https://mail.example.com/>,<mailto:x' is no URL",
+    ),
+    "a public URL with half an address": (
+        MILTER + '[gate.http]\npublic-url = "https://[::1"',
+        ":8: gate.http.public-url: 'https://[::1' is no URL such as https://mail.example.com",
+    ),
+    "people that anybody can claim to be": (
+        MILTER + '[gate.http]\ntrusted-user-header = "X-User"',
+        ":8: gate.http.trusted-user-header: anybody could write that field: trusted-proxies are wanted",
+    ),
+    "proxies that are everybody": (
+        MILTER + '[gate.http]\ntrusted-proxies = ["::/0"]',
+        ":8: gate.http.trusted-proxies: '::/0' takes in strangers",
+    ),
+    "a collector that is none": (
+        MILTER + '[gate.otel]\nendpoint = "collector:4317"',
+        ":8: gate.otel.endpoint: 'collector:4317' is no URL such as http://127.0.0.1:4318",
+    ),
+    "telling nobody": (MILTER + "[gate.otel]", ":7: gate.otel: endpoint: the OTLP/HTTP receiver"),
+    "two keys for held mail": (
+        MILTER + '[gate.hold]\nkey-file = "a"\nkey-env = "B"',
+        ":7: gate.hold: one of key-file, key-env, key-command is wanted, not 2",
+    ),
+    "a key for held mail in the file": (
+        MILTER + '[gate.hold]\nkey = "hunter2"',
+        ":8: gate.hold.key: secrets do not stand in the configuration",
+    ),
+    **{
+        f"HTTP with {key}": (HTTP + f"{key} = {value}", f":7: gate.listen.{key}: a http listener has no such key")
+        for key, value in (
+            *(("trusted", '["10.0.0.0/8"]'), ("credential", '"a"'), ("xclient", '["10.0.0.5"]'), ("proxy", '["10.0.0.5"]')),
+            *(("xforward", '["10.0.0.5"]'), ("banner", '"a"'), ("pre-sign", "true")),
+        )
+    },
+    **{
+        f"bounces with {key}": (BOUNCES + f"{key} = {value}", f":7: gate.listen.{key}: a bounces listener has no such key")
+        for key, value in (
+            *(("trusted", '["10.0.0.0/8"]'), ("credential", '"a"'), ("xclient", '["10.0.0.5"]'), ("stream", '"a"')),
+            *(("mode", '"observe"'), ("on-fault", '"send"'), ("pre-sign", "true"), ("received", "true")),
+        )
+    },
 }
 
 
@@ -516,6 +803,7 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path, text, complaint):
     assert str(error.value).startswith(f"{tmp_path}/delivcheck.toml:")
     assert complaint in str(error.value)
     assert "\n" not in str(error.value)
+    assert "hunter2" not in str(error.value)
 
 
 ODD = (
@@ -537,6 +825,12 @@ BESIDE = {  # what the table that has an odd value needs beside it
     "[[gate.listen]]": SMTP,
     "[[gate.next-hop]]": HOP,
     "[[gate.sign]]": '[[gate.sign]]\ndomain = "example.com"\nselector = "s"\nkey-file = "key.pem"\n',
+    "[gate.otel]": '[gate.otel]\nendpoint = "http://127.0.0.1:4318"\n',
+    "[gate.bounces]": '[gate.bounces]\ndomain = "b.example.com"\n[gate.trace]\n',
+    "[gate.reports.NAME]": '[gate.trace]\n[gate.reports.shop]\nprovider = "postmark"\nsecret-file = "s"\n',
+    "[gate.webhooks]": "[gate.trace]\n[gate.webhooks]\n",
+    "[gate.unsubscribe]": '[gate.trace]\n[gate.http]\npublic-url = "https://example.com"\n[gate.unsubscribe]\n',
+    "[gate.tracking]": '[gate.trace]\n[gate.http]\npublic-url = "https://example.com"\n[gate.tracking]\n',
 }
 
 
@@ -777,7 +1071,12 @@ _GATES = st.builds(
             ),
             "prepare": st.one_of(_ANY, _TABLES["[gate.prepare]"]),
             "limits": st.one_of(_ANY, _TABLES["[gate.limits]"]),
-            "hold": st.one_of(_ANY, _TABLES["[gate.hold]"]),
+            **{
+                name: st.one_of(_ANY, _TABLES[f"[gate.{name}]"])
+                for name in ("hold", "webhooks", "otel", "trace", "http", "tracking", "unsubscribe", "bounces")
+            },
+            "reports": st.one_of(_ANY, st.dictionaries(st.text(max_size=5), _TABLES["[gate.reports.NAME]"], max_size=2)),
+            "rule": st.one_of(_ANY, st.lists(st.one_of(_table(rules.RULE), _table(rules.WHEN)), max_size=2)),
         },
     ),
 )
@@ -796,7 +1095,12 @@ def test_any_table_gives_settings_or_the_one_declared_error(raw):
     reading.warnings(found, gate)
 
 
-@given(st.text(max_size=40))
+_URLS = st.builds(
+    "".join, st.lists(st.sampled_from([*"[]:@/?#%. \t", "http", "https", "//", "a.example", "postgresql"]), max_size=9)
+)
+
+
+@given(st.one_of(st.text(max_size=40), _URLS))
 @pytest.mark.parametrize(
     "read_one",
     [
@@ -813,6 +1117,14 @@ def test_any_table_gives_settings_or_the_one_declared_error(raw):
         values.selector,
         values.https,
         values.field_name,
+        values.store,
+        values.base_url,
+        values.endpoint,
+        values.link_pattern,
+        values.mailbox,
+        values.leaving_mailbox,
+        values.inner,
+        values.topic,
     ],
 )
 def test_any_text_gives_a_value_or_the_one_declared_error(read_one, text):

@@ -18,6 +18,9 @@ from delivcheck.gate.judging import Egress, Judge
 from delivcheck.gate.pipeline import GatePipeline
 from delivcheck.gate.prepare import Preparer
 from delivcheck.gate.relay.relay import NextHops
+from delivcheck.gate.routing.rates import Rates
+from delivcheck.gate.routing.routing import Routing
+from delivcheck.gate.routing.rules import Rules
 from delivcheck.gate.settings import Address, Gate, Hold, Kind, Listener, NextHop, Security
 from delivcheck.gate.smtp.server import Server
 from delivcheck.gate.transaction import Reception
@@ -129,7 +132,18 @@ def stuffed(octets):
 
 @contextlib.asynccontextmanager
 async def gate(
-    folder: Path, hop, records=None, *, listener=TRUSTED, hold=False, hops=None, preparer=None, users=None, **settings
+    folder: Path,
+    hop,
+    records=None,
+    *,
+    listener=TRUSTED,
+    hold=False,
+    hops=None,
+    preparer=None,
+    users=None,
+    suppressed=None,
+    streams=("receipts",),
+    **settings,
 ):
     """A gate before one next hop, or before `hops` (settings.NextHop)."""
     hops = hops or (NextHop("hop", Address(host=hop.host, port=hop.port), security=Security.NONE),)
@@ -144,7 +158,7 @@ async def gate(
     )
     told = Told()
     (folder / "conf").mkdir(exist_ok=True)
-    text = "".join(f'[streams.{name}]\nclass = "transactional"\n' for name in ("receipts",))
+    text = "".join(f'[streams.{name}]\nclass = "transactional"\n' for name in streams)
     judge = Judge(
         world.configuration(folder / "conf", text),
         Lasting(world.dns(records)),
@@ -154,8 +168,9 @@ async def gate(
     relay = NextHops(made.next_hops, made.name, told)
     async with Journal(folder) as journal:
         held = HeldStore(folder, made.hold) if made.hold else None
-        pipeline = GatePipeline(made, judge, preparer, told)
-        reception = Reception(made, pipeline, relay, journal, held, told, users)
+        routing = Routing(Rules(made.rules), Rates(folder), suppressed, told)
+        pipeline = GatePipeline(made, judge, preparer, told, routing)
+        reception = Reception(made, pipeline, relay, journal, held, told, users, routing)
         whole = Whole(reception, Server(made, reception.handler, told), told, listener)
         try:
             yield whole
@@ -164,6 +179,7 @@ async def gate(
                 task.cancel()
             await asyncio.gather(*whole.tasks, return_exceptions=True)
             await relay.close()
+            routing.close()
 
 
 __all__ = ["TRUSTED", "Talk", "Told", "Whole", "gate", "replace", "stuffed"]

@@ -163,15 +163,17 @@ def discard(traces: tuple[str, ...], **given: Any) -> int:
     from . import output
 
     store, log = _store(given), Log()
-    code = 0
+    code, done = 0, list[str]()
     for name in map(_name, traces):
 
         def work(name: str = name) -> None:
             release.discard(store, name, log)
             output.write(f"{name} discarded\n")
 
-        code = _said(work) or code
-    return code
+        failed = _said(work)
+        done += [] if failed else [name]
+        code = failed or code
+    return _traced(given, done, "discarded") or code
 
 
 @command.command(name="expire")
@@ -184,13 +186,40 @@ def expire(**given: Any) -> int:
     from . import output
 
     store, log = _store(given), Log()
+    done: list[str] = []
 
     def work() -> None:
         for trace in store.expire(datetime.now(UTC)):
             log("held", what="expired", trace=trace, reason="")
             output.write(f"{trace} expired\n")
+            done.append(trace)
 
-    return _said(work)
+    code = _said(work)
+    return _traced(given, done, "expired") or code
+
+
+def _traced(given: dict[str, Any], traces: list[str], why: str) -> int:
+    """Tell the trace, where there is one, what became of held mail; the exit code."""
+    import asyncio
+
+    from ..gate import record
+    from ..gate.journal import Journal, JournalError
+    from .faults import say
+
+    _, gate = _gate(given)
+    if gate is None or gate.trace is None or not traces:
+        return 0
+
+    async def note() -> None:
+        async with Journal(gate.state) as journal:
+            await journal.noted([record.discarded(one, why) for one in traces])
+
+    try:
+        asyncio.run(note())
+    except (JournalError, OSError) as error:
+        say(f"{why}, but the trace does not know: {error}")
+        return MISSING
+    return 0
 
 
 # --- where, and which --------------------------------------------------------------------------------------------
@@ -267,18 +296,15 @@ def _file(one: Entry, store: HeldStore) -> Path:
 
 def _subject(one: Entry, store: HeldStore) -> str:
     """The subject, its encoded words decoded and safe to print; in words where there is none to show."""
-    import os
-
+    from ..gate.held import HeldError
     from ..mime.headers import display_text
     from ..mime.message import MessageError, header_of
     from ..report.paint import visible
 
     try:
-        descriptor = os.open(_file(one, store), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 -- a descriptor, no path
-            header = header_of(file.read(HEADER))
-    except OSError as error:
-        return f"(unreadable: {error.strerror or error})"
+        header = header_of(store.beginning(one, HEADER))
+    except HeldError as error:
+        return f"(unreadable: {str(error).removeprefix(f'{one.trace}: ')})"
     except MessageError:
         return "(no header)"
     found = next((field for field in header if field.lower == "subject"), None)

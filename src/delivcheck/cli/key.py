@@ -1,4 +1,4 @@
-"""`delivcheck key`: makes a DKIM key, and prints the DNS record that publishes one."""
+"""`delivcheck key`: makes a DKIM key, and prints the DNS record that publishes one; `key api` is about another kind."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from pathlib import Path
 
 import click
 
+from . import apikey
+
 MODE = 0o600  # the owner's own: OpenDKIM and Postfix ask for the same of private keys
 
 
 @click.group(name="key")
 def command() -> None:
-    """Make a DKIM key, or show the DNS record that belongs to one.
+    """Make a DKIM key, or show the DNS record that belongs to one. `api`: keys of the Web Service.
 
     Exit codes: 0 done, 2 usage, 3 the key file cannot be read.
     """
+
+
+command.add_command(apikey.command)
 
 
 @command.command(name="new")

@@ -68,8 +68,8 @@ def add(name: str, **given: Any) -> int:
         prepared = users.prepared_name(name)
     except users.BadText as error:
         raise click.UsageError(f"NAME: {name!r} {error}", context) from None
-    domains = _domains(given["domains"])
-    _known_streams(given["streams"], found)
+    domains = domains_of(given["domains"])
+    known_streams(given["streams"], found)
     if file.exists(path) and not given["replace"] and prepared in file.read(path)[1]:  # before a password is asked for
         raise click.UsageError(_taken(prepared), context)
     password = _password(given)
@@ -160,7 +160,8 @@ def _where(given: dict[str, Any]) -> tuple[Path, Config]:
     return named, found
 
 
-def _domains(given: tuple[str, ...]) -> tuple[str, ...]:
+def domains_of(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Domains as lower-case A-labels. Raises UsageError."""
     from ..records.identities import BadIdentity, own_domain
 
     try:
@@ -169,7 +170,7 @@ def _domains(given: tuple[str, ...]) -> tuple[str, ...]:
         raise click.UsageError(f"--domain: {error}", click.get_current_context()) from None
 
 
-def _known_streams(given: tuple[str, ...], found: Config) -> None:
+def known_streams(given: tuple[str, ...], found: Config) -> None:
     """A stream that the configuration does not have is a slip. Raises UsageError."""
     from ..tables import nearest
 

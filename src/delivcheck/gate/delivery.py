@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from . import record
 from .journal import Attempt, Journal, JournalError, OvertakenError
 from .model import Client, MailFrom, RcptTo
 from .ports import Outgoing, Relay, Uncertain, Unready, Watch
@@ -99,6 +100,7 @@ class Attempting:
             if not self.observing:
                 raise Unready(NO_SPACE) from None
             self.unjournalled = True
+            self.journal.note(self.attempt.notes)
             self.watch("bypass", trace=trace, cause="journal", reason=reason)
             return
         self.begun = True
@@ -152,7 +154,10 @@ class Sending(Attempting):
         try:
             said = await self.outgoing.send(self.octets, self.begin, self.deadline)
         except Unready as unready:
-            self.unsent()
+            if self.begun:
+                self.unsent()
+            elif self.attempt.notes:
+                self.journal.note((*self.attempt.notes, record.deferred(trace, unready.reply)))
             self._tell("deferred" if unready.reply.temporary else "refused", unready.reply)
             return (unready.reply,) * count
         except Uncertain as uncertain:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
+from typing import BinaryIO
 
 
 def folder(path: Path) -> None:
@@ -67,5 +68,10 @@ def sync(path: Path) -> None:
 
 def read(path: Path) -> bytes:
     """A file's octets; no symbolic link is followed. Raises OSError."""
-    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb") as file:  # noqa: PTH123 -- a descriptor
+    with reading(path) as file:
         return file.read()
+
+
+def reading(path: Path) -> BinaryIO:
+    """A file to read from; no symbolic link is followed. Raises OSError."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb")

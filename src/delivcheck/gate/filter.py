@@ -8,12 +8,13 @@ Recipients are never refused by themselves: mail that is submitted on the machin
 that could be told, and Postfix asks milters not to.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from .. import ulid
 from ..facts.roots import Origin
 from . import decide
-from . import trace as traces
 from .milter.codec import AddHeader, Answer, Can, Change, ChangeHeader, InsertHeader, Quarantine, needs
 from .milter.protocol import Message
 from .model import Action, Client, Credential, Decision, Delete, Edit, Incoming, Outcome
@@ -25,18 +26,28 @@ from .settings import Gate, Listener
 class Filter:
     """The `milter.server.Handler` of one listener; keeps nothing of any message."""
 
-    def __init__(self, gate: Gate, listener: Listener, pipeline: Pipeline, watch: Watch = unwatched) -> None:
-        self._gate, self._listener, self._pipeline, self._watch = gate, listener, pipeline, watch
+    def __init__(
+        self,
+        gate: Gate,
+        listener: Listener,
+        pipeline: Pipeline,
+        watch: Watch = unwatched,
+        note: Callable[[Sequence[bytes]], None] | None = None,
+    ) -> None:
+        """`note` takes what the trace is told (`Journal.note`)."""
+        self._gate, self._listener, self._pipeline, self._watch, self._note = gate, listener, pipeline, watch, note
         self._manner = gate.manner(listener)
         self._credential = Credential.of(listener, gate.credentials)
 
     async def message(self, message: Message, can: Can) -> Answer:
         """Have it judged, and say what becomes of it."""
-        trace = traces.new()
+        trace = ulid.new()
         try:
             outcome = await self._pipeline.process(self._incoming(message, trace))
         except Exception as error:  # noqa: BLE001 -- observe mode accepts whatever breaks, and only here is it known
             outcome = Outcome(self._fault(f"{type(error).__name__}: {error}", trace), b"")
+        if self._note is not None:
+            self._note(outcome.notes)
         return self._answer(outcome, trace, can)
 
     # --- what came ---

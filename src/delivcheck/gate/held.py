@@ -2,6 +2,9 @@
 
 `<trace>.eml` has exactly the octets that came, since a release judges them again; `<trace>.json` says all else, and only with
 it an entry exists. Files are never changed, only replaced: a reader, or a crash, sees a whole file or none.
+
+Where the configuration names a key (`key-file` of [gate.hold]) both are encrypted, each for its own name only. What was held
+before is read as it is. What is held can be counted, listed by trace, discarded and expired without the key.
 """
 
 import asyncio
@@ -22,12 +25,14 @@ from typing import ParamSpec, TypeVar
 
 import msgspec
 
+from .. import ulid
 from ..facts.roots import Origin
+from ..keyring import NoKeys, NotOpened, is_sealed
 from ..model import Level, TargetReport
 from ..model import Outcome as Judged
 from . import durable
-from . import trace as traces
 from .model import Client, Credential, Incoming, MailFrom, Outcome, RcptTo
+from .sealing import Sealing
 from .settings import Hold
 
 FOLDER = "held"
@@ -50,6 +55,10 @@ T = TypeVar("T")
 
 class HeldError(Exception):
     """Nothing was held, or nothing was found; one line for the operator. To a client that is 452 4.3.1."""
+
+
+class LockedError(HeldError):
+    """It is encrypted, and cannot be read here."""
 
 
 class FullError(HeldError):
@@ -96,6 +105,7 @@ class Entry:
     findings: tuple[Finding, ...] = ()
     size: int  # of the octets
     sha256: str  # of the octets, hexadecimal
+    sealed: bool = False  # the octets lie there encrypted
 
     def incoming(self, octets: bytes) -> Incoming:
         """The message as it came in then."""
@@ -155,8 +165,14 @@ class HeldStore:
     def __init__(self, state: Path, hold: Hold) -> None:
         self.folder = state / FOLDER
         self._hold = hold
+        self._sealing = None if hold.key is None else Sealing(hold.key)
         self._threads = ThreadPoolExecutor(THREADS, "held")
         self._waiting = 0
+
+    def check(self) -> None:
+        """Whether the keys can be had, where some are named. Blocks. Raises keyring.NoKeys."""
+        if self._sealing is not None:
+            self._sealing.check()
 
     # --- holding
 
@@ -175,8 +191,7 @@ class HeldStore:
         is begun; what was begun by then comes to its end.
         """
         entry = _entry(incoming, outcome, sender, recipients)
-        await self.work(self.put, entry, incoming.octets, until)
-        return entry
+        return await self.work(self.put, entry, incoming.octets, until)
 
     async def work(self, method: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
         """One of the methods that block, in a thread of ours: a disk that hangs must keep nothing else from its threads.
@@ -193,20 +208,21 @@ class HeldStore:
     def _done(self, _: "asyncio.Future[T]") -> None:
         self._waiting -= 1
 
-    def put(self, entry: Entry, octets: bytes, until: float = math.inf) -> None:
-        """Write an entry: on the disk when this returns. Raises HeldError: then it is not held."""
+    def put(self, entry: Entry, octets: bytes, until: float = math.inf) -> Entry:
+        """Write an entry, which is returned as it lies there: on the disk by then. Raises HeldError: then it is not held."""
         _in_time(entry, until)
-        described = _encoded(entry)
+        entry = replace(entry, sealed=self._sealing is not None)
+        described, written = self._sealed(entry.trace, "json", _encoded(entry)), self._sealed(entry.trace, "eml", octets)
         with _told(entry.trace, "not held: there is no state folder"):
             durable.folder(self.folder.parent)
             durable.folder(self.folder)
             with self._alone():
                 used = self.usage().octets
-                if used + len(octets) + len(described) > self._hold.max_octets:
+                if used + len(written) + len(described) > self._hold.max_octets:
                     raise FullError(f"{entry.trace}: not held: {used} of {self._hold.max_octets} octets are taken")
                 if self._file(entry.trace, "json").exists():
                     raise HeldError(f"{entry.trace}: held already")
-                durable.write(self._file(entry.trace, "eml"), octets)
+                durable.write(self._file(entry.trace, "eml"), written)
                 try:
                     _in_time(entry, until)
                     durable.write(self._file(entry.trace, "json"), described)
@@ -215,6 +231,7 @@ class HeldStore:
                         self._file(entry.trace, "json").unlink(missing_ok=True)  # its folder's fsync may have failed
                         self._file(entry.trace, "eml").unlink(missing_ok=True)
                     raise
+        return entry
 
     def usage(self) -> Usage:
         """What is held now. Raises HeldError."""
@@ -223,33 +240,38 @@ class HeldStore:
             for file in files:
                 with contextlib.suppress(FileNotFoundError):  # taken away meanwhile
                     octets += file.stat(follow_symlinks=False).st_size
-                    messages += file.name.endswith(".eml") and traces.valid(file.name[: -len(".eml")])
+                    messages += file.name.endswith(".eml") and ulid.valid(file.name[: -len(".eml")])
         return Usage(messages, octets)
 
     # --- looking
 
     def entries(self) -> list[Entry | Damaged]:
         """All of them, oldest first. Raises HeldError."""
+        return list(self.after(""))
+
+    def after(self, last: str) -> Iterator[Entry | Damaged]:
+        """Those behind a trace, oldest first, each read when it is its turn: a page reads no more. Raises HeldError."""
         with _told(str(self.folder)):
             files = list(self.folder.iterdir()) if self.folder.exists() else []
         known = sorted({file.stem for file in files if file.suffix in (".eml", ".json")})
-        found: list[Entry | Damaged] = []
-        for trace in filter(traces.valid, known):
+        for trace in filter(ulid.valid, known):
+            if trace <= last:
+                continue
             try:
-                found.append(self.entry(trace))
+                yield self.entry(trace)
             except NotHeldError:
                 with contextlib.suppress(OSError):
                     if self._file(trace, "eml").exists():
-                        found.append(Damaged(trace, "it has no envelope: it is being written, or its writing was cut short"))
+                        yield Damaged(trace, "it has no envelope: it is being written, or its writing was cut short")
             except HeldError as error:
-                found.append(Damaged(trace, str(error)))
-        return found
+                yield Damaged(trace, str(error))
 
     def entry(self, trace: str) -> Entry:
         """One of them. Raises HeldError."""
         path = self._file(trace, "json")
         with _told(trace):
-            entry = _decoded(durable.read(path), trace)
+            piece = durable.read(path)
+        entry = _decoded(self._opened(trace, "json", piece) if is_sealed(piece) else piece, trace)
         if entry.trace != trace:
             raise HeldError(f"{trace}: the file names another entry")
         return entry
@@ -258,15 +280,30 @@ class HeldStore:
         """The message, as it came. Raises HeldError, also where it is no longer what it was."""
         with _told(entry.trace):
             octets = durable.read(self._file(entry.trace, "eml"))
+        if entry.sealed:
+            octets = self._opened(entry.trace, "eml", octets)
         if hashlib.sha256(octets).hexdigest() != entry.sha256:
             raise HeldError(f"{entry.trace}: the octets are not those that were held")
         return octets
+
+    def beginning(self, entry: Entry, most: int) -> bytes:
+        """So much of the message, for its header; not held against its hash. Raises HeldError."""
+        if entry.sealed:
+            return self.octets(entry)[:most]
+        with _told(entry.trace), durable.reading(self._file(entry.trace, "eml")) as file:
+            return file.read(most)
 
     # --- ending
 
     @contextlib.contextmanager
     def claimed(self, trace: str) -> Iterator[Entry]:
         """The entry, for nobody else to release, discard or expire meanwhile. Raises HeldError."""
+        with self._claim(trace):
+            yield self.entry(trace)
+
+    @contextlib.contextmanager
+    def _claim(self, trace: str) -> Iterator[None]:
+        """The same for an entry that cannot be read, too."""
         path = self._file(trace, "json")
         with _told(trace):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -278,7 +315,7 @@ class HeldStore:
                     raise HeldError(f"{trace}: it is being released or discarded just now") from None
                 if not os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False)):
                     raise HeldError(f"{trace}: it changed just now, please look again")
-            yield self.entry(trace)
+            yield
         finally:
             os.close(descriptor)
 
@@ -288,7 +325,7 @@ class HeldStore:
         if not left:
             self.remove(entry.trace)
             return
-        described = _encoded(replace(entry, recipients=left, reason=reason))
+        described = self._sealed(entry.trace, "json", _encoded(replace(entry, recipients=left, reason=reason)))
         with _told(entry.trace):
             durable.write(self._file(entry.trace, "json"), described)
 
@@ -302,13 +339,11 @@ class HeldStore:
     def discard(self, trace: str) -> None:
         """Take an entry away that nobody is releasing, a damaged one too. Raises HeldError."""
         try:
-            with self.claimed(trace):
+            with self._claim(trace):
                 self.remove(trace)
         except NotHeldError:
             if not self._file(trace, "eml").exists():
                 raise
-            self.remove(trace)
-        except _UnreadableError:
             self.remove(trace)
 
     def expire(self, now: datetime, uptime: float | None = None) -> list[str]:
@@ -319,7 +354,7 @@ class HeldStore:
         """
         before = now - timedelta(days=self._hold.keep_days)
         overdue = [
-            one.trace for one in self.entries() if (one.held if isinstance(one, Entry) else traces.minted(one.trace)) < before
+            one.trace for one in self.entries() if (one.held if isinstance(one, Entry) else ulid.minted(one.trace)) < before
         ]
         gone = []
         for trace in overdue if uptime is None else self._confirmed(overdue, uptime):
@@ -344,9 +379,29 @@ class HeldStore:
 
     def _file(self, trace: str, end: str) -> Path:
         """The file of an entry. Only a trace id as we mint them becomes a path: no folder, no dots, no other name."""
-        if not traces.valid(trace):
+        if not ulid.valid(trace):
             raise NotHeldError(f"{trace[:100]!r} is no trace id")
         return self.folder / f"{trace}.{end}"
+
+    def _sealed(self, trace: str, end: str, octets: bytes) -> bytes:
+        """As it goes to the disk. Raises LockedError."""
+        if self._sealing is None:
+            return octets
+        try:
+            return self._sealing.seal(f"held {trace}.{end}", octets)
+        except NoKeys as error:
+            raise LockedError(f"{trace}: not held: the key of held mail: {error}") from None
+
+    def _opened(self, trace: str, end: str, piece: bytes) -> bytes:
+        """As it was before it was sealed. Raises LockedError."""
+        if self._sealing is None:
+            raise LockedError(f"{trace}: it is encrypted, and [gate.hold] names no key")
+        try:
+            return self._sealing.open(f"held {trace}.{end}", piece)
+        except NoKeys as error:
+            raise LockedError(f"{trace}: it is encrypted, and the key cannot be had: {error}") from None
+        except NotOpened as error:
+            raise LockedError(f"{trace}: {error}") from None
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -373,10 +428,6 @@ class HeldStore:
                 with contextlib.suppress(FileNotFoundError):
                     if now.timestamp() - path.stat(follow_symlinks=False).st_mtime > STALE:
                         path.unlink()
-
-
-class _UnreadableError(HeldError):
-    """The envelope is there, and is not what we write."""
 
 
 def _in_time(entry: Entry, until: float) -> None:
@@ -432,9 +483,9 @@ def _decoded(octets: bytes, trace: str) -> Entry:
         if entry.ip is not None:
             ip_address(entry.ip)
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise _UnreadableError(f"{trace}: its envelope cannot be read: {error}") from None
+        raise HeldError(f"{trace}: its envelope cannot be read: {error}") from None
     if entry.schema != SCHEMA:
-        raise _UnreadableError(f"{trace}: written by another delivcheck ({entry.schema[:40]})")
+        raise HeldError(f"{trace}: written by another delivcheck ({entry.schema[:40]})")
     return entry
 
 

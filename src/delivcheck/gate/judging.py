@@ -10,16 +10,18 @@ from ..config import Config, Layer
 from ..facts.earlier import Mark, Renderings, marked
 from ..facts.roots import Earlier, Envelope, Session
 from ..mime.message import Message
-from ..model import Dns, IPAddress, MessageClass, Stage, TargetReport, Verdict
+from ..model import Dns, IPAddress, Level, MessageClass, Stage, TargetReport, Verdict
 from ..net.lasting import Lasting
 from ..net.shared import Noted
-from ..policy import Policy
+from ..policy import Policy, Setting
 from .missing import Missing
 from .model import Incoming
 from .settings import DNS_TIME
 
 WEAKEST_KEPT = 300.0  # seconds it is remembered which egress address fares worst for a domain; the usual TTL of an SPF record
 WEAKEST_DOMAINS = 1_000
+
+OVERLAYS = 64  # checkers kept for what sending rules lay over a policy: as many as different rules match together
 
 UNDECIDED = 10_000  # messages between judging and sending; a worker has a few hundred in flight, those refused are pushed out
 
@@ -36,6 +38,17 @@ class Egress:
     ips: tuple[IPAddress, ...] = ()
     ehlo: str | None = None
     elsewhere: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What sending rules lay over a stream's policy: another policy, levels of rules (id or pattern), later ones winning."""
+
+    policy: str | None = None
+    levels: tuple[tuple[str, Level], ...] = ()
+
+
+AS_CONFIGURED = Overlay()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,28 +103,47 @@ class Judge:
         self._earlier = Sent()
         self._weakest: OrderedDict[str, tuple[float, IPAddress]] = OrderedDict()
         self._checkers: dict[tuple[str | None, MessageClass | None], Checker] = {}
+        self._overlaid: OrderedDict[tuple[str | None, MessageClass | None, Overlay], Checker] = OrderedDict()
         for stream in (None, *self.config.streams):
             self.checker(stream)
 
-    def checker(self, stream: str | None, message_class: MessageClass | None = None) -> Checker:
-        """The checker for a stream, and for a class that the message itself was allowed to declare."""
+    def checker(
+        self, stream: str | None, message_class: MessageClass | None = None, overlay: Overlay = AS_CONFIGURED
+    ) -> Checker:
+        """The checker for a stream, a class that the message itself was allowed to declare, and what sending rules add."""
+        if overlay != AS_CONFIGURED:
+            named = (stream, message_class, overlay)
+            if named not in self._overlaid:
+                self._overlaid[named] = self._made(stream, message_class, overlay)
+                if len(self._overlaid) > OVERLAYS:
+                    self._overlaid.popitem(last=False)
+            self._overlaid.move_to_end(named)
+            return self._overlaid[named]
         key = (stream, message_class)
         if key not in self._checkers:
-            options = options_for(self.config, stream, "offline" if self.dns is None else self.dns)
-            if message_class is not None:
-                options = replace(options, message_class=message_class)
-            self._checkers[key] = Checker(options, shown={}, earlier=self._earlier, outlooks=False)
+            self._checkers[key] = self._made(stream, message_class, overlay)
         return self._checkers[key]
+
+    def _made(self, stream: str | None, message_class: MessageClass | None, overlay: Overlay) -> Checker:
+        options = options_for(self.config, stream, "offline" if self.dns is None else self.dns, overlay)
+        if message_class is not None:
+            options = replace(options, message_class=message_class)
+        return Checker(options, shown={}, earlier=self._earlier, outlooks=False)
 
     def sent(self, trace: str) -> None:
         """A message that was judged under this name is on its way: the next one with its Message-ID is another mail."""
         self._earlier.sent(trace)
 
     async def judge(
-        self, octets: bytes, incoming: Incoming, stream: str | None = None, message_class: MessageClass | None = None
+        self,
+        octets: bytes,
+        incoming: Incoming,
+        stream: str | None = None,
+        message_class: MessageClass | None = None,
+        overlay: Overlay = AS_CONFIGURED,
     ) -> Judgement:
         """Judge the octets that are to leave. Raises InputError for what is no message, ConfigError for no such stream."""
-        checker = self.checker(stream, message_class)
+        checker = self.checker(stream, message_class, overlay)
         noted = None if self.dns is None else Noted(self.dns)
         report = await self._report(checker, octets, incoming, noted)
         if (
@@ -161,9 +193,12 @@ class Judge:
         return self.egress.ips[worst]
 
 
-def options_for(config: Config, stream: str | None, dns: Dns | str) -> Options:
-    """What the configuration says for a stream. Raises ConfigError, PolicyError."""
+def options_for(config: Config, stream: str | None, dns: Dns | str, overlay: Overlay = AS_CONFIGURED) -> Options:
+    """What the configuration says for a stream, with what sending rules lay over it. Raises ConfigError, PolicyError."""
     named: list[Layer] = [config.stream(stream)] if stream is not None else []
+    if overlay != AS_CONFIGURED:
+        laid = tuple(Setting(pattern, level, source="[[gate.rule]]") for pattern, level in overlay.levels)
+        named.insert(0, Layer(policy=overlay.policy, rules=laid))
     settled = configuration.settled([*named, config.layer])
     return Options(
         settled.policy,

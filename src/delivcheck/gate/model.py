@@ -29,8 +29,9 @@ class Credential:
     domains: tuple[str, ...] = ()
     streams: tuple[str, ...] = ()
     classes: tuple[MessageClass, ...] = ()
-    may_declare: bool = False  # X-Delivcheck-Class, -Stream and -Tag are read from its mail
+    may_declare: bool = False  # X-Delivcheck-Class, -Stream, -Tag and -Template are read from its mail
     unnamed: bool = False  # a trusted network for which no credential was configured; `name` is its listener's, and nobody's
+    tenant: str | None = None  # whose mail it is, of an API key, which says so itself; None: as `[gate.trace]` has it
 
     @property
     def user(self) -> str:
@@ -44,6 +45,13 @@ class Credential:
         classes = tuple(map(MessageClass, said.classes))
         name, unnamed = listener.credential or listener.name, listener.credential is None
         return cls(name, said.domains, said.streams, classes, said.may_declare, unnamed)
+
+
+def stream_for(stream: str | None, credential: Credential | None) -> str | None:
+    """The listener's stream, where the credential may use it; else the first of the credential's own."""
+    if credential is None or not credential.streams or stream in credential.streams:
+        return stream
+    return credential.streams[0]
 
 
 @dataclass(slots=True)
@@ -130,6 +138,8 @@ class Incoming:
     stream: str | None = None  # set by the listener; the credential and the message's own headers may say more
     signed_later: bool = False  # stage "pre-sign": a signer comes after us
     missing: str | None = None  # why the octets are not all there: "too-large", "no-room"; None where they are
+    written_from: str | None = None  # the sender as the client wrote it, where `mail_from` is a signed return path of ours
+    held: str | None = None  # the trace under which it was held, of a release
     deadline: float | None = None  # `time.monotonic`, by when it is sent or held; None: the gate's time from now on
 
 
@@ -192,3 +202,6 @@ class Outcome:
     edits: tuple[Edit, ...] = ()
     report: TargetReport | None = None  # None: it could not be judged
     stream: str | None = None
+    next_hop: str | None = None  # where a sending rule sends it; None: where it was to go
+    sending_rules: tuple[str, ...] = ()  # the names of those that matched
+    notes: tuple[bytes, ...] = field(default=(), compare=False, repr=False)  # for the trace (`record.judged`)

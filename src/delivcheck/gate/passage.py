@@ -15,12 +15,14 @@ from datetime import UTC, datetime
 from . import delivery
 from .delivery import LATE, NO_SPACE, Attempting, Hearer, Sending, left_of, on_its_way, opened
 from .held import Entry, HeldError, HeldStore
-from .journal import Attempt, Conflict, InProgress, Journal, JournalError, Known, explicit_key, fingerprint
+from .journal import Attempt, Conflict, Earlier, InProgress, Journal, JournalError, Known, explicit_key, fingerprint
 from .model import Action, Client, Incoming, MailFrom, Outcome, RcptTo
 from .ports import Outgoing, Pipeline, Relay, Unready, Watch, unwatched
 from .prepare import idempotency_key
 from .reply import Reply
 from .settings import Gate, Kind, Listener, Mode
+
+ANSWERED_EACH = frozenset({Kind.LMTP, Kind.HTTP})  # whose clients are told of each recipient
 
 _MESSAGE_ID = re.compile(rb"^message-id[ \t]*:(?:[ \t]|\r\n[ \t])*[^ \t\r\n]", re.IGNORECASE | re.MULTILINE)
 
@@ -46,6 +48,13 @@ class Parcel:
     sender: MailFrom
     recipients: tuple[RcptTo, ...]
     next_hop: str
+    key: str | None = None  # the client's own, beside the one that its header may have
+    return_path: MailFrom | None = None  # a signed one of ours, with which it is sent
+
+    @property
+    def sent_from(self) -> MailFrom:
+        """The sender that the next hop is told, and that is judged."""
+        return self.return_path or self.sender
 
 
 class Passage:
@@ -67,7 +76,15 @@ class Passage:
         self._named = _MESSAGE_ID.search(parcel.octets, 0, _end_of_header(parcel.octets)) is not None
         self._known = Known((None,) * len(parcel.recipients))
         self._unjournalled = False
+        self._next_hop = parcel.next_hop  # where it goes in the end: a sending rule may have it changed
+        self.earlier: Earlier | None = None  # what the journal knows of it
+        self.outcome: Outcome | None = None  # what judging it came to
         self._attempted: Attempting | None = None
+
+    @property
+    def trace(self) -> str:
+        """The name of the message."""
+        return self._parcel.trace
 
     async def replies(self) -> Sequence[Reply]:
         """Every step in its order; one reply, or behind LMTP one for each recipient."""
@@ -100,7 +117,7 @@ class Passage:
         """What the client is told, and of which attempts it then knows."""
         begun = self._attempted is not None and self._attempted.begun
         mine = (self._parcel.trace,) if begun else ()
-        if self._listener.kind is Kind.LMTP:
+        if self._listener.kind in ANSWERED_EACH:
             self._hearer.answers(*self._known.replayed, *mine)
             return each
         # One reply for all (SMTP): where some have it and some are to come again, the client comes again for all of them.
@@ -138,6 +155,7 @@ class Passage:
             self._unjournalled = True  # a retry of this message may be sent twice, and that is counted
             shared.watch("bypass", trace=parcel.trace, cause="journal", reason=reason)
             return None
+        self.earlier = earlier
         match earlier:
             case Known():
                 self._known = earlier
@@ -168,7 +186,7 @@ class Passage:
     def _own_key(self) -> bytes | None:
         """The key that the client itself gave; a header that cannot be read has none, which the pipeline deals with."""
         try:
-            own = idempotency_key(self._parcel.octets, self._client.credential)
+            own = self._parcel.key or idempotency_key(self._parcel.octets, self._client.credential)
         except Exception as error:  # noqa: BLE001 -- as in the pipeline: no message may break the gate before it is judged
             self._shared.watch("fault", where="passage", trace=self._parcel.trace, reason=f"{type(error).__name__}: {error}")
             return None
@@ -190,8 +208,8 @@ class Passage:
         if self._known.unsure and self._shared.gate.at_most_once:
             text = f"it is not known whether this message was sent before ({self._known.unsure[0]})"
             return [Reply(451, "4.4.5", text)] * count
-        incoming = self._incoming(recipients)
-        outcome = await self._shared.pipeline.process(incoming)
+        shared, incoming = self._shared, self._incoming(recipients)
+        outcome = self.outcome = await shared.pipeline.process(incoming)
         match outcome.decision.action:
             case Action.SEND:
                 return await self._send(outcome, recipients)
@@ -200,12 +218,13 @@ class Passage:
                 self._told("held" if reply.positive else "deferred", reply)
                 return [reply] * count
             case _:
+                shared.journal.note(outcome.notes)
                 return [outcome.decision.reply] * count
 
     def _incoming(self, recipients: Sequence[RcptTo]) -> Incoming:
         return Incoming(
             self._parcel.octets,
-            self._parcel.sender.address,
+            self._parcel.sent_from.address,
             tuple(one.address for one in recipients),
             self._client,
             self._parcel.trace,
@@ -213,6 +232,7 @@ class Passage:
             smtputf8=self._parcel.sender.smtputf8,
             next_hop=self._parcel.next_hop,
             stream=self._listener.stream,
+            written_from=None if self._parcel.return_path is None else self._parcel.sender.address,
             signed_later=self._listener.pre_sign,
             deadline=self._deadline,
         )
@@ -222,10 +242,12 @@ class Passage:
     async def _send(self, outcome: Outcome, recipients: Sequence[RcptTo]) -> Sequence[Reply]:
         parcel, shared = self._parcel, self._shared
         said = [Reply(250, None, "")] * len(recipients)
-        if len(recipients) < len(parcel.recipients):  # the transaction that is open has taken those who have it, too
+        self._next_hop = outcome.next_hop or parcel.next_hop
+        # The transaction that is open has taken those who have it, too, or is not with the hop that a sending rule names.
+        if len(recipients) < len(parcel.recipients) or self._next_hop != parcel.next_hop:
             await self._outgoing.abort()
             outgoing, said = await opened(
-                shared.relay, parcel.next_hop, parcel.sender, self._client, recipients=recipients, deadline=self._deadline
+                shared.relay, self._next_hop, parcel.sent_from, self._client, recipients=recipients, deadline=self._deadline
             )
             if outgoing is None:
                 return said
@@ -234,7 +256,7 @@ class Passage:
         sending = self._attempted = Sending(
             journal=shared.journal,
             watch=shared.watch,
-            attempt=self._attempt(outcome.octets, taken),
+            attempt=self._attempt(outcome.octets, taken, outcome.notes),
             hearer=self._hearer,
             observing=self._observing,
             unjournalled=self._unjournalled,
@@ -249,18 +271,19 @@ class Passage:
         each = iter(final)
         return [next(each) if reply.positive else reply for reply in said]
 
-    def _attempt(self, octets: bytes, recipients: Sequence[RcptTo]) -> Attempt:
+    def _attempt(self, octets: bytes, recipients: Sequence[RcptTo], notes: tuple[bytes, ...]) -> Attempt:
         return Attempt(
             self._parcel.trace,
             self._key,
             hashlib.sha256(octets).digest(),
-            self._parcel.next_hop,
-            self._parcel.sender.address,
+            self._next_hop,
+            self._parcel.sent_from.address,
             tuple(one.address for one in recipients),
             len(octets),
             self._user,
             self._explicit,
             follows=self._known.follows,
+            notes=notes,
         )
 
     # --- held ---
@@ -270,7 +293,7 @@ class Passage:
         shared, trace = self._shared, self._parcel.trace
         if shared.held is None:
             return Reply(451, "4.3.0", "the gate failed here, please try again")
-        attempt = self._attempt(incoming.octets, recipients)
+        attempt = self._attempt(incoming.octets, recipients, outcome.notes)
         holding = self._attempted = Attempting(
             journal=shared.journal, watch=shared.watch, attempt=attempt, hearer=self._hearer, observing=self._observing
         )
@@ -325,7 +348,7 @@ class Passage:
             "sent",
             trace=self._parcel.trace,
             held=None,
-            next_hop=self._parcel.next_hop,
+            next_hop=self._next_hop,
             what=what,
             code=reply.code,
             reply=str(reply),

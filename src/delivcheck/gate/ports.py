@@ -155,7 +155,7 @@ class Watch(Protocol):
 
     * `message`, when it was judged: trace, framing, listener, client, user, queue_id (the MTA's, behind a milter), mail_from,
       rcpt_to, size, message_id, sha256 (of the judged octets), stream, message_class, notes (what preparing left undone),
-      action, rules, reason, bypass, next_hop, ms, judge_ms, mode
+      action, rules, sending_rules (those that matched), reason, bypass, next_hop, ms, judge_ms, mode
     * `bypass`, beside those that `message` tells: trace, cause, reason
     * `refused`, before there was a message: trace, at ("mail", "rcpt"), listener, client, user, address, reply (that of the
       next hop, where it was asked)
@@ -166,13 +166,23 @@ class Watch(Protocol):
     * `relay`: next_hop, what ("connected", "failed", "reused", "tls", "late": a reply after its caller had gone), reason, ms
     * `uncertain`: trace, next_hop, reason
     * `fault`: where, reason, trace (where it is about a message), traceback (the end of one, never in a reply)
-    * `worker`: what ("start", "stop", "ended", "killed", "failed", "drain", "reload"), pid, reason, traceback (where one hung)
+    * `worker`: what ("start", "stop", "ended", "killed", "failed", "drain", "reload"), pid, reason, traceback (where one hung),
+      role ("mail", "clerk")
     * `listener`: what ("open"), listener, address
     * `configuration`: what ("loaded": it is in force, "refused", "warning"), reason
     * `dns`, about our own domains: what ("stale": old answers serve, "lost": there is none, "back", or "served": how many were
       old), names, count
     * `held`, what became of held mail: what ("released", "kept" for those recipients that have it not yet, "discarded",
       "expired"), trace, reason
+    * `ingest`, the clerk brought records into the trace: count
+    * `outbox`, how much waits for the trace's store: waiting (records), behind (seconds since nothing did)
+    * `store`, the trace's store could not be had: what ("failed"), where, reason
+    * `webhook`: what ("done", "failed": it is tried again, "dead", "disabled"), count, webhook, reason
+    * `http`, a request was answered: route (its pattern, "other" for what is none), method, status, ms
+    * `dropped`, opens and clicks that were not counted: count
+    * `suppressed`, a recipient who is on the suppression list: trace, listener, user, address, reason ("bounce", "complaint",
+      "unsubscribe", "manual"), since, stream
+    * `limited`, a recipient who must come later by a sending rule's limit: trace, rule
     * `log`: where, reason (what a library logged), traceback, or dropped (how many lines could not be written)
     """
 

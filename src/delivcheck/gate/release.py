@@ -9,13 +9,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from . import trace as traces
+from .. import ulid
+from . import record
 from .delivery import Sending, opened
 from .held import Entry, HeldStore
 from .journal import Attempt, Journal, Known, explicit_key, fingerprint
-from .model import Action, Decision, RcptTo
+from .model import Action, Decision, Outcome, RcptTo
 from .ports import NoRoute, Pipeline, Relay, Watch, unwatched
 from .reply import Reply
+from .return_path import ReturnPaths
 from .settings import DEADLINE
 
 _NOWHERE = Reply(550, "5.7.1", "there is no next hop for this recipient")
@@ -47,6 +49,7 @@ class Releaser:
     journal: Journal
     watch: Watch = field(default=unwatched)
     at_most_once: bool = False
+    return_paths: ReturnPaths | None = None
     deadline: float = DEADLINE  # for judging and all up to the final dot, at each next hop
 
     async def release(self, trace: str) -> Released:
@@ -137,23 +140,36 @@ class _Copy:
             return [Reply(451, "4.4.5", f"it is not known whether it was sent before ({known.unsure[0]})")] * len(recipients)
         deadline = begun + by.deadline
         to = tuple(one.address for one in recipients)
-        incoming = replace(entry.incoming(self.octets), rcpt_to=to, next_hop=self.next_hop, deadline=deadline)
+        incoming = replace(
+            entry.incoming(self.octets),
+            trace=ulid.new(),
+            held=entry.trace,
+            rcpt_to=to,
+            next_hop=self.next_hop,
+            deadline=deadline,
+        )
+        sender = entry.sender
+        if by.return_paths is not None and len(to) == 1 and by.return_paths.wanted(sender, entry.stream):
+            sender = by.return_paths.of(sender, incoming.trace)
+            incoming = replace(incoming, mail_from=sender.address, written_from=entry.sender.address)
         outcome = await by.pipeline.process(incoming)
         if outcome.decision.action is not Action.SEND:
             self.kept = outcome.decision
             reply = outcome.decision.reply
             why = Reply(451, "4.7.1", outcome.decision.reason or reply.text) if reply.positive else reply
             return [why] * len(recipients)
-        outgoing, said = await opened(
-            by.relay, self.next_hop, entry.sender, entry.client(), recipients=recipients, deadline=deadline
-        )
+        self.next_hop = outcome.next_hop or self.next_hop
+        outgoing, said = await opened(by.relay, self.next_hop, sender, entry.client(), recipients=recipients, deadline=deadline)
         if outgoing is None:
             return said
         sending = Sending(
             journal=by.journal,
             watch=by.watch,
             attempt=self._attempt(
-                outcome.octets, [one.address for one, reply in zip(recipients, said, strict=True) if reply.positive], known
+                incoming.trace,
+                outcome,
+                [one.address for one, reply in zip(recipients, said, strict=True) if reply.positive],
+                known,
             ),
             outgoing=outgoing,
             octets=outcome.octets,
@@ -168,6 +184,9 @@ class _Copy:
                 await outgoing.abort()
         if any(reply.positive for reply in final):
             self.accepted.append(sending.attempt.trace)
+            if outcome.notes:
+                got = [one for one, reply in zip(sending.attempt.rcpt_to, final, strict=True) if reply.positive]
+                by.journal.note(record.released(entry.trace, incoming.trace, got))
         each = iter(final)
         return [next(each) if reply.positive else reply for reply in said]
 
@@ -181,18 +200,19 @@ class _Copy:
         """An entry is one mail, whoever was told what of it. Nobody without a name has a key of his own to meet it."""
         return explicit_key(f"held {self.entry.trace}", None)
 
-    def _attempt(self, octets: bytes, addresses: Sequence[str], known: Known) -> Attempt:
+    def _attempt(self, trace: str, outcome: Outcome, addresses: Sequence[str], known: Known) -> Attempt:
         return Attempt(
-            traces.new(),
+            trace,
             self._key,
-            hashlib.sha256(octets).digest(),
+            hashlib.sha256(outcome.octets).digest(),
             self.next_hop,
             self.entry.sender.address,
             tuple(addresses),
-            len(octets),
+            len(outcome.octets),
             None if self.entry.credential is None else self.entry.credential.name,
             self._explicit,
             follows=known.follows,
+            notes=outcome.notes,
         )
 
     def _all(self, reply: Reply) -> Said:

@@ -6,7 +6,8 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from ..model import IPAddress
+from ..model import IPAddress, Level
+from ..trace.model import Tracking as Counting
 
 Network = IPv4Network | IPv6Network
 
@@ -48,6 +49,8 @@ class Kind(StrEnum):
     SUBMISSION = "submission"  # 587: AUTH is required, STARTTLS before it (RFC 6409)
     SUBMISSIONS = "submissions"  # 465: TLS from the first octet (RFC 8314)
     LMTP = "lmtp"
+    BOUNCES = "bounces"  # SMTP that takes only what comes back: reports, complaints, unsubscribing by mail
+    HTTP = "http"  # the Web Service, the collector of opens and clicks, the pages; HTTPS with a certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,199 @@ class Hold:
 
     keep_days: int = 30
     max_octets: int = 1_073_741_824
+    key: Secret | None = None  # held mail is encrypted with it
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """Whom events may be told to, beside what is public; and how their secrets lie in the store."""
+
+    networks: tuple[Network, ...] = ()  # private ones that webhooks may be in, over http, too
+    key: Secret | None = None  # webhooks' secrets are encrypted with it
+
+
+@dataclass(frozen=True, slots=True)
+class Otel:
+    """Spans and metrics over OTLP/HTTP, off unless the table is there."""
+
+    endpoint: str  # a base URL without a slash at its end; /v1/traces and /v1/metrics are put behind it
+    service_name: str = "delivcheck-gate"
+    interval: float = 60.0  # seconds between two exports of metrics; the OpenTelemetry specification's default
+
+
+class Keep(StrEnum):
+    """What the trace keeps of a message beside the facts about it."""
+
+    FACTS = "facts"  # envelope, subject, verdict, findings
+    HEADERS = "headers"
+    MESSAGE = "message"  # all of it
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What becomes of mail is kept, off unless the table is there. Days of 0: for good."""
+
+    url: str | None = None  # None: an SQLite file in the state folder; never with a password
+    password: Secret | None = None
+    keep: Keep = Keep.HEADERS
+    keep_days: int = 90  # messages with their events
+    keep_content_days: int = 30  # their headers and bodies
+    max_octets: int | None = None  # the oldest go first
+    tenants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # tenant: credentials, users and listeners of theirs
+
+    def tenant_of(self, name: str) -> str:
+        """Whose mail this credential's, user's or listener's is."""
+        return next((tenant for tenant, names in self.tenants.items() if name in names), "default")
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """Whether opens and clicks are counted, and how; links and pixels begin with `Http.public_url`."""
+
+    mode: Counting = Counting.NONE
+    streams: Mapping[str, Counting] = field(default_factory=dict)  # of a stream in place of `mode`
+    links: bool = True
+    pixel: bool = True
+    exclude: tuple[str, ...] = ()  # links that stay as they are: patterns of hosts, or with "://" of URLs
+    attribution_days: int = 90  # that an open or click counts; a link leads on for good
+
+    def mode_of(self, stream: str | None) -> Counting:
+        """The mode for mail of a stream."""
+        return self.streams.get(stream or "", self.mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """List-Unsubscribe with our own one-click endpoint, in bulk mail; off unless the table is there."""
+
+    mailto: str | None = None  # a mailbox that takes unsubscribing mail, or "@domain" of which all local parts are ours
+    streams: tuple[str, ...] = ()  # only in mail of these; empty: in all bulk mail
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """What is served over HTTP. `public_url` is how recipients' programs reach us: links and one-click begin with it."""
+
+    public_url: str | None = None  # without a slash at its end
+    pages: bool = True
+    trusted_proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For and -Proto, and the next field, are believed
+    trusted_user_header: str | None = None  # a proxy signs people in, and names them here
+
+
+# --- sending rules -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """What a sending rule asks of mail. Empty: it asks nothing. Of each list one is enough; `routing` says how they compare.
+
+    Down to `listener` it is known at RCPT; from `verdict` on when the message was judged; the rest when it is there.
+    """
+
+    sender: tuple[str, ...] = ()  # MAIL FROM; "" is the null sender. Patterns: "*" stands for anything
+    sender_domain: tuple[str, ...] = ()  # lower-case A-labels, "*.name" for all below it, "*" for all
+    recipient: tuple[str, ...] = ()
+    recipient_domain: tuple[str, ...] = ()
+    credential: tuple[str, ...] = ()
+    listener: tuple[str, ...] = ()
+    stream: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    template: tuple[str, ...] = ()
+    class_: tuple[str, ...] = ()  # a `MessageClass`
+    larger_than: int | None = None  # octets, as the message came
+    smaller_than: int | None = None
+    header: tuple[tuple[str, tuple[str, ...]], ...] = ()  # field name, lower case, and patterns of its text
+    verdict: tuple[str, ...] = ()  # "pass", "fail", "unknown"
+    failed: tuple[str, ...] = ()  # patterns of rule ids, at whatever level
+    undecided: tuple[str, ...] = ()
+
+
+class Per(StrEnum):
+    """What a limit counts apart."""
+
+    SENDER = "sender"
+    SENDER_DOMAIN = "sender-domain"
+    RECIPIENT = "recipient"
+    RECIPIENT_DOMAIN = "recipient-domain"
+    CREDENTIAL = "credential"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many recipients in so many seconds, `burst` of them at once; `per` None: all together that the rule matches."""
+
+    count: int
+    seconds: int
+    burst: int
+    per: Per | None = None
+
+    def __str__(self) -> str:
+        """As the configuration has it."""
+        units = {1: "second", 60: "minute", 3_600: "hour", 86_400: "day"}
+        return f"{self.count}/{units.get(self.seconds, f'{self.seconds} s')}{f' per {self.per}' if self.per else ''}"
+
+
+class Ending(StrEnum):
+    """What a rule makes of a message, whatever else is said of it."""
+
+    SEND = "send"  # though the verdict is against it
+    HOLD = "hold"
+    DEFER = "defer"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class SendingRule:
+    """One `[[gate.rule]]`: for mail that is as `when` says in all, and as `unless` says in nothing, this is done.
+
+    `levels` are rule ids or patterns and their levels; `only_recipients` are patterns of addresses, others are refused.
+    """
+
+    name: str
+    when: When = When()
+    unless: When = When()
+    next_hop: str | None = None
+    stream: str | None = None
+    policy: str | None = None
+    levels: tuple[tuple[str, Level], ...] = ()
+    ending: Ending | None = None
+    text: str = ""  # of a refusal or deferral
+    limit: Limit | None = None
+    only_recipients: tuple[str, ...] = ()
+    stop: bool = False  # the rules below it are not looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Bounces:
+    """`[gate.bounces]`: what comes back. `domain` is that of signed return paths, lower-case A-labels."""
+
+    domain: str
+    return_paths: bool = True
+    streams: tuple[str, ...] | None = None  # whose mail has them; None: all
+    addresses: tuple[str, ...] = ()  # further ones whose mail is taken in: of feedback loops
+    maildir: Path | None = None
+    postfix_log: Path | None = None
+
+
+class Provider(StrEnum):
+    """Who reports over HTTP."""
+
+    POSTMARK = "postmark"
+    MAILGUN = "mailgun"
+    SES = "ses"
+    SENDGRID = "sendgrid"
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """`[gate.reports.NAME]`: one webhook of a sending service, at /hooks/NAME."""
+
+    name: str
+    provider: Provider
+    secret: Secret | None = None
+    user: str | None = None  # of HTTP Basic
+    topics: tuple[str, ...] = ()  # SES: ARNs of SNS topics
+    subscribe: bool = False  # SES: confirm subscriptions of these topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +407,26 @@ class Gate:
     users: Path | None = None  # the users' file (`delivcheck user`)
     credentials: Mapping[str, "CredentialSettings"] = field(default_factory=dict)
     keys: tuple[SigningKey, ...] = ()
+    rules: tuple[SendingRule, ...] = ()  # in their order: the first one that says a thing decides it
     additions: Additions | None = None
     limits: Limits = field(default_factory=Limits)
     hold: Hold | None = None
+    webhooks: Webhooks = field(default_factory=Webhooks)
+    otel: Otel | None = None
+    trace: Trace | None = None
+    http: Http = field(default_factory=Http)
+    tracking: Tracking = field(default_factory=Tracking)
+    unsubscribe: Unsubscribe | None = None
+    bounces: Bounces | None = None
+    reports: tuple[Reports, ...] = ()
     admin: Address | None = None  # metrics and health, HTTP
     log_format: str = "text"  # or "json"
     log_level: str = "info"
+
+    @property
+    def personal(self) -> bool:
+        """Whether a copy holds something of its recipient, so that each recipient comes in a transaction of its own."""
+        return self.unsubscribe is not None or (self.additions is not None and self.additions.personal)
 
     def manner(self, listener: str | Listener) -> Manner:
         """How this listener's mail is treated: what it says itself, else the gate."""

@@ -7,20 +7,28 @@ The next hop's transaction is open while ours is, so that it answers for each re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from . import trace as traces
+from .. import ulid
+from ..trace.model import Kind as TraceKind
+from . import record
 from .delivery import Hearer
-from .model import Client, Credential, Extensions, MailFrom, RcptTo
+from .intake import Intake, Receiving
+from .model import Client, Credential, Extensions, MailFrom, RcptTo, stream_for
 from .ownership import owns
 from .passage import Parcel, Passage, Shared
 from .ports import NoRoute, Outgoing, Unready
 from .reply import Reply
-from .settings import Kind, Listener, Mode
+from .return_path import ReturnPaths
+from .routing.routing import Recipient, Routing
+from .routing.suppressed import Entry
+from .settings import Kind, Listener, Mode, Trace
 from .users import Login, Users
 
 # Octets between the SIZE that a next hop offers and ours: what we put in must not make a message too large that we took.
 # Received has about 300, a signature with a key of 4,096 bits about 1,500, an addition of the configuration up to 998 a line.
 HEADROOM = 16_384
 
+_OTHER_RULES = Reply(452, "4.5.3", "other rules hold for this recipient, please send it in a transaction of its own")
+_NOTHING_SAID = Recipient()
 _ONE_AT_A_TIME = Reply(452, "4.5.3", "this recipient's copy goes by itself, please send it in a transaction of its own")
 
 
@@ -29,9 +37,19 @@ class Reception(Shared):
     """What all connections of a worker share."""
 
     users: Users | None = None
+    routing: Routing = field(default_factory=Routing)
+    return_paths: ReturnPaths | None = None
+    intake: Intake | None = None  # of what comes back
 
-    def handler(self, listener: Listener) -> "Transactions":
+    def handler(self, listener: Listener) -> "Transactions | Receiving":
         """What stands behind a new connection."""
+        if listener.kind is Kind.BOUNCES:
+            assert self.intake is not None
+            return self.intake.handler()
+        return self.transactions(listener)
+
+    def transactions(self, listener: Listener) -> "Transactions":
+        """What hands mail on."""
         return Transactions(self, listener)
 
 
@@ -44,6 +62,8 @@ class _Open:
     next_hop: str = ""
     outgoing: Outgoing | None = None
     recipients: list[RcptTo] = field(default_factory=list)
+    return_path: MailFrom | None = None  # the signed one that it is sent with
+    kind: tuple[object, ...] = ()  # of the recipients: they are the same to every sending rule
 
 
 class Transactions:
@@ -54,6 +74,8 @@ class Transactions:
         self._open: _Open | None = None
         self._login: Login | None = None
         self._hearer = Hearer(shared.journal)  # of the message at hand
+        self.key: str | None = None  # the client's own, for the next message
+        self.passage: Passage | None = None  # of the last message
 
     # --- before a transaction ---
 
@@ -72,7 +94,7 @@ class Transactions:
 
     async def mail(self, client: Client, sender: MailFrom) -> Reply:
         """Open a transaction for a sender that the client may use."""
-        trace = traces.new()
+        trace = ulid.new()
         if client.credential is None:
             if not (self._shared.gate.users and self._listener.certificate):  # nobody can log in here: no scanner's daily round
                 reply = Reply(550, "5.7.1", f"relaying is not allowed from your address ({trace})")
@@ -92,7 +114,7 @@ class Transactions:
         if not observing and not owns(client.credential, sender.address):  # observed, it is told of when the message is there
             reply = Reply(550, "5.7.1", f"{client.credential.name} may not send as {sender.address} ({trace})")
             return self._refused(reply, "mail", trace, client, sender.address)
-        self._open = _Open(sender, trace)
+        self._open = _Open(sender, trace, return_path=self._return_path(client, sender, trace))
         return Reply(250, "2.1.0", f"go on ({trace})")
 
     def _still_in(self, client: Client) -> bool:
@@ -109,8 +131,12 @@ class Transactions:
         """Hand the recipient to its next hop, whose reply is ours; those of another come again (RFC 5321, 4.5.3.1.10)."""
         transaction = self._open
         assert transaction is not None
+        about = await self._about(client, transaction, recipient.address)
+        if about.reply is not None:
+            said, trace = about.reply, transaction.trace
+            return self._refused(said, "rcpt", trace, client, recipient.address, by=about.by, suppressed=about.suppressed)
         try:
-            next_hop = self._shared.relay.route(recipient.address)
+            next_hop = about.next_hop or self._shared.relay.route(recipient.address)
         except NoRoute:
             reply = Reply(550, "5.7.1", f"there is no next hop for this recipient ({transaction.trace})")
             return self._refused(reply, "rcpt", transaction.trace, client, recipient.address)
@@ -120,7 +146,8 @@ class Transactions:
             await outgoing.abort()
         if transaction.outgoing is None:
             try:
-                transaction.outgoing = await self._shared.relay.open(next_hop, transaction.sender, client)
+                sender = transaction.return_path or transaction.sender
+                transaction.outgoing = await self._shared.relay.open(next_hop, sender, client)
             except Unready as unready:
                 return self._refused(unready.reply, "rcpt", transaction.trace, client, recipient.address)
             transaction.next_hop = next_hop
@@ -128,14 +155,49 @@ class Transactions:
             return Reply(452, "4.5.3", "this recipient has another next hop, please send it in a transaction of its own")
         elif transaction.recipients and self._alone(transaction):
             return _ONE_AT_A_TIME
+        elif transaction.recipients and about.kind != transaction.kind:
+            return _OTHER_RULES
+        manner, trace = self._shared.gate.manner(self._listener), transaction.trace
+        full = await self._shared.routing.count(about, manner=manner, trace=trace)
+        if full is not None:
+            return self._refused(full, "rcpt", trace, client, recipient.address, by="rule")
         reply = await transaction.outgoing.rcpt(recipient)
         if not reply.positive:
-            return self._refused(reply, "rcpt", transaction.trace, client, recipient.address)
+            await self._shared.routing.uncount(about)
+            return self._refused(reply, "rcpt", trace, client, recipient.address, by="next-hop")
         transaction.recipients.append(recipient)
+        transaction.kind = about.kind
         return reply
 
-    def _refused(self, reply: Reply, at: str, trace: str, client: Client, address: str) -> Reply:
+    async def _about(self, client: Client, transaction: _Open, address: str) -> Recipient:
+        """What sending rules and suppression list say of a recipient."""
+        routing, gate = self._shared.routing, self._shared.gate
+        if not routing:
+            return _NOTHING_SAID
+        return await routing.recipient(
+            client,
+            self._listener.stream,
+            transaction.sender.address,
+            address,
+            manner=gate.manner(self._listener),
+            tenant=record.tenant_of(gate.trace or Trace(), client),
+            trace=transaction.trace,
+        )
+
+    def _refused(
+        self,
+        reply: Reply,
+        at: str,
+        trace: str,
+        client: Client,
+        address: str,
+        *,
+        by: str = "gate",
+        suppressed: Entry | None = None,
+    ) -> Reply:
         """The reply, which the log has, too: of a message that never comes it has nothing else."""
+        if suppressed is not None:
+            self._shared.routing.suppression(trace, client, address, suppressed)
         self._shared.watch(
             "refused",
             trace=trace,
@@ -146,12 +208,29 @@ class Transactions:
             address=address,
             reply=str(reply),
         )
+        settings = self._shared.gate.trace
+        if settings is not None and at == "rcpt" and client.credential is not None and self._open is not None:
+            # Only of those who may send: what strangers try is in the log, and would fill the trace.
+            sender = self._open.sender.address
+            kind = TraceKind.SUPPRESSED if suppressed is not None else None
+            told = record.refused(
+                trace, reply, client=client, settings=settings, mail_from=sender, recipient=address, kind=kind, by=by
+            )
+            self._shared.journal.note(told)
         return reply
+
+    def _return_path(self, client: Client, sender: MailFrom, trace: str) -> MailFrom | None:
+        """The sender that the next hop is told; None: the client's own."""
+        signed = self._shared.return_paths
+        if signed is None or not signed.wanted(sender, stream_for(self._listener.stream, client.credential)):
+            return None
+        return signed.of(sender, trace)
 
     def _alone(self, transaction: _Open) -> bool:
         """Whether a second recipient cannot share the copy: it holds the first's token, or the next hop answers for each."""
-        additions = self._shared.gate.additions
-        if additions is not None and additions.personal:
+        if transaction.return_path is not None:
+            return True
+        if self._shared.gate.personal:
             return True
         answers_each = any(one.lmtp for one in self._shared.gate.next_hops if one.name == transaction.next_hop)
         return answers_each and self._listener.kind is not Kind.LMTP
@@ -169,8 +248,11 @@ class Transactions:
             transaction.sender,
             tuple(transaction.recipients),
             transaction.next_hop,
+            key=self.key,
+            return_path=transaction.return_path,
         )
         passage = Passage(self._shared, self._listener, client, parcel, outgoing=transaction.outgoing, hearer=self._hearer)
+        self.passage = passage
         return await passage.replies()
 
     def gone(self, client: Client, *, quits: bool) -> None:  # noqa: ARG002 -- the handler's shape

@@ -9,7 +9,7 @@ import contextlib
 import ipaddress
 import re
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -54,7 +54,7 @@ def _embedded(ip: ipaddress.IPv6Address) -> IPAddress | None:
     return ip.teredo[1] if ip.teredo is not None else None
 
 
-class _Refused(Exception):  # noqa: N818 -- never leaves this module; reads well in an except clause
+class Refused(Exception):  # noqa: N818 -- never leaves `net`; reads well in an except clause
     """A connection that must not or cannot be made."""
 
     def __init__(self, failed: ProbeFailed) -> None:
@@ -88,7 +88,7 @@ class Live:
         headers = [("User-Agent", "delivcheck"), ("Accept", "*/*")]
         if content_type is not None:
             headers.append(("Content-Type", content_type))
-        backend = _Guarded(self)
+        backend = Guarded(self.address)
         try:
             async with (
                 asyncio.timeout(self._timeout),
@@ -102,12 +102,12 @@ class Live:
                         return ProbeFailed(ProbeFault.TOO_LARGE, f"more than {MAX_BODY} octets", response.status)
                 pairs = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers)
                 return HttpAnswer(response.status, pairs, bytes(got))
-        except _Refused as refused:
+        except Refused as refused:
             return refused.failed
         except TimeoutError:
             return ProbeFailed(ProbeFault.TIMEOUT, f"no answer within {self._timeout:g} s")
         except httpcore.ConnectError as error:
-            return ProbeFailed(_tls_or(ProbeFault.CONNECT, error), _told(error))
+            return ProbeFailed(_tls_or(ProbeFault.CONNECT, error), told(error))
         except (
             httpcore.NetworkError,
             httpcore.ProtocolError,
@@ -116,7 +116,7 @@ class Live:
             ValueError,
             TypeError,
         ) as error:
-            return ProbeFailed(_tls_or(ProbeFault.PROTOCOL, error), _told(error))
+            return ProbeFailed(_tls_or(ProbeFault.PROTOCOL, error), told(error))
 
     async def smtp(self, host: str, port: int = 25) -> SmtpAnswer | ProbeFailed:
         """Greet a mail server and try STARTTLS."""
@@ -124,17 +124,17 @@ class Live:
             async with asyncio.timeout(self._timeout):
                 ip = await self.address(host)
                 return await self._greet(host, ip, port)
-        except _Refused as refused:
+        except Refused as refused:
             return refused.failed
         except TimeoutError:
             return ProbeFailed(ProbeFault.TIMEOUT, f"no answer within {self._timeout:g} s")
         except (OSError, asyncio.IncompleteReadError) as error:
-            return ProbeFailed(ProbeFault.CONNECT, _told(error))
+            return ProbeFailed(ProbeFault.CONNECT, told(error))
         except (ValueError, asyncio.LimitOverrunError) as error:
-            return ProbeFailed(ProbeFault.PROTOCOL, _told(error))
+            return ProbeFailed(ProbeFault.PROTOCOL, told(error))
 
     async def address(self, host: str) -> IPAddress:
-        """An address of a host that may be connected to. Raises _Refused."""
+        """An address of a host that may be connected to. Raises Refused."""
         try:
             literal = [ipaddress.ip_address(host.strip("[]"))]
         except ValueError:
@@ -142,18 +142,18 @@ class Live:
         for ip in literal or await self._resolve(host):
             if self._allowed(ip):
                 return ip
-        raise _Refused(ProbeFailed(ProbeFault.ADDRESS, f"{host} has no address that may be probed"))
+        raise Refused(ProbeFailed(ProbeFault.ADDRESS, f"{host} has no address that may be probed"))
 
     async def _resolve(self, host: str) -> list[IPAddress]:
         try:
             name = to_ascii(host)
         except BadName as error:
-            raise _Refused(ProbeFailed(ProbeFault.DNS, str(error))) from None
+            raise Refused(ProbeFailed(ProbeFault.DNS, str(error))) from None
         answers = await asyncio.gather(self._dns.ask(name, "A"), self._dns.ask(name, "AAAA"))
         found = [ipaddress.ip_address(record) for answer in answers if isinstance(answer, Found) for record in answer.records]
         if not found:
             why = next((str(answer) for answer in answers if isinstance(answer, Failed)), "no address")
-            raise _Refused(ProbeFailed(ProbeFault.DNS, f"{host}: {why}"))
+            raise Refused(ProbeFailed(ProbeFault.DNS, f"{host}: {why}"))
         return found
 
     async def _greet(self, host: str, ip: IPAddress, port: int) -> SmtpAnswer:
@@ -230,11 +230,14 @@ async def _reply(reader: asyncio.StreamReader, wanted: str) -> list[str]:
     raise ValueError("the reply has no end")
 
 
-class _Guarded(httpcore.AsyncNetworkBackend):
-    """Connects to the one address that the policy allowed, whatever the name is called."""
+class Guarded(httpcore.AsyncNetworkBackend):
+    """Connects to the one address that the policy allowed, whatever the name is called.
 
-    def __init__(self, probe: Live) -> None:
-        self._probe = probe
+    `address` says which, and raises Refused where there is none.
+    """
+
+    def __init__(self, address: Callable[[str], Awaitable[IPAddress]]) -> None:
+        self._address = address
         self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -246,7 +249,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Resolve, hold against the policy, connect."""
-        ip = await self._probe.address(host)
+        ip = await self._address(host)
         return await self._network.connect_tcp(str(ip), port, timeout, local_address, socket_options)
 
 
@@ -260,7 +263,8 @@ def _tls_or(other: ProbeFault, error: BaseException) -> ProbeFault:
     return ProbeFault.TLS if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)) else other
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
+    """What an error of TLS or of the network says, in one line."""
     verified = next((cause.verify_message for cause in _causes(error) if isinstance(cause, ssl.SSLCertVerificationError)), None)
     return verified or str(error).partition("\n")[0] or type(error).__name__
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from delivcheck import ulid
 from delivcheck.facts.dkim_verdict import CLOCK_SLOP
-from delivcheck.gate import trace
 from tests.gate import world
 from tests.gate.attacks.clock import wall_clock
 from tests.gate.next_hop import NextHop, Slow
@@ -166,10 +166,10 @@ async def test_a_signature_may_be_an_hour_ahead_and_not_past_its_end(tmp_path, m
 @pytest.mark.attack(60)
 def test_ids_rise_through_any_jumps(monkeypatch):
     now = time.time_ns()
-    monkeypatch.setattr(trace, "_last", 0)  # and afterwards what it was: ids of years to come would be the other tests'
-    made = [trace.new()]
+    monkeypatch.setattr(ulid, "_last", 0)  # and afterwards what it was: ids of years to come would be the other tests'
+    made = [ulid.new()]
     for seconds in (YEARS, 0, -YEARS, DAY, -DAY, 0):
-        monkeypatch.setattr(trace.time, "time_ns", lambda seconds=seconds: now + seconds * 1_000_000_000)
-        made += [trace.new() for _ in range(100)]
+        monkeypatch.setattr(ulid.time, "time_ns", lambda seconds=seconds: now + seconds * 1_000_000_000)
+        made += [ulid.new() for _ in range(100)]
     assert made == sorted(set(made))
-    assert all(map(trace.valid, made))
+    assert all(map(ulid.valid, made))

@@ -8,6 +8,7 @@ from typing import Any
 
 from delivcheck.gate import settings
 from delivcheck.gate.reading.keys import TABLES
+from delivcheck.gate.reading.rules import RULE, WHEN
 
 PAGE = Path(__file__).parents[3] / "docs" / "gate-settings.md"
 
@@ -33,13 +34,47 @@ KINDS = {
         "Header fields that are added where they are missing, before judging. Without this table: none.",
     ),
     "[gate.limits]": (settings.Limits, ""),
-    "[gate.hold]": (settings.Hold, "This table turns holding on; a policy says what is held."),
+    "[gate.hold]": (
+        settings.Hold,
+        "This table turns holding on; a policy says what is held. `-file`, `-env` or `-command`: one of them, or none.",
+    ),
+    "[gate.webhooks]": (settings.Webhooks, "Whom events may be told to; [webhooks.md](webhooks.md) says how."),
+    "[gate.otel]": (settings.Otel, "This table turns OpenTelemetry on, which is the extra `otel`."),
+    "[gate.bounces]": (settings.Bounces, "What comes back; [what-comes-back.md](what-comes-back.md) says how."),
+    "[gate.reports.NAME]": (
+        settings.Reports,
+        "A webhook of a sending service, at /hooks/NAME; the secret is where one of three keys says.",
+    ),
+    "[gate.trace]": (
+        settings.Trace,
+        "This table turns the trace on; the password's `-file`, `-env` or `-command`: one of them.",
+    ),
+    "[gate.http]": (settings.Http, "For listeners of kind http."),
+    "[gate.tracking]": (
+        settings.Tracking,
+        "Opens and clicks, not counted unless asked for; [tracking.md](tracking.md) says how.",
+    ),
+    "[gate.unsubscribe]": (
+        settings.Unsubscribe,
+        "This table turns one-click unsubscribing on, for bulk mail of a stream; see [tracking.md](tracking.md).",
+    ),
+}
+RULES = {"[[gate.rule]]": RULE, "[gate.rule.when]": WHEN}
+KINDS |= {
+    "[[gate.rule]]": (
+        settings.SendingRule,
+        "Sending rules, in their order; [sending-rules.md](sending-rules.md) says how they work.",
+    ),
+    "[gate.rule.when]": (settings.When, "What a rule asks of mail, as `when.stream = …` in it; `unless.…` has the same keys."),
 }
 REQUIRED = {
     "[gate]": {"name"},
     "[[gate.listen]]": {"kind", "address"},
     "[[gate.next-hop]]": {"address"},
     "[[gate.sign]]": {"domain", "selector"},
+    "[gate.otel]": {"endpoint"},
+    "[gate.bounces]": {"domain"},
+    "[gate.reports.NAME]": {"provider"},
 }
 
 
@@ -84,7 +119,7 @@ def escaped(text: str) -> str:
 
 def lines() -> Iterator[str]:
     yield HEAD
-    for name, table in TABLES.items():
+    for name, table in (TABLES | RULES).items():
         kind, about = KINDS[name]
         yield f"## `{name}`\n"
         if about:

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from delivcheck import catalog, config
+from delivcheck import catalog, config, ulid
 from delivcheck import policy as policies
 from delivcheck.cli import main
 from delivcheck.facts.roots import Declared
 from delivcheck.gate import reading
-from delivcheck.gate import trace as traces
 from delivcheck.gate.decide import ENHANCED
 from delivcheck.gate.held import HeldStore
 from delivcheck.gate.model import Action, Client, Decision, Incoming, Outcome
@@ -86,6 +85,11 @@ def test_what_the_page_calls_required_is(tmp_path):
         "[[gate.listen]]": {"kind": '"milter"', "address": '"127.0.0.1:1"'},
         "[[gate.next-hop]]": {"address": '"127.0.0.1:2"'},
         "[[gate.sign]]": {"domain": '"example.com"', "selector": '"s1"', "key-env": '"KEY"'},
+        "[gate.trace]": {},
+        "[[gate.listen]] # http": {"kind": '"http"', "address": '"127.0.0.1:3"'},
+        "[gate.otel]": {"endpoint": '"http://127.0.0.1:4318"'},
+        "[gate.bounces]": {"domain": '"bounces.example.com"'},
+        "[gate.reports.NAME]": {"provider": '"mailgun"', "secret-env": '"KEY"'},
     }
 
     def read(without=None):
@@ -139,10 +143,10 @@ def test_the_commented_keys_of_the_whole_example_are_keys():
     table, seen = "", {}
     for line in (DEPLOY / "delivcheck.toml").read_text().splitlines():
         if found := re.match(r"(?:# )?(\[+gate.*?\]+)$", line):
-            table = found[1].replace("credentials.shop", "credentials.NAME")
+            table = re.sub(r"(credentials|reports)\.\w+", r"\1.NAME", found[1])
         elif table and (found := re.match(r"(?:# ?)?([a-z-]+) *= ", line)):
             seen.setdefault(table, set()).add(found[1])
-    ways = {"key-env", "key-command", "password-env", "password-command"}  # named beside the file
+    ways = {f"{of}-{way}" for of in ("key", "password", "secret") for way in ("env", "command")}  # named beside the file
     for name, known in settings_page.TABLES.items():
         assert seen.get(name, set()) <= set(known), name
         assert set(known) - seen.get(name, set()) - ways <= {
@@ -314,7 +318,7 @@ def host(tmp_path_factory):
                 "bounces@example.com",
                 ("pat@example.net",),
                 Client(None, listener="smtp"),
-                traces.new(),
+                ulid.new(),
                 datetime.now(UTC),
                 next_hop="postfix",
             )

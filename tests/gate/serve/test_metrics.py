@@ -124,3 +124,42 @@ def test_what_a_killed_gate_left_behind_is_removed_and_what_others_use_is_not(tm
         (tmp_path / name).mkdir()
     made = metrics.open_folder({"RUNTIME_DIRECTORY": str(tmp_path)})
     assert {path.name for path in tmp_path.iterdir()} == {made.name, *names[1:]}
+
+
+def test_what_the_desk_tells_is_counted(tmp_path):
+    found = counted(
+        tmp_path,
+        ("w0", [("message", {**MESSAGE, "sending_rules": ["staging"]}), ("limited", {"rule": "hourly"})]),
+        (
+            "w1",
+            [
+                ("ingest", {"count": 3}),
+                ("outbox", {"waiting": 7, "behind": 1.5}),
+                ("store", {"what": "failed", "where": "webhooks", "reason": "x"}),
+                ("webhook", {"what": "done", "count": 2}),
+                ("webhook", {"what": "disabled", "count": 1, "webhook": "x", "reason": "y"}),
+                ("http", {"route": "/v1/messages", "method": "POST", "status": 200, "ms": 12.0}),
+                ("http", {"route": "other", "method": "BREW", "status": 0, "ms": 1.0}),
+                ("dropped", {"count": 4}),
+                ("suppressed", {"trace": "x", "reason": "complaint"}),
+            ],
+        ),
+    )
+    assert found["delivcheck_ingested_total"] == 3
+    assert (found["delivcheck_outbox_records"], found["delivcheck_outbox_seconds"]) == (7, 1.5)
+    assert found['delivcheck_store_errors_total{where="webhooks"}'] == 1
+    assert found['delivcheck_webhook_deliveries_total{what="done"}'] == 2
+    assert found['delivcheck_webhook_deliveries_total{what="disabled"}'] == 1
+    assert found['delivcheck_http_requests_total{method="POST",route="/v1/messages",status="200"}'] == 1
+    assert found['delivcheck_http_requests_total{method="other",route="other",status="none"}'] == 1
+    assert found["delivcheck_tracking_dropped_total"] == 4
+    assert found['delivcheck_suppressed_total{reason="complaint"}'] == 1
+    assert found['delivcheck_rate_limited_total{rule="hourly"}'] == 1
+    assert found['delivcheck_sending_rules_total{rule="staging"}'] == 1
+
+
+def test_labels_of_requests_do_not_grow_without_end(tmp_path):
+    routes = [("http", {"route": f"/{number}", "method": "GET", "status": 200, "ms": 1.0}) for number in range(300)]
+    found = counted(tmp_path, ("w0", routes))
+    assert sum(line.startswith("delivcheck_http_requests_total{") for line in found) == 101
+    assert found['delivcheck_http_requests_total{method="GET",route="other",status="200"}'] == 200

@@ -1,7 +1,7 @@
 """The journal's nouns: what an attempt is, what is known of it, and what a new submission is told of earlier ones."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -46,7 +46,8 @@ class Attempt:
 
     `key` is `fingerprint` of what came, `digest` the SHA-256 of what was judged and goes out, `size` the number of its octets.
     `rcpt_to` stands in the order in which the next hop was told. `explicit` is `explicit_key` of a key that the client gave,
-    `follows` are the traces of earlier attempts that this one repeats, or may repeat (`Known.follows`).
+    `follows` are the traces of earlier attempts that this one repeats, or may repeat (`Known.follows`). `notes` are records for
+    the outbox, written with the intent; where there are some, every change of its state is told there, too.
     """
 
     trace: str
@@ -59,6 +60,7 @@ class Attempt:
     credential: str | None = None
     explicit: bytes | None = None
     follows: tuple[str, ...] = ()
+    notes: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

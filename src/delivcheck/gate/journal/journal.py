@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from .. import trace as traces
+from ... import ulid
 from ..reply import Reply
 from . import rules
 from .facts import Attempt, Earlier, JournalError, OvertakenError, Record, State
@@ -55,6 +55,7 @@ class Journal:
         self._state = state
         self._owner: Owner | None = None
         self._writer = Writer(Store(state / FILE))
+        self._log = state / f"{FILE}-wal"
         self._claims = itertools.count()
 
     async def __aenter__(self) -> Self:
@@ -157,7 +158,7 @@ class Journal:
 
     async def prune(self, older_than: timedelta) -> int:
         """Forget attempts that are older, but those that are being sent; how many there were. Raises JournalError."""
-        before = traces.floor(datetime.now(UTC) - older_than)
+        before = ulid.floor(datetime.now(UTC) - older_than)
         total = 0
         while deleted := await self._ask(_on(rules.prune, before, PRUNE_AT_ONCE)):
             total += deleted
@@ -168,15 +169,52 @@ class Journal:
         found: bool = await self._ask(_on(rules.settle, trace, State.ACCEPTED if sent else State.DEFERRED))
         return found
 
+    # --- the outbox: what the trace is told
+
+    def note(self, records: Sequence[bytes]) -> None:
+        """Tell the trace, by and by; it is lost only with the machine, or a kill within the next moments."""
+        if records:
+            self._writer.later(_on(rules.note, tuple(records)), lazy=True)
+
+    async def noted(self, records: Sequence[bytes]) -> None:
+        """Tell the trace; on the disk when it returns. Raises JournalError, and then it may be there all the same."""
+        await self._ask(_on(rules.note, tuple(records)))
+
+    async def outbox(self, most: int) -> list[tuple[int, bytes | Record | None]]:
+        """The oldest of what is to be told: number and record, or the attempt whose state changed. Raises JournalError."""
+        found: list[tuple[int, bytes | Record | None]] = await self._ask(_on(rules.outbox, most), reading=True)
+        return found
+
+    async def told(self, numbers: Sequence[int]) -> None:
+        """These are in the store. Raises JournalError; then they come again."""
+        await self._ask(_on(rules.told, tuple(numbers)))
+
+    def mark(self) -> object:
+        """Another one after every commit, whichever process's: who finds the same as before need not ask for the outbox again.
+
+        None where that cannot be said. A look at the write-ahead log, without a lock or a transaction; its time is that of the
+        kernel's clock tick, so that two commits within some milliseconds may look like one: ask now and then all the same.
+        """
+        try:
+            found = self._log.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    async def backlog(self) -> int:
+        """How many records wait in the outbox, about. Raises JournalError."""
+        found: tuple[int, int] = await self._ask(_on(rules.waiting), reading=True)
+        return found[0]
+
     async def find(self, trace: str) -> Record | None:
         """One attempt. Raises JournalError."""
-        found = await self._ask(_on(rules.select, "trace = ?", (trace,)))
+        found = await self._ask(_on(rules.select, "trace = ?", (trace,)), reading=True)
         return found[0] if found else None
 
     async def records(self, state: State | None = None, most: int = -1) -> list[Record]:
         """Attempts, oldest first, at most so many. Raises JournalError."""
         where, values = ("1", ()) if state is None else ("state = ?", (str(state),))
-        found: list[Record] = await self._ask(_on(rules.select, where, values, most))
+        found: list[Record] = await self._ask(_on(rules.select, where, values, most), reading=True)
         return found
 
     async def close(self) -> None:
@@ -197,8 +235,8 @@ class Journal:
                 raise JournalError(str(error)) from error
         return self._owner
 
-    async def _ask(self, work: Callable[[sqlite3.Connection], Any], *, owed: bool = False) -> Any:
-        done = self._writer.do(work, owed=owed)
+    async def _ask(self, work: Callable[[sqlite3.Connection], Any], *, owed: bool = False, reading: bool = False) -> Any:
+        done = self._writer.do(work, owed=owed, reading=reading)
         # A third of what asyncio.timeout costs, and there are three of them for each message.
         overdue = asyncio.get_running_loop().call_later(PATIENCE, _give_up, done)
         try:

@@ -19,6 +19,8 @@ REMEMBERED = 5 * 86_400_000  # ms; who queues gives up after 4 to 5 days (RFC 53
 REPLAY_FOR = 86_400_000  # ms that an answer is kept for a client that never heard it; its retries come within hours
 EXPLICIT_FOR = 86_400_000  # ms that an explicit key holds; Stripe and Resend keep theirs as long
 
+IN_ONE = 500  # values of one query; SQLite took 999 for long
+
 _UNHEARD = frozenset({Peer.GONE, Peer.SPENT})
 
 
@@ -322,5 +324,41 @@ def _insert(
     replies: Sequence[Reply] = (),
 ) -> None:
     replied = None if state is State.DOT else dot
-    values = (*columns_of(attempt), str(state), str(peer), owner, replies_json(replies), dot, replied, None)
-    db.execute(f"INSERT INTO attempt ({COLUMNS}) VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608 -- our own words
+    traced = bool(attempt.notes)
+    values = (*columns_of(attempt), str(state), str(peer), owner, replies_json(replies), dot, replied, None, traced)
+    columns = f"{COLUMNS}, traced"
+    db.execute(f"INSERT INTO attempt ({columns}) VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608 -- our own words
+    note(db, attempt.notes)
+    if traced and state is not State.DOT:
+        db.execute("INSERT INTO outbox (trace) VALUES (?)", (attempt.trace,))
+
+
+# --- the outbox ------------------------------------------------------------------------------------------------------
+
+
+def note(db: sqlite3.Connection, records: Sequence[bytes]) -> None:
+    """Put records into the outbox."""
+    db.executemany("INSERT INTO outbox (record) VALUES (?)", [(one,) for one in records])
+
+
+def outbox(db: sqlite3.Connection, most: int) -> list[tuple[int, bytes | Record | None]]:
+    """The oldest of what is to be told: number and record, or the attempt whose state changed (None: it was pruned)."""
+    rows = db.execute("SELECT seq, trace, record FROM outbox ORDER BY seq LIMIT ?", (most,)).fetchall()
+    changed = sorted({trace for _, trace, _ in rows if trace is not None})
+    found: dict[str, Record] = {}
+    for start in range(0, len(changed), IN_ONE):
+        some = changed[start : start + IN_ONE]
+        for one in select(db, f"trace IN ({', '.join('?' * len(some))})", tuple(some)):
+            found[one.attempt.trace] = one
+    return [(seq, record if trace is None else found.get(trace)) for seq, trace, record in rows]
+
+
+def waiting(db: sqlite3.Connection) -> tuple[int, int]:
+    """How many records wait in the outbox, about, and the number of the first."""
+    first, last = db.execute("SELECT min(seq), max(seq) FROM outbox").fetchone()
+    return (0, 0) if first is None else (last - first + 1, first)
+
+
+def told(db: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    """These are in the store now."""
+    db.executemany("DELETE FROM outbox WHERE seq = ?", [(one,) for one in numbers])

@@ -38,6 +38,17 @@ MIGRATIONS = (
     CREATE INDEX open_by_owner ON attempt (owner) WHERE {OPEN};
     CREATE INDEX by_explicit ON attempt (explicit) WHERE explicit IS NOT NULL;
     """,
+    # What the trace is told: a record, or (none) that the state of an attempt is another, however that came about.
+    """
+    CREATE TABLE outbox (
+      seq    INTEGER PRIMARY KEY AUTOINCREMENT,
+      trace  TEXT,
+      record BLOB
+    ) STRICT;
+    ALTER TABLE attempt ADD COLUMN traced INTEGER NOT NULL DEFAULT 0;
+    CREATE TRIGGER told AFTER UPDATE OF state ON attempt WHEN new.traced AND new.state <> old.state
+    BEGIN INSERT INTO outbox (trace) VALUES (new.trace); END;
+    """,
 )
 
 

@@ -35,14 +35,15 @@ class Store:
         self._files: list[os.stat_result] = []  # write-ahead log and shared memory that the connection has open
         self._suspect = False  # an fsync may have failed: see _mend
 
-    def together(self, works: Sequence[Work]) -> list[Any]:
+    def together(self, works: Sequence[Work], *, reading: bool = False) -> list[Any]:
         """Do all of them in one transaction, and return what they return once it is on the disk.
 
+        `reading`: none of them writes, so that nobody who does has to wait for them.
         A work that fails through itself stands in the list as its exception, the others are done. Raises JournalError where the
         store fails; then whether the works took effect is not known.
         """
         try:
-            return self._transaction(works)
+            return self._transaction(works, "BEGIN" if reading else "BEGIN IMMEDIATE")
         except JournalError:
             self.close()
             raise
@@ -50,7 +51,7 @@ class Store:
             self._roll_back()
             if len(works) == 1:
                 return [error]
-            return [result for work in works for result in self.together([work])]
+            return [result for work in works for result in self.together([work], reading=reading)]
         except (sqlite3.Error, OSError) as error:
             self._suspect = self._suspect or _input_or_output(error)
             self.close()
@@ -63,9 +64,9 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
 
-    def _transaction(self, works: Sequence[Work]) -> list[Any]:
+    def _transaction(self, works: Sequence[Work], begin: str) -> list[Any]:
         connection = self._opened()
-        _when_free(lambda: connection.execute("BEGIN IMMEDIATE"))
+        _when_free(lambda: connection.execute(begin))
         results = [work(connection) for work in works]
         connection.execute("COMMIT")
         return results

@@ -30,6 +30,7 @@ class _Job:
     future: "asyncio.Future[Any] | None"  # None: nobody waits
     lazy: bool = False
     owed: bool = False  # tried again until it is done
+    reading: bool = False
 
 
 class Writer:
@@ -50,13 +51,14 @@ class Writer:
         """How many works are not yet done, the owed ones included."""
         return len(self._jobs) + self._doing
 
-    def do(self, work: Work, *, owed: bool = False) -> "asyncio.Future[Any]":
+    def do(self, work: Work, *, owed: bool = False, reading: bool = False) -> "asyncio.Future[Any]":
         """Have it done; the future has what it returns once that is on the disk. It, and this, raise JournalError.
 
-        `owed`: where it fails, it is tried again until it is done, though the caller is told of the failure.
+        `owed`: where it fails, it is tried again until it is done, though the caller is told of the failure. `reading`: it
+        writes nothing.
         """
         future = asyncio.get_running_loop().create_future()
-        self._put(_Job(work, future, owed=owed))
+        self._put(_Job(work, future, owed=owed, reading=reading))
         return future
 
     def later(self, work: Work, *, lazy: bool = False) -> None:
@@ -92,7 +94,8 @@ class Writer:
     def _run(self) -> None:
         while batch := self._next():
             try:
-                results: Sequence[Any] = self._store.together([job.work for job in batch])
+                reading = all(job.reading for job in batch)
+                results: Sequence[Any] = self._store.together([job.work for job in batch], reading=reading)
             except JournalError as error:
                 self._failed(batch, error)
             except Exception as error:  # a bug of ours must not end the thread: everybody would wait for ever

@@ -94,6 +94,7 @@ class Declared:
     stream: str | None = None
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
+    template: str | None = None
     ignored: tuple[str, ...] = field(default=())
 
 
@@ -103,7 +104,7 @@ def own_fields(header: Header) -> list[Field]:
 
 
 def declared(fields: Collection[Field], credential: Credential | None) -> Declared:
-    """Read X-Delivcheck-Class, -Stream, -Tag and -Idempotency-Key of a credential that may set them."""
+    """Read X-Delivcheck-Class, -Stream, -Tag, -Template and -Idempotency-Key of a credential that may set them."""
     if not fields:
         return Declared()
     if credential is None or not credential.may_declare:
@@ -125,7 +126,11 @@ def declared(fields: Collection[Field], credential: Credential | None) -> Declar
     if key is not None and len(key) > MAX_KEY:
         ignored.append(f"X-Delivcheck-Idempotency-Key: more than {MAX_KEY} characters")
         key = None
-    return Declared(message_class, stream, kept, key, tuple(ignored))
+    template = _only(values.get("template", []), "X-Delivcheck-Template", ignored)
+    if template is not None and len(template) > MAX_TAG:
+        ignored.append(f"X-Delivcheck-Template: more than {MAX_TAG} characters")
+        template = None
+    return Declared(message_class, stream, kept, key, template, tuple(ignored))
 
 
 def idempotency_key(octets: bytes, credential: Credential | None) -> str | None:

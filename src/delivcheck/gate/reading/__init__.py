@@ -13,7 +13,7 @@ from typing import Any
 from ...config import FILE, Config
 from ...tables import ConfigError, Keys, Reader, Section
 from .. import settings
-from . import crosswise, keys
+from . import crosswise, keys, rules, values
 
 __all__ = ["read", "warnings"]
 
@@ -49,6 +49,7 @@ def _gate(section: Section) -> settings.Gate:
         "listeners": _named(listeners),
         "next_hops": tuple(hops),
         "keys": tuple(_key(reader, (*at, "sign", n), one) for n, one in _array(reader, (*at, "sign"), table)),
+        "rules": rules.read(reader, (*at, "rule"), reader.tables((*at, "rule"), table.get("rule", []))),
         "credentials": _credentials(reader, (*at, "credentials"), table.get("credentials", {})),
     }
     if "prepare" in table:
@@ -56,8 +57,83 @@ def _gate(section: Section) -> settings.Gate:
     if "limits" in table:
         parts["limits"] = settings.Limits(**keys.said(reader, (*at, "limits"), table["limits"], keys.LIMITS))
     if "hold" in table:
-        parts["hold"] = settings.Hold(**keys.said(reader, (*at, "hold"), table["hold"], keys.HOLD))
+        parts["hold"] = _hold(reader, (*at, "hold"), table["hold"])
+    if "webhooks" in table:
+        parts["webhooks"] = _webhooks(reader, (*at, "webhooks"), table["webhooks"])
+    if "otel" in table:
+        parts["otel"] = _otel(reader, (*at, "otel"), table["otel"])
+    if "trace" in table:
+        parts["trace"] = _trace(reader, (*at, "trace"), table["trace"])
+    if "http" in table:
+        parts["http"] = settings.Http(**keys.said(reader, (*at, "http"), table["http"], keys.HTTP))
+    if "tracking" in table:
+        parts["tracking"] = settings.Tracking(**keys.said(reader, (*at, "tracking"), table["tracking"], keys.TRACKING))
+    if "unsubscribe" in table:
+        leaving = keys.said(reader, (*at, "unsubscribe"), table["unsubscribe"], keys.UNSUBSCRIBE)
+        parts["unsubscribe"] = settings.Unsubscribe(**leaving)
+    if "bounces" in table:
+        parts["bounces"] = _bounces(reader, (*at, "bounces"), table["bounces"])
+    if "reports" in table:
+        parts["reports"] = _reports(reader, (*at, "reports"), table["reports"])
     return settings.Gate(**given, **parts)
+
+
+def _bounces(reader: Reader, at: Keys, raw: Any) -> settings.Bounces:
+    given = keys.said(reader, at, raw, keys.BOUNCES)
+    if "domain" not in given:
+        raise reader.fail(at, f"domain: {keys.BOUNCES['domain'].means}")
+    return settings.Bounces(**given)
+
+
+_ONLY_OF = {"user": settings.Provider.POSTMARK, "topics": settings.Provider.SES, "subscribe": settings.Provider.SES}
+
+
+def _reports(reader: Reader, at: Keys, raw: Any) -> tuple[settings.Reports, ...]:
+    found = []
+    for name, one in reader.table(at, raw, None).items():
+        here = (*at, name)
+        reader.each_as(here, [name], values.name)
+        given = keys.said(reader, here, one, keys.REPORTS, ("secret",))
+        if "provider" not in given:
+            raise reader.fail(here, f"provider: {keys.REPORTS['provider'].means}")
+        secret = _secret(reader, here, given, one, "secret")
+        ses = given["provider"] is settings.Provider.SES
+        for key, whose in _ONLY_OF.items():
+            if key in given and given["provider"] is not whose:
+                raise reader.fail((*here, key), f"only for {whose}")
+        if ses and not given.get("topics"):
+            raise reader.fail(here, f"topics: {keys.REPORTS['topics'].means}; anybody can make a topic that Amazon signs for")
+        if ses and secret is not None:
+            raise reader.fail(here, "ses has no secret: Amazon signs what it reports, and topics say whose it is")
+        if not ses and secret is None:
+            raise reader.fail(here, "secret-file, secret-env or secret-command: what proves who reports")
+        found.append(settings.Reports(name, secret=secret, **given))
+    return tuple(found)
+
+
+def _hold(reader: Reader, at: Keys, raw: Any) -> settings.Hold:
+    given = keys.said(reader, at, raw, keys.HOLD, ("key",))
+    secret = _secret(reader, at, given, raw, "key")
+    return settings.Hold(**given, key=secret)
+
+
+def _webhooks(reader: Reader, at: Keys, raw: Any) -> settings.Webhooks:
+    given = keys.said(reader, at, raw, keys.WEBHOOKS, ("key",))
+    secret = _secret(reader, at, given, raw, "key")
+    return settings.Webhooks(**given, key=secret)
+
+
+def _otel(reader: Reader, at: Keys, raw: Any) -> settings.Otel:
+    given = keys.said(reader, at, raw, keys.OTEL)
+    if "endpoint" not in given:
+        raise reader.fail(at, f"endpoint: {keys.OTEL['endpoint'].means}")
+    return settings.Otel(**given)
+
+
+def _trace(reader: Reader, at: Keys, raw: Any) -> settings.Trace:
+    given = keys.said(reader, at, raw, keys.TRACE, ("password",))
+    secret = _secret(reader, at, given, raw, "password")
+    return settings.Trace(**given, password=secret)
 
 
 def _array(reader: Reader, at: Keys, table: Mapping[str, Any]) -> Iterable[tuple[int, Any]]:

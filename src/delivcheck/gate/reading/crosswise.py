@@ -8,24 +8,31 @@ from ...config import Config, settled
 from ...facts.roots import Declared
 from ...model import Level, Volume
 from ...tables import Keys, Reader, Section, nearest
+from ...trace.model import Tracking as Counting
 from .. import settings
 from ..profiles import PROFILES
 from ..settings import CONNECTION_REST, CONNECTION_WAIT, DNS_TIME, Kind, Listener, NextHop, OnFault, Security
+from . import rules
 from .values import NARROWEST_TRUST, is_ip
 
 LMTP_FORBIDDEN = 25  # RFC 2033 section 5: LMTP MUST NOT be used there
 IMPLICIT_TLS = 465  # RFC 8314 section 7.3
 SMTP_KINDS = frozenset({Kind.SMTP, Kind.SUBMISSION, Kind.SUBMISSIONS, Kind.LMTP})
 SUBMISSION_KINDS = frozenset({Kind.SUBMISSION, Kind.SUBMISSIONS})
+NO_MAIL_KINDS = frozenset({Kind.HTTP, Kind.BOUNCES})  # nothing that stands behind them comes from a client of an MTA
 NOT_FOR: Mapping[str, frozenset[Kind]] = {  # fields of a listener, and the kinds that know no such thing
-    "trusted": SUBMISSION_KINDS,
-    "credential": SUBMISSION_KINDS,
+    "trusted": SUBMISSION_KINDS | NO_MAIL_KINDS,
+    "credential": SUBMISSION_KINDS | NO_MAIL_KINDS,
     "certificate": frozenset({Kind.MILTER}),
-    "xclient": frozenset({Kind.MILTER}),
-    "xforward": frozenset({Kind.MILTER}),
-    "proxy": frozenset({Kind.MILTER}),
-    "banner": frozenset({Kind.MILTER}),
-    "received": frozenset({Kind.MILTER}),
+    "xclient": frozenset({Kind.MILTER}) | NO_MAIL_KINDS,
+    "xforward": frozenset({Kind.MILTER}) | NO_MAIL_KINDS,
+    "proxy": frozenset({Kind.MILTER, Kind.HTTP}),
+    "banner": frozenset({Kind.MILTER, Kind.HTTP}),
+    "received": frozenset({Kind.MILTER, Kind.BOUNCES}),
+    "pre-sign": NO_MAIL_KINDS,
+    "stream": frozenset({Kind.BOUNCES}),
+    "mode": frozenset({Kind.BOUNCES}),
+    "on-fault": frozenset({Kind.BOUNCES}),
 }
 ONLY_TCP = ("networks", "trusted", "xclient", "xforward", "proxy")
 BELIEVED = ("trusted", "xclient", "proxy")
@@ -43,6 +50,10 @@ def hold_against(section: Section, gate: settings.Gate, found: Config) -> None:
     held.streams()
     held.policies()
     held.holding()
+    held.tracing()
+    held.tracking()
+    held.returning()
+    rules.hold_against(section.reader, (*section.keys, "rule"), gate, found)
     held.limits()
 
 
@@ -63,6 +74,7 @@ def warnings(section: Section, gate: settings.Gate, found: Config) -> Iterator[s
         if names:
             what = "no address that mail leaves from is named, so SPF is not judged, and"
             yield str(reader.fail((*at, "egress"), f"{what} {len(names)} rules at level error say nothing ({names[0]}, …)"))
+    yield from rules.warnings(reader, (*at, "rule"), gate)
     for index, hop in enumerate(gate.next_hops):
         for field, why in _doubts(hop, gate):
             yield str(reader.fail((*at, "next-hop", index, field), why))
@@ -231,7 +243,7 @@ class _Held:
         """Who says hold needs a place to hold mail in; a milter has its MTA's."""
         if self.gate.hold is not None:
             return
-        kept = [one for one in self.gate.listeners if one.kind is not Kind.MILTER]
+        kept = [one for one in self.gate.listeners if one.kind is not Kind.MILTER]  # what comes by HTTP is held here, too
         for index, one in enumerate(self.gate.listeners):
             if one in kept and one.on_fault is OnFault.HOLD:
                 raise self.reader.fail((*self.at, "listen", index, "on-fault"), _NO_HOLD)
@@ -243,6 +255,59 @@ class _Held:
                     of = f"of stream {stream} " if stream else ""
                     at = _where_policy(self.found, stream)
                     raise self.reader.fail(at, f"the policy {chosen.name} {of}says {key} = hold, but {_NO_HOLD}")
+
+    def tracing(self) -> None:
+        """HTTP is about the trace; a database's password needs a database."""
+        trace = self.gate.trace
+        for index, one in enumerate(self.gate.listeners):
+            if one.kind is Kind.HTTP and trace is None:
+                what = "what is served over HTTP is in the trace: a [gate.trace] table turns it on"
+                raise self.reader.fail((*self.at, "listen", index, "kind"), what)
+        if trace is None and "webhooks" in self.raw:
+            what = "webhooks tell of what is in the trace: a [gate.trace] table turns it on"
+            raise self.reader.fail((*self.at, "webhooks"), what)
+        if trace is not None and trace.password is not None and trace.url is None:
+            raise self.reader.fail((*self.at, "trace"), "a password without the url of its database")
+        if self.gate.http.trusted_user_header is not None and not self.gate.http.trusted_proxies:
+            what = "anybody could write that field: trusted-proxies are wanted"
+            raise self.reader.fail((*self.at, "http", "trusted-user-header"), what)
+
+    def tracking(self) -> None:
+        """What recipients' programs fetch needs an address of ours, and a place where it is noted."""
+        tracking, leaving = self.gate.tracking, self.gate.unsubscribe
+        counts = any(one is not Counting.NONE for one in (tracking.mode, *tracking.streams.values()))
+        for key, is_on in (("tracking", counts), ("unsubscribe", leaving is not None)):
+            if is_on and self.gate.http.public_url is None:
+                raise self.reader.fail((*self.at, key), "links to us are wanted, so public-url in [gate.http] must say how to")
+            if is_on and self.gate.trace is None:
+                raise self.reader.fail(
+                    (*self.at, key), "what comes of it is kept in the trace: a [gate.trace] table turns it on"
+                )
+        if leaving is not None and self.gate.additions is not None and self.gate.additions.list_unsubscribe is not None:
+            what = "there is a List-Unsubscribe of your own in [gate.prepare] (list-unsubscribe): one of the two"
+            raise self.reader.fail((*self.at, "unsubscribe"), what)
+        named = [("tracking", name) for name in tracking.streams]
+        named += [("unsubscribe", name) for name in leaving.streams] if leaving is not None else []
+        for key, name in named:
+            if name not in self.found.streams:
+                what = f"no stream {name!r} in the configuration{nearest(name, self.found.streams)}"
+                raise self.reader.fail((*self.at, key, "streams"), what)
+
+    def returning(self) -> None:
+        """What comes back is about messages of the trace."""
+        gate = self.gate
+        reports: Keys = (*self.at, "reports", *(one.name for one in gate.reports[:1]))
+        if gate.trace is None:
+            for table, there in (((*self.at, "bounces"), gate.bounces is not None), (reports, bool(gate.reports))):
+                if there:
+                    what = "reports are about messages of the trace: a [gate.trace] table is wanted"
+                    raise self.reader.fail(table, what)
+        if gate.reports and all(one.kind is not Kind.HTTP for one in gate.listeners):
+            raise self.reader.fail(reports, "reports come over HTTP: a listener of kind http is wanted")
+        for index, one in enumerate(gate.listeners):
+            if one.kind is Kind.BOUNCES and gate.bounces is None:
+                what = "which addresses it takes: a [gate.bounces] table with its domain is wanted"
+                raise self.reader.fail((*self.at, "listen", index, "kind"), what)
 
     def limits(self) -> None:
         """Limits that leave room for one another."""

@@ -12,6 +12,7 @@ from typing import Any
 from ...model import MessageClass
 from ...records.identities import own_domain, sending_address
 from ...tables import Keys, Reader, nearest
+from ...trace.model import Tracking as Counting
 from .. import settings
 from ..profiles import PROFILES
 from . import values
@@ -113,6 +114,24 @@ def _fields(reader: Reader, keys: Keys, value: Any) -> Mapping[str, str]:
     return {name: _as(values.filled_in)(reader, (*keys, name), text) for name, text in table.items()}
 
 
+def _tenants(reader: Reader, keys: Keys, value: Any) -> Mapping[str, tuple[str, ...]]:
+    table = reader.table(keys, value, None)
+    for name in table:
+        reader.each_as((*keys, name), [name], values.name)
+    found = {name: reader.words((*keys, name), names) for name, names in table.items()}
+    whose: dict[str, str] = {}
+    for tenant, names in found.items():
+        for name in names:
+            if whose.setdefault(name, tenant) != tenant:
+                raise reader.fail((*keys, tenant), f"{name} is the tenant {whose[name]}'s already")
+    return found
+
+
+def _countings(reader: Reader, keys: Keys, value: Any) -> Mapping[str, Counting]:
+    table = reader.table(keys, value, None)
+    return {name: reader.one_of((*keys, name), mode, Counting) for name, mode in table.items()}
+
+
 def secrets(prefix: str, what: str) -> Mapping[str, Key]:
     """The keys that say where a secret is."""
     return {
@@ -168,7 +187,10 @@ GATE: Mapping[str, Key] = {
 
 LISTEN: Mapping[str, Key] = {
     "name": Key(_as(values.name), "its name in logs and metrics; its kind where it is the only one of it"),
-    "kind": Key(_word(settings.Kind), "milter, smtp (trusted networks), submission (587), submissions (465) or lmtp"),
+    "kind": Key(
+        _word(settings.Kind),
+        "milter, smtp (trusted networks), submission (587), submissions (465), lmtp, bounces (SMTP of what comes back) or http",
+    ),
     "address": Key(
         _address(values.listening), "unix:/path, 127.0.0.1:587 or [::1]:25; port 0: the kernel chooses, the log says"
     ),
@@ -225,7 +247,7 @@ CREDENTIAL: Mapping[str, Key] = {
     "domains": Key(_each(own_domain), "domains that From and MAIL FROM may be in, each with all below it"),
     "streams": Key(_each(str), "streams its mail may belong to; the first is taken where the mail names none"),
     "classes": Key(_classes, "classes that a header may declare"),
-    "may-declare": Key(_flag, "X-Delivcheck-Class, -Stream and -Tag are read from its mail"),
+    "may-declare": Key(_flag, "X-Delivcheck-Class, -Stream, -Tag and -Template are read from its mail"),
 }
 
 PREPARE: Mapping[str, Key] = {
@@ -245,9 +267,82 @@ LIMITS: Mapping[str, Key] = {
     "repair-line-ends": Key(_flag, "bare CR and LF become CRLF before judging, instead of a refusal"),
 }
 
+TRACE: Mapping[str, Key] = {
+    "url": Key(
+        _as(values.store), "the database, postgresql://user@host/name or sqlite:////path; a file in the state folder else"
+    ),
+    **secrets("password", "its password"),
+    "keep": Key(_word(settings.Keep), "what is kept of a message: facts, headers (the facts, too) or message (all of it)"),
+    "keep-days": Key(_whole(36_500, 0), "days that messages and their events are kept; 0: for good"),
+    "keep-content-days": Key(_whole(36_500, 0), "days that headers and bodies are kept; 0: as long as the message"),
+    "max-octets": Key(_whole(MAX_OCTETS), "octets of the database, above which the oldest messages go"),
+    "tenants": Key(_tenants, "a table: each tenant's credentials, users or listeners; all others are the tenant default's"),
+}
+
+HTTP: Mapping[str, Key] = {
+    "public-url": Key(_as(values.base_url), "how recipients reach us, https://mail.example.com: links and one-click begin so"),
+    "pages": Key(_flag, "whether the pages are served beside the Web Service"),
+    "trusted-proxies": Key(_each(values.trust), "reverse proxies whose X-Forwarded-For and -Proto are believed"),
+    "trusted-user-header": Key(_as(values.field_name), "a field in which a trusted proxy names the person it signed in"),
+}
+
+_TRACKING = "none, aggregate (of nobody in particular) or identified (of recipients of whom the message says that they consent)"
+
+TRACKING: Mapping[str, Key] = {
+    "mode": Key(_word(Counting), f"how opens and clicks are counted: {_TRACKING}"),
+    "streams": Key(_countings, "a table: the mode of a stream"),
+    "links": Key(_flag, "whether links lead through us, so that clicks are counted"),
+    "pixel": Key(_flag, "whether a pixel is put in, so that opens are counted"),
+    "exclude": Key(
+        _each(values.link_pattern), "links that stay as they are: hosts, *.bank.example, or URLs, https://example.com/my/*"
+    ),
+    "attribution-days": Key(_whole(3_650), "days that an open or click counts; a link leads on for good"),
+}
+
+UNSUBSCRIBE: Mapping[str, Key] = {
+    "mailto": Key(
+        _as(values.leaving_mailbox),
+        "a mailbox that takes unsubscribing mail, too, or @domain, of which all local parts are ours",
+    ),
+    "streams": Key(_each(str), "only in mail of these streams; in all bulk mail else"),
+}
+
+BOUNCES: Mapping[str, Key] = {
+    "domain": Key(_as(own_domain), "the domain of signed return paths; its mail must come back to us"),
+    "return-paths": Key(_flag, "whether mail is sent with signed return paths, each recipient in a transaction of its own"),
+    "streams": Key(_each(str), "only in mail of these streams, as listener or credential say; in all mail else"),
+    "addresses": Key(_each(values.mailbox), "further addresses whose mail is taken in, as those of feedback loops"),
+    "maildir": Key(_path, "a Maildir whose new messages are taken in, and moved to cur"),
+    "postfix-log": Key(_path, "the next hop's Postfix log, followed for what was delivered, deferred and bounced"),
+}
+
+REPORTS: Mapping[str, Key] = {
+    "provider": Key(_word(settings.Provider), "whose webhook it is: postmark, mailgun, ses or sendgrid"),
+    "user": Key(
+        _text, "Postmark alone: the user of HTTP Basic, whose password the secret is; else the secret is the end of the path"
+    ),
+    **secrets("secret", "Postmark's password, Mailgun's signing key, or SendGrid's public key"),
+    "topics": Key(_each(values.topic), "SES alone: the ARNs of the SNS topics that it reports to"),
+    "subscribe": Key(_flag, "SES alone: confirm subscriptions of these topics"),
+}
+
 HOLD: Mapping[str, Key] = {
     "keep-days": Key(_whole(3_650), "days until held mail expires"),
     "max-octets": Key(_whole(MAX_OCTETS), "octets of held mail; what comes beyond is deferred"),
+    **secrets("key", "the keys that held mail is encrypted with, 64 hexadecimal digits on each line, the newest first"),
+}
+
+WEBHOOKS: Mapping[str, Key] = {
+    "networks": Key(
+        _each(values.inner), "private networks that webhooks may be in, over http, too; else public addresses only"
+    ),
+    **secrets("key", "the keys that webhooks' secrets are encrypted with, as for [gate.hold]"),
+}
+
+OTEL: Mapping[str, Key] = {
+    "endpoint": Key(_as(values.endpoint), "the OTLP/HTTP receiver, http://127.0.0.1:4318; traces and metrics go there"),
+    "service-name": Key(_text, "service.name of what is told"),
+    "interval": Key(_seconds(MAX_SECONDS), "seconds between two exports of metrics"),
 }
 
 TABLES: Mapping[str, Mapping[str, Key]] = {  # as the documentation names them
@@ -259,8 +354,33 @@ TABLES: Mapping[str, Mapping[str, Key]] = {  # as the documentation names them
     "[gate.prepare]": PREPARE,
     "[gate.limits]": LIMITS,
     "[gate.hold]": HOLD,
+    "[gate.webhooks]": WEBHOOKS,
+    "[gate.otel]": OTEL,
+    "[gate.trace]": TRACE,
+    "[gate.http]": HTTP,
+    "[gate.tracking]": TRACKING,
+    "[gate.unsubscribe]": UNSUBSCRIBE,
+    "[gate.bounces]": BOUNCES,
+    "[gate.reports.NAME]": REPORTS,
 }
-SUBTABLES = ("listen", "next-hop", "sign", "credentials", "prepare", "limits", "hold")
+SUBTABLES = (
+    "bounces",
+    "reports",
+    "listen",
+    "next-hop",
+    "sign",
+    "rule",
+    "credentials",
+    "prepare",
+    "limits",
+    "hold",
+    "webhooks",
+    "otel",
+    "trace",
+    "http",
+    "tracking",
+    "unsubscribe",
+)
 
 
 def said(reader: Reader, keys: Keys, raw: Any, known: Mapping[str, Key], besides: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import ipaddress
 import re
 import string
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 from ...records.names import BadName, to_ascii, unmapped
 from ...tables import nearest
@@ -29,6 +30,8 @@ _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-)
 _PORT = re.compile(r"[0-9]{1,5}\Z")
 _OCTAL = re.compile(r"0?[0-7]{3}\Z")
 _FIELD_NAME = re.compile(r"[!-9;-~]+\Z")  # RFC 5322 section 3.6.8
+_IN_NO_URL = re.compile(r"""[\s<>"'\\^`{|},]""")  # what RFC 3986 has not, and the comma, which ends a URL in a header
+_TOPIC = re.compile(r"arn:aws(?:-[a-z]+)*:sns:[a-z0-9-]{4,30}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")  # goes into logs and into labels of metrics
 
 
@@ -73,6 +76,81 @@ def _host(text: str, host: str) -> str:
     return name
 
 
+def store(text: str) -> str:
+    """A database's URL, without a password: secrets do not stand in the configuration."""
+    scheme, found, rest = text.partition("://")
+    place, _, query = rest.partition("?")
+    if ":" in place.rpartition("@")[0] or "password" in query.lower():  # of whatever kind: it is not shown, either
+        raise BadValue("a password does not stand in the configuration: password-file, -env or -command")
+    if not found or scheme.partition("+")[0] not in {"sqlite", "postgresql", "postgres"}:
+        raise BadValue(f"{text!r} is no postgresql://user@host/name and no sqlite:////path")
+    return text
+
+
+def base_url(text: str) -> str:
+    """https://host, with a port and a path if need be; http:// where somebody tries it out on loopback. No slash at its end."""
+    parts = _plain_url(text, "https://mail.example.com")
+    host = parts.hostname or ""
+    near = host == "localhost" or (is_ip(host) and ipaddress.ip_address(host).is_loopback)
+    if parts.scheme == "http" and not near:
+        raise BadValue(f"{text!r}: mail clients and providers ask for https")
+    return text.rstrip("/")
+
+
+def link_pattern(text: str) -> str:
+    """A host, `*.example.com`, or a URL with "*" for anything."""
+    found = text.strip()
+    if not found.isascii() or not found.isprintable() or " " in found or found.strip("*./:") == "":
+        raise BadValue(f"{text!r} is no pattern such as *.bank.example or https://example.com/account/*")
+    if "://" not in found and "/" in found:
+        raise BadValue(f"{text!r}: a pattern with a path begins with https:// or *://")
+    return found if "://" in found else found.lower()
+
+
+def mailbox(text: str) -> str:
+    """A mail address, lower-case."""
+    address = leaving_mailbox(text)
+    if address.startswith("@"):
+        raise BadValue(f"{text!r} is no mailbox such as complaints@example.com")
+    return address.lower()
+
+
+def leaving_mailbox(text: str) -> str:
+    """A mail address, or `@domain`."""
+    local, at, domain = text.strip().rpartition("@")
+    if not at or not re.fullmatch(r"[A-Za-z0-9.+_=-]{0,64}", local):
+        raise BadValue(f"{text!r} is no mailbox such as unsubscribe@example.com, and no @domain")
+    return f"{local}@{host_name(domain)}"
+
+
+def endpoint(text: str) -> str:
+    """The base URL of a server of the operator's own, http or https. No slash at its end."""
+    _plain_url(text, "http://127.0.0.1:4318")
+    return text.rstrip("/")
+
+
+def _plain_url(text: str, example: str) -> SplitResult:
+    """The parts of an http or https URL that something is put behind, and that stands between "<" and ">" in a header."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise BadValue(f"{text!r} is no URL such as {example}") from None
+    odd = not text.isascii() or _IN_NO_URL.search(text) is not None
+    if odd or parts.scheme not in {"https", "http"} or not parts.hostname or "@" in parts.netloc or port == 0:
+        raise BadValue(f"{text!r} is no URL such as {example}")
+    if "?" in text or "#" in text:
+        raise BadValue(f"{text!r}: something is put behind it, so it ends with a host or a path")
+    return parts
+
+
+def topic(text: str) -> str:
+    """The name (ARN) of an SNS topic."""
+    if not _TOPIC.fullmatch(text):
+        raise BadValue(f"{text!r} is no topic such as arn:aws:sns:eu-west-1:123456789012:name")
+    return text
+
+
 def listening(text: str, base: Path) -> Address:
     """An address to listen on: a name would stand for any number of them. Port 0 lets the kernel choose."""
     found = address(text, base, 0)
@@ -112,6 +190,14 @@ def trust(text: str) -> Network:
     found = network(text)
     if found.prefixlen < NARROWEST_TRUST[found.version]:
         raise BadValue(f"{text!r} takes in strangers: this would be an open relay; name your own networks")
+    return found
+
+
+def inner(text: str) -> Network:
+    """A network of the operator's own that we may be sent into: a large part of the Internet is none."""
+    found = network(text)
+    if found.prefixlen < NARROWEST_TRUST[found.version]:
+        raise BadValue(f"{text!r} takes in more than networks of your own: name these")
     return found
 
 
@@ -195,9 +281,14 @@ def https(text: str) -> str:
     return text
 
 
+def is_field_name(text: str) -> bool:
+    """Whether a header field may be called so."""
+    return _FIELD_NAME.match(text) is not None and len(text) <= 76
+
+
 def field_name(text: str) -> str:
     """The name of a header field that may be added."""
-    if not _FIELD_NAME.match(text) or len(text) > 76:
+    if not is_field_name(text):
         raise BadValue(f"{text!r} is no name of a header field")
     if text.lower() in NOT_ADDED or text.lower().startswith("x-delivcheck-"):
         raise BadValue(f"{text} is not added here")

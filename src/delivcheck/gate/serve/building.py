@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from ...config import Config, ConfigError
+from ...keyring import NoKeys
 from ...model import MessageClass
 from ...net import authoritative
 from ...net import dns as live
@@ -18,10 +19,11 @@ from ...net.lasting import Lasting
 from ...net.outside import Outside
 from ...policy import PolicyError
 from ...rulefiles import RuleFileError
+from .. import record
 from ..filter import Filter
 from ..held import HeldError, HeldStore
 from ..journal import Journal, JournalError
-from ..judging import Egress, Judge, options_for
+from ..judging import Egress, Judge, Overlay, options_for
 from ..milter.server import Server as MilterServer
 from ..missing import Missing
 from ..model import Incoming, Outcome
@@ -31,6 +33,7 @@ from ..prepare import PreparationError
 from ..prepare import load as load_preparer
 from ..profiles import PROFILES
 from ..relay.relay import NextHops
+from ..routing.routing import Routing
 from ..settings import Gate, Kind, Mode
 from ..smtp.server import Server as SmtpServer
 from ..smtp.tls import BadCertificate
@@ -40,6 +43,8 @@ from . import log
 from .doors import Connect
 from .memory import Memory
 from .outage import Outage
+from .returns import returns_of
+from .ruling import routing_of
 from .state import without_state
 from .worker import CannotServe, Counting, Loaded
 
@@ -75,23 +80,30 @@ class Gateway:
         self._outage = Outage(config, gate, self._dns, watch)
         self._enforces = any(gate.manner(one).mode is Mode.ENFORCE for one in gate.listeners)
         self._watch = watch = log.both(watch, self._condition, self._outage)
-        pipeline: Pipeline = pipeline_of(config, gate, self._dns, watch)
+        self._routing = routing_of(gate, watch)
+        pipeline: Pipeline = pipeline_of(config, gate, self._dns, watch, self._routing)
         if counting is not None:
             pipeline = _Counted(pipeline, counting)
         self._relay = NextHops(gate.next_hops, gate.name, watch)
         self._journal = Journal(gate.state)
         self._users = Users(gate.users, watch) if gate.users is not None else None
-        self._held = HeldStore(gate.state, gate.hold) if gate.hold is not None else None
-        reception = Reception(gate, pipeline, self._relay, self._journal, self._held, watch, users=self._users)
-        self._smtp = SmtpServer(gate, reception.handler, watch)
+        self._held = _held_of(gate)
+        self.reception = Reception(
+            gate, pipeline, self._relay, self._journal, self._held, watch, users=self._users, routing=self._routing
+        )
+        self.reception.return_paths, self.reception.intake = returns_of(gate, self._journal, watch)
+        self._smtp = SmtpServer(gate, self.reception.handler, watch)
         self._milters: dict[str, MilterServer] = {}
         self._listeners = {one.name: one for one in gate.listeners}
+        traced = gate.trace is not None and gate.state.is_dir()
         for one in gate.listeners:
+            if one.kind is Kind.HTTP:  # the clerk's
+                continue
             if one.kind is Kind.MILTER:
                 # The memory for messages is one for all listeners of the worker.
                 self._milters[one.name] = MilterServer(
                     one.name,
-                    Filter(gate, one, pipeline, watch),
+                    Filter(gate, one, pipeline, watch, self._journal.note if traced else None),
                     gate.limits,
                     budget=self._smtp.load,
                     networks=one.networks,
@@ -99,7 +111,7 @@ class Gateway:
                 )
             else:
                 self._smtp.check(one)
-        self._relays = len(self._milters) < len(gate.listeners)
+        self._relays = len(self._milters) < len(gate.listeners) or gate.trace is not None
         if self._relays:
             _check_state(gate)
         # Behind a milter alone there may be no folder; then every worker begins with an empty memory.
@@ -173,6 +185,7 @@ class Gateway:
                 if self._memory is not None:
                     await self._memory.save()
                 await self._dns.close()
+        self._routing.close()
         if self._users is not None:
             self._users.close()
 
@@ -199,27 +212,43 @@ class Gateway:
                 if self._held is not None:
                     for trace in await self._held.work(self._held.expire, datetime.now(UTC), time.monotonic()):
                         self._watch("held", what="expired", trace=trace, reason="")
+                        if self.reception.gate.trace is not None:
+                            self._journal.note([record.discarded(trace, "expired")])
             except (JournalError, HeldError) as error:
                 self._watch("fault", where="upkeep", reason=str(error))
             await asyncio.sleep(UPKEEP)
 
 
-def pipeline_of(config: Config, gate: Gate, dns: Lasting, watch: Watch) -> GatePipeline:
+def pipeline_of(config: Config, gate: Gate, dns: Lasting, watch: Watch, routing: Routing) -> GatePipeline:
     """What prepares, judges and decides. Raises what `_OPERATORS` lists."""
     profiles = {hop.name: PROFILES[hop.profile] for hop in gate.next_hops}
     elsewhere = frozenset(name for name, one in profiles.items() if not one.spf)
     egress = Egress(gate.egress, gate.egress_ehlo, elsewhere)
     judge = Judge(config, dns, egress, Missing(dns, authoritative.Live(dns)))
-    preparer = load_preparer(gate, _classes(config), {name: one.rewrites for name, one in profiles.items()})
-    return GatePipeline(gate, judge, preparer, watch)
+    preparer = load_preparer(gate, classes(config), {name: one.rewrites for name, one in profiles.items()})
+    for rule in gate.rules:  # what cannot be judged by is told now
+        judge.checker(None, None, Overlay(rule.policy, rule.levels))
+    return GatePipeline(gate, judge, preparer, watch, routing)
 
 
-def _classes(config: Config) -> Callable[[str | None], MessageClass | None]:
+def classes(config: Config) -> Callable[[str | None], MessageClass | None]:
     """The class that the configuration has for a stream; asked for every message, so found out once."""
     found: Mapping[str | None, MessageClass | None] = {
         stream: options_for(config, stream, "offline").message_class for stream in (None, *config.streams)
     }
     return found.get
+
+
+def _held_of(gate: Gate) -> HeldStore | None:
+    """The store of held mail. Raises CannotServe for keys that are none: every message to be held would wait, for good."""
+    if gate.hold is None:
+        return None
+    store = HeldStore(gate.state, gate.hold)
+    try:
+        store.check()
+    except NoKeys as error:
+        raise CannotServe(f"the key of held mail: {error}") from None
+    return store
 
 
 def _check_state(gate: Gate) -> None:

@@ -55,6 +55,13 @@ _LEVELS: Mapping[str, Mapping[str, Level]] = {
     "worker": {"killed": Level.WARNING, "ended": Level.WARNING, "failed": Level.WARNING},
     "listener": {},
     "configuration": {"refused": Level.ERROR, "warning": Level.WARNING},
+    "ingest": {"": Level.DEBUG},
+    "outbox": {"": Level.DEBUG},
+    "store": {"": Level.ERROR},
+    "webhook": {"done": Level.DEBUG, "failed": Level.DEBUG, "": Level.WARNING},
+    "http": {"": Level.DEBUG},
+    "dropped": {"": Level.WARNING},
+    "limited": {"": Level.WARNING},
     "dns": {"stale": Level.WARNING, "lost": Level.WARNING, "back": Level.WARNING, "": Level.DEBUG},
 }
 

@@ -21,6 +21,7 @@ ROOM = 512 * 1024  # octets of a file: some 2,000 series of 250 octets; the limi
 _PREFIX = "delivcheck-metrics-"  # and the process id of the gate
 KINDS = ("counter", "histogram", "gauge_livesum")
 MAX_LISTENERS, MAX_RULES, MAX_CAUSES = 32, 400, 40  # values of one label; what comes later is counted as "other"
+MAX_ROUTES = 100  # of the Web Service and the pages: there are some 60, by their patterns
 
 # Seconds. A message costs 1 to 50 ms of ours (research/gate.md section 3.4); the gate's own deadline is 25 s.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25)
@@ -136,9 +137,21 @@ class Metrics:
             "what",
         )
         self._workers = counter("workers", "Workers started, ended, killed", "what")
+        self._ingested = counter("ingested", "Records brought into the trace")
+        self._waiting = gauge("outbox_records", "Records that wait for the trace's store")
+        self._behind = gauge("outbox_seconds", "Seconds since nothing waited for it")
+        self._store = counter("store_errors", "Times that the trace's store could not be had", "where")
+        self._webhooks = counter("webhook_deliveries", "Attempts to tell webhooks, and webhooks disabled", "what")
+        self._requests = counter("http_requests", "HTTP requests", "route", "method", "status")
+        self._answering = seconds("http_request", "From the first octet of a request to the end of its answer")
+        self._dropped = counter("tracking_dropped", "Opens and clicks that were not counted")
+        self._suppressed = counter("suppressed", "Recipients refused since they are on the suppression list", "reason")
+        self._limited = counter("rate_limited", "Recipients told to come later by a sending rule's limit", "rule")
+        self._hits = counter("sending_rules", "Messages that a sending rule matched", "rule")
 
         self._listener, self._rule = _few(MAX_LISTENERS), _few(MAX_RULES)
         self._next_hop, self._cause, self._where = _few(MAX_LISTENERS), _few(MAX_CAUSES), _few(MAX_CAUSES)
+        self._route, self._sending = _few(MAX_ROUTES), _few(MAX_RULES)
         self._handlers: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "message": self._message,
             "sent": self._sent_on,
@@ -150,6 +163,14 @@ class Metrics:
             "fault": lambda told: self._faults.labels(self._where(told.get("where"))).inc(),
             "dns": lambda told: self._dns.labels(_word(told["what"])).inc(told.get("count", 1)),
             "worker": lambda told: self._workers.labels(_word(told["what"])).inc(),
+            "ingest": lambda told: self._ingested.inc(told["count"]),
+            "outbox": self._outbox,
+            "store": lambda told: self._store.labels(self._where(told.get("where"))).inc(),
+            "webhook": lambda told: self._webhooks.labels(_word(told["what"])).inc(told["count"]),
+            "http": self._request,
+            "dropped": lambda told: self._dropped.inc(told["count"]),
+            "suppressed": lambda told: self._suppressed.labels(_word(told["reason"])).inc(),
+            "limited": lambda told: self._limited.labels(self._sending(told["rule"])).inc(),
         }
 
     def __call__(self, event: str, /, **fields: Any) -> None:
@@ -180,6 +201,8 @@ class Metrics:
             self._bypasses.labels(self._cause(told["bypass"].partition(":")[0])).inc()
         for rule in told["rules"]:
             self._rules.labels(self._rule(rule)).inc()
+        for rule in told.get("sending_rules", ()):
+            self._hits.labels(self._sending(rule)).inc()
 
     def _bypass(self, told: Mapping[str, Any]) -> None:
         self._bypasses.labels(self._cause(told["cause"])).inc()
@@ -188,6 +211,16 @@ class Metrics:
         code = int(told.get("code") or 0)
         code_class = f"{code // 100}xx" if 200 <= code <= 599 else "none"
         self._sent.labels(self._next_hop(told.get("next_hop")), _word(told["what"]), code_class).inc()
+
+    def _outbox(self, told: Mapping[str, Any]) -> None:
+        self._waiting.set(told["waiting"])
+        self._behind.set(told["behind"])
+
+    def _request(self, told: Mapping[str, Any]) -> None:
+        status = int(told["status"])
+        shown = str(status) if 100 <= status <= 599 else "none"
+        self._requests.labels(self._route(told["route"]), _word(told["method"]), shown).inc()
+        self._answering.observe(told["ms"] / 1000)
 
     def _connection(self, told: Mapping[str, Any]) -> None:
         listener, what = self._listener(told["listener"]), _word(told["what"])
@@ -206,6 +239,9 @@ _WORDS = frozenset(
         *("connected", "failed", "reused", "tls", "late"),
         *("start", "stop", "ended", "killed", "drain", "reload"),
         *("stale", "lost", "back", "served"),
+        *("done", "dead", "disabled"),
+        *("bounce", "complaint", "unsubscribe", "manual"),
+        *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"),
     }
 )
 

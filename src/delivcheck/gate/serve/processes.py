@@ -35,6 +35,7 @@ class Worker:
     channel: Channel
     started: float
     heard: float
+    clerk: bool = False
     ready: bool = False  # it is built
     serving: float | None = None  # since when
     ending: float | None = None  # when it was told to retire or stop
@@ -72,7 +73,7 @@ def start_worker(start: Start, now: float, foreign: Iterable[Any], forget: Calla
 
         _run_and_exit(child)
     theirs.close()
-    return Worker(pid, start.slot, Channel(ours), now, now)
+    return Worker(pid, start.slot, Channel(ours), now, now, start.clerk)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from ..release import Releaser
 from ..settings import Gate, Hold
 from . import memory
 from .building import pipeline_of
+from .returns import signer
+from .ruling import routing_of
 
 
 @asynccontextmanager
@@ -22,8 +24,9 @@ async def releaser(config: Config, gate: Gate, watch: Watch = unwatched) -> Asyn
     """What releases, as long as it is used. Raises as `pipeline_of` does, OSError for an unreadable CA file."""
     dns = Lasting(Outside(live.Live([live.nameserver(text) for text in config.nameservers] or None)))
     dns.remember(memory.load(gate.state))
+    routing = routing_of(gate, watch)
     try:
-        pipeline = pipeline_of(config, gate, dns, watch)
+        pipeline = pipeline_of(config, gate, dns, watch, routing)
         relay = NextHops(gate.next_hops, gate.name, watch)
         try:
             async with Journal(gate.state) as journal:
@@ -35,9 +38,11 @@ async def releaser(config: Config, gate: Gate, watch: Watch = unwatched) -> Asyn
                     journal=journal,
                     watch=watch,
                     at_most_once=gate.at_most_once,
+                    return_paths=signer(gate),
                     deadline=gate.deadline,
                 )
         finally:
             await relay.close()
     finally:
+        routing.close()
         await dns.close()

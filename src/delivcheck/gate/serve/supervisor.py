@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from ..ports import Watch, unwatched
-from ..settings import Gate
+from ..settings import Gate, Kind
 from . import channel, log
 from .listeners import CannotListen, Opened, Wanted, close_all, open_all
 from .metrics import Metrics, MetricsError, forget_worker, open_folder, remove_folder
@@ -63,14 +63,23 @@ class Generation:
     workers: list[Worker] = field(default_factory=list)
     failures: int = 0  # deaths in a row, of workers that served
     unbuilt: int = 0  # and of such as never did, since one did
-    due: list[float] = field(default_factory=list)  # when replacements are to be started
+    due: list[tuple[float, bool]] = field(default_factory=list)  # when replacements are to be started, and whether of the clerk
 
 
 class Supervisor:
-    """Runs the gate until it is told to stop. `load` reads the configuration, `build` makes what a worker serves with."""
+    """Runs the gate until it is told to stop. `load` reads the configuration, `build` makes what a worker serves with.
 
-    def __init__(self, load: Callable[[], Loaded], build: Build, environment: MutableMapping[str, str] = os.environ) -> None:
-        self._load, self._build = load, build
+    `clerk` makes what one process more serves with where there is a trace: all of HTTP, and none of the mail's listeners.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Loaded],
+        build: Build,
+        environment: MutableMapping[str, str] = os.environ,
+        clerk: Build | None = None,
+    ) -> None:
+        self._load, self._build, self._clerk = load, build, clerk
         self._journal = environment.get("JOURNAL_STREAM")
         self._notify = Notify(environment)
         self._handed = handed_over(environment)
@@ -145,7 +154,7 @@ class Supervisor:
             self._fed = now
 
     def _patience(self) -> float:
-        soon = [at - time.monotonic() for one in self._generations() for at in one.due]
+        soon = [at - time.monotonic() for one in self._generations() for at, _ in one.due]
         asked = [TRACE_WAIT for worker in self._all() if worker.asked is not None]
         return max(0.0, min([TURN, self._notify.watchdog or TURN, *soon, *asked]))
 
@@ -266,8 +275,10 @@ class Supervisor:
         for line in loaded.warnings:
             self._watch("configuration", what="warning", reason=line)
         self._coming = Generation(loaded, opened)
-        for _ in range(gate.workers or _cores()):
-            if not self._start_one(self._coming):
+        mail = any(one.kind is not Kind.HTTP for one in gate.listeners)
+        clerks = [True] if gate.trace is not None and self._clerk is not None else []
+        for clerk in [*([False] * (gate.workers or _cores()) if mail or not clerks else []), *clerks]:
+            if not self._start_one(self._coming, clerk=clerk):
                 self._abandon("no process for a worker: too many processes, or no memory")
                 return
 
@@ -279,16 +290,18 @@ class Supervisor:
         self._watch = log.both(written, self._metrics) if self._metrics is not None else written
         log.take_over(self._watch)
 
-    def _start_one(self, generation: Generation) -> bool:
+    def _start_one(self, generation: Generation, *, clerk: bool) -> bool:
         slot = next(number for number in range(len(self._slots) + 1) if number not in self._slots)
-        start = Start(slot, generation.loaded, generation.opened, self._build, self._folder, self._journal)
-        mine = {id(opened) for opened in generation.opened.values()}
+        build = self._clerk if clerk and self._clerk is not None else self._build
+        opened = _share(generation, clerk=clerk)
+        start = Start(slot, generation.loaded, opened, build, self._folder, self._journal, clerk)
+        mine = {id(one) for one in opened.values()}
         foreign = [
             one
             for other in self._generations()
-            for opened in other.opened.values()
-            if id(opened) not in mine
-            for one in opened.sockets
+            for others in other.opened.values()
+            if id(others) not in mine
+            for one in others.sockets
         ]
         unused = [one for _, one in self._handed if not any(one in opened.sockets for opened in generation.opened.values())]
         siblings = [worker.channel for worker in self._all()]
@@ -445,7 +458,7 @@ class Supervisor:
             return
         self._watch("worker", what="ended", pid=worker.pid, reason=why)
         if generation is self._current and self._stopping is None:
-            generation.due.append(now + _wait(generation, worker, now))
+            generation.due.append((now + _wait(generation, worker, now), worker.clerk))
 
     def _remove(self, generation: Generation, worker: Worker) -> None:
         generation.workers.remove(worker)
@@ -474,11 +487,11 @@ class Supervisor:
                     kill(worker.pid)
         current = self._current
         if current is not None and self._stopping is None:
-            late = [at for at in current.due if at <= now]
-            for at in late:
-                current.due.remove(at)
-                if not self._start_one(current):
-                    current.due.append(now + LONGEST_BUILT)
+            late = [one for one in current.due if one[0] <= now]
+            for one in late:
+                current.due.remove(one)
+                if not self._start_one(current, clerk=one[1]):
+                    current.due.append((now + LONGEST_BUILT, one[1]))
         if self._stopping is not None and now > self._stopping:
             for worker in self._all():
                 kill(worker.pid)
@@ -531,6 +544,13 @@ def _wait(generation: Generation, worker: Worker, now: float) -> float:
         generation.unbuilt += 1
         series, longest = generation.unbuilt, LONGEST_UNBUILT
     return 0.0 if series == 1 else min(longest, SOON * 2.0 ** min(series, 20))
+
+
+def _share(generation: Generation, *, clerk: bool) -> dict[str, Opened]:
+    """The sockets of the clerk, or of a worker; those of the admin address are the workers', where there are any."""
+    http = {one.name for one in generation.loaded.gate.listeners if one.kind is Kind.HTTP}
+    alone = len(http) == len(generation.loaded.gate.listeners)
+    return {name: one for name, one in generation.opened.items() if (name in http or (name == ADMIN and alone)) is clerk}
 
 
 def _wanted(loaded: Loaded) -> list[Wanted]:

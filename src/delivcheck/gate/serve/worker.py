@@ -20,6 +20,7 @@ from .channel import Channel
 from .doors import Connect, Door
 from .listeners import Opened
 from .metrics import Metrics, MetricsError
+from .otel import OtelError, Telemetry
 
 BEAT = 1.0  # seconds between two signs of life
 NAMED = 10  # domains that the supervisor is told of
@@ -101,6 +102,7 @@ class Start:
     build: Build
     metrics: Path | None = None
     journal: str | None = None  # $JOURNAL_STREAM
+    clerk: bool = False
 
 
 def work(start: Start, own: Channel) -> int:
@@ -118,11 +120,22 @@ def work(start: Start, own: Channel) -> int:
             watch = log.both(watch, metrics)
         except MetricsError as error:  # mail matters more
             watch("fault", where="metrics", reason=str(error))
+    telemetry: Telemetry | None = None
+    if gate.otel is not None:
+        try:
+            telemetry = Telemetry(gate.otel, instance=f"{gate.name}/w{start.slot}")
+            watch = log.both(watch, telemetry)
+        except OtelError as error:  # as above
+            watch("fault", where="otel", reason=str(error))
     log.take_over(watch)
     loop = _new_loop()
     asyncio.set_event_loop(loop)
     # No asyncio.Runner: it waits at its end for threads, and one that hangs in a look-up must not keep a drained worker alive.
-    return loop.run_until_complete(_Worker(start, own, watch, metrics).run())
+    try:
+        return loop.run_until_complete(_Worker(start, own, watch, metrics).run())
+    finally:
+        if telemetry is not None:
+            telemetry.close()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -176,7 +189,7 @@ class _Worker:
             return 0
         self._running = running
         doors, admin = self._open(running)
-        self._watch("worker", what="start", pid=os.getpid())
+        self._watch("worker", what="start", pid=os.getpid(), role="clerk" if self._start.clerk else "mail")
         while (word := await self._told.get()) not in {channel.RETIRE, channel.STOP}:
             pass
         self._draining = True

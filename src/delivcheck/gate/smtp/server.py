@@ -159,8 +159,8 @@ class Server:
             limits=self.gate.limits,
             starttls=listener.certificate is not None and not implicit,
             secure=implicit or unix,
-            auth=self.gate.users is not None and listener.kind is not Kind.LMTP,
-            trusted=client.credential is not None,
+            auth=self.gate.users is not None and listener.kind not in {Kind.LMTP, Kind.BOUNCES},
+            trusted=client.credential is not None or listener.kind is Kind.BOUNCES,  # which lets anybody in, and nothing out
             xclient=_in(client.ip, listener.xclient) or (unix and bool(listener.xclient)),
             xforward=_in(client.ip, listener.xforward) or (unix and bool(listener.xforward)),
             banner=listener.banner,

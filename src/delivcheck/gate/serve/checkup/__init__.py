@@ -1,4 +1,4 @@
-"""`delivcheck gate --check`: whether the gate would start here (`here`), and whether what it is wired to answers (`beyond`)."""
+"""`delivcheck gate --check`: whether the gate would start (`here`, `kept`), and whether what it needs answers (`beyond`)."""
 
 import asyncio
 import sys
@@ -11,7 +11,7 @@ from ....net.outside import Outside
 from ....report.paint import visible
 from ...settings import Gate
 from ..worker import Loaded
-from . import beyond, here
+from . import beyond, here, kept
 from .finding import Finding, State
 
 MEANING = (  # by exit code: the last line, for who reads it in a terminal
@@ -47,6 +47,8 @@ async def findings(config: Config, gate: Gate, dns: Client | None = None) -> Asy
     """
     for one in here.findings(config, gate):
         yield one
+    for one in kept.findings(gate):
+        yield one
     async for one in beyond.next_hops(gate):
         yield one
     try:
@@ -57,6 +59,8 @@ async def findings(config: Config, gate: Gate, dns: Client | None = None) -> Asy
     async for one in beyond.dkim(gate, asked):
         yield one
     async for one in beyond.spf(config, gate, asked):
+        yield one
+    async for one in beyond.returning(gate, asked):
         yield one
 
 

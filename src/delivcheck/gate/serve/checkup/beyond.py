@@ -8,7 +8,7 @@ from ....facts.dkim import PublishedKey, Via, published
 from ....facts.identity import MailFromDomain, SendingHost
 from ....facts.spf_verdict import evaluate
 from ....facts.verdicts import SpfResult
-from ....model import IPAddress, NotApplicable, Unavailable
+from ....model import Found, IPAddress, NoData, NoSuchName, NotApplicable, Unavailable
 from ....net.client import Client
 from ....net.deadline import Deadline
 from ....records.dkim import DkimKey, load_rsa, parse_key
@@ -148,7 +148,8 @@ async def spf(config: Config, gate: Gate, dns: Client) -> AsyncIterator[Finding]
     ):
         yield Finding(State.OK, "egress", "every next hop sends from addresses of its own, so SPF of ours says nothing")
         return
-    domains = dict.fromkeys([*config.owned_domains, *(key.domain for key in gate.keys)])
+    paths = [gate.bounces.domain] if gate.bounces is not None and gate.bounces.return_paths else []  # MAIL FROM is there
+    domains = dict.fromkeys([*config.owned_domains, *(key.domain for key in gate.keys), *paths])
     if not domains:
         yield Finding(State.WARNING, "egress", "no owned-domains are named, so there is no SPF record to look at")
     for domain in domains:
@@ -166,3 +167,30 @@ async def _authorised(domain: str, ip: IPAddress, ehlo: str | None, dns: Client)
     decided = f" ({verdict.reason or verdict.mechanism})" if verdict.reason or verdict.mechanism else ""
     state = State.OK if verdict.result is SpfResult.PASS else State.PROBLEM
     return Finding(state, what, f"{ip}: {verdict.result}{decided}")
+
+
+# --- what comes back -----------------------------------------------------------------------------------------------
+
+
+async def returning(gate: Gate, dns: Client) -> AsyncIterator[Finding]:
+    """Whether what comes back can be brought anywhere: the domain of return paths has an MX, or at least an address."""
+    if gate.bounces is None:
+        return
+    domain, what = gate.bounces.domain, f"MX of {gate.bounces.domain}"
+    asked = Deadline(dns, PATIENCE)
+    answer = await asked.ask(domain, "MX")
+    if isinstance(answer, Found):
+        hosts = [host for _, host in sorted(answer.records)]
+        if hosts == [""]:  # RFC 7505
+            yield Finding(State.PROBLEM, what, "says that it takes no mail (null MX): nothing can come back")
+        else:
+            yield Finding(State.OK, what, ", ".join(hosts))
+    elif isinstance(answer, NoData | NoSuchName):
+        # RFC 5321 section 5.1: without an MX mail goes to the address itself.
+        found = [await asked.ask(domain, type_) for type_ in ("A", "AAAA")] if isinstance(answer, NoData) else []
+        if any(isinstance(one, Found) for one in found):
+            yield Finding(State.WARNING, what, "there is none, so that mail comes to its own address")
+        else:
+            yield Finding(State.PROBLEM, what, "there is none, and no address: nothing can come back")
+    else:
+        yield Finding(State.PROBLEM, what, str(answer))

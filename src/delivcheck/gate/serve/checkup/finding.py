@@ -9,7 +9,7 @@ class State(StrEnum):
 
     OK = "ok"
     WARNING = "warning"  # works, and is hardly meant
-    PROBLEM = "problem"  # the gate starts, and mail is refused or deferred for it
+    PROBLEM = "problem"  # the gate starts, and mail is refused or deferred for it, or what becomes of mail is not known
     BROKEN = "broken"  # the gate does not start
 
 

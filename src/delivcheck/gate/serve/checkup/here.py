@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ....config import Config, ConfigError
 from ....policy import PolicyError
@@ -35,8 +36,9 @@ def findings(config: Config, gate: Gate) -> Iterator[Finding]:
     yield from _policies(config)
     yield from _state(gate)
     yield from _users(config, gate)
-    for certificate in dict.fromkeys(one.certificate for one in gate.listeners if one.certificate is not None):
-        yield from _certificate(certificate, gate.name)
+    for certificate, name in dict.fromkeys((one.certificate, _called(one, gate)) for one in gate.listeners):
+        if certificate is not None:
+            yield from _certificate(certificate, name)
     yield from _signing(gate)
     for listener in gate.listeners:
         yield from _listener(listener, gate)
@@ -89,6 +91,12 @@ def _users(config: Config, gate: Gate) -> Iterator[Finding]:
         yield Finding(State.WARNING, "users", f"{gate.users}: there are none; `delivcheck user add` makes one")
     else:
         yield Finding(State.OK, "users", f"{gate.users}: {len(known)}")
+
+
+def _called(one: Listener, gate: Gate) -> str:
+    """The name that clients of a listener ask for."""
+    public = gate.http.public_url if one.kind is Kind.HTTP else None
+    return (urlsplit(public).hostname or gate.name) if public is not None else gate.name
 
 
 def _certificate(certificate: Certificate, name: str) -> Iterator[Finding]:

@@ -1,0 +1,1 @@
+"""A module for each migration; Alembic finds them by itself."""

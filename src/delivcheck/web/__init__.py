@@ -1,0 +1,1 @@
+"""The pages over the trace, for people; server-rendered (extra `web`)."""
