@@ -30,6 +30,7 @@ from delivcheck.trace.store import Store
 from tests.bench import load, peers
 from tests.bench.letters import letters
 from tests.bench.trace import EVENTS, fill, show, sustained, traffic
+from tests.postgres import postgres
 from tests.soak import gates
 
 ALIKE = 20  # times that each figure is taken
@@ -299,7 +300,7 @@ print(json.dumps(sustained(Store({url!r}), 500, {seconds}, 77)))
 # --- the mail's path ------------------------------------------------------------------------------------------------------
 
 
-def mail(rounds: int, count: int, rate: float, url: str | None) -> None:
+def mail(rounds: int, count: int, rate: float, seconds: float) -> None:
     """Messages a second through a gate with and without the trace, in turns; then the client's reply times at a rate."""
     with tempfile.TemporaryDirectory(prefix="delivcheck-bench-", dir="/var/tmp") as name, ExitStack() as stack:
         folder = Path(name)
@@ -310,8 +311,9 @@ def mail(rounds: int, count: int, rate: float, url: str | None) -> None:
         path = gates.configuration(plain, gates.listen("smtp"), hop=sink, workers=2)
         found["without"] = stack.enter_context(gates.gate(plain, path, workers=2)), "", ""
         found["SQLite"] = stack.enter_context(gate(folder / "sqlite", None, hop=sink, workers=2))
-        if url is not None:
-            found["PostgreSQL"] = stack.enter_context(gate(folder / "postgresql", url, hop=sink, workers=2))
+        server = stack.enter_context(postgres(fsync="on", synchronous_commit="on", full_page_writes="on"))
+        url = server.url(server.create())
+        found["PostgreSQL"] = stack.enter_context(gate(folder / "postgresql", url, hop=sink, workers=2))
         batch = letters(10, 200)
         rates: dict[str, list[float]] = {one: [] for one in found}
         cpus: dict[str, list[float]] = {one: [] for one in found}
@@ -331,17 +333,16 @@ def mail(rounds: int, count: int, rate: float, url: str | None) -> None:
                 one,
                 f"{statistics.median(each):6.0f} a second, {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) of that without; {statistics.median(cpus[one]):.2f} ms CPU a message",
             )
-        paced = letters(10, int(rate * 15))
-        for _ in range(2):
-            for one, (running, base, key) in found.items():
-                for busy in (False, True) if base else (False,):
-                    with asking(base, key, ("/?span=30d",), 15, 0) if busy else ExitStack() as _:
-                        sent = load.smtp(running.address("smtp"), paced, sessions=10, rate=rate)  # type: ignore[attr-defined]
-                    assert not sent.refused, sent.refused[:3]
-                    line(
-                        f"{one}{', pages all the time' if busy else ''}",
-                        f"{rate:.0f} a second: p50 {sent.worst(0.5) * 1e3:.1f}, p99 {sent.worst(0.99) * 1e3:.1f} ms",
-                    )
+        paced = letters(10, int(rate * seconds))
+        for one, (running, base, key) in found.items():
+            for busy in (False, True) if base else (False,):
+                with asking(base, key, ("/?span=30d",), seconds, 0) if busy else ExitStack() as _:
+                    sent = load.smtp(running.address("smtp"), paced, sessions=10, rate=rate)  # type: ignore[attr-defined]
+                assert not sent.refused, sent.refused[:3]
+                line(
+                    f"{one}{', pages all the time' if busy else ''}",
+                    f"{rate:.0f} a second: p50 {sent.worst(0.5) * 1e3:.1f}, p99 {sent.worst(0.99) * 1e3:.1f} ms",
+                )
 
 
 def _settle(running: object) -> None:
@@ -392,7 +393,7 @@ def main() -> None:
         case "clean":
             clean(options.url)
         case "mail":
-            mail(options.rounds, options.count, options.rate[0], options.url)
+            mail(options.rounds, options.count, options.rate[0], options.seconds)
         case "idle":
             idle()
 

@@ -98,7 +98,7 @@ def read(folder, *text):
 def test_the_configuration_says_where_what_comes_back_goes(tmp_path):
     more = 'return-paths = false\nstreams = ["news"]\naddresses = ["FBL@Example.org"]\nmaildir = "Maildir"\npostfix-log = "/var/log/mail.log"\n'
     hook = '[gate.reports.pm]\nprovider = "postmark"\nuser = "hook"\nsecret-file = "pm"\n'
-    amazon = '[gate.reports.aws]\nprovider = "ses"\ntopics = ["arn:aws:sns:eu-west-1:1:x"]\nsubscribe = true\n'
+    amazon = '[gate.reports.aws]\nprovider = "ses"\ntopics = ["arn:aws:sns:eu-west-1:123456789012:x"]\nsubscribe = true\n'
     found = read(tmp_path, TRACE, BACK, HTTP, TABLE, more, hook, amazon)
     assert found.bounces == Bounces(
         DOMAIN,

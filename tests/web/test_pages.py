@@ -8,7 +8,7 @@ import pytest
 from delivcheck.gate.settings import Limits
 from delivcheck.trace import audit, suppressions
 from delivcheck.trace.model import Kind, Reason
-from delivcheck.trace.records import Result
+from delivcheck.trace.records import BUCKET, Result
 from tests.gate import world
 from tests.trace.told import NOON, event, message, refused
 from tests.web.fill import LETTER, hold
@@ -117,6 +117,15 @@ async def test_the_tiles_count_what_happened_and_lead_to_it(tmp_path):
             assert "dkim/missing" in page.text
             link = re.search(r'href="(/messages\?q=event%3Arefused[^"]*)"', page.text)[1].replace("&amp;", "&")
             assert (await browser.get(link)).text.count('<td class="main"><a href="/messages/') == 1
+
+
+async def test_who_opened_without_a_name_is_somebody_and_no_message_of_the_list(tmp_path):
+    bucket = message(7, to=(), framing=BUCKET, subject="", mail_from="")
+    async with house(tmp_path) as home:
+        home.tell([bucket, event(bucket, Kind.OPENED, None, 5_000, "1", source="collector")])
+        async with home.visitor("read") as browser:
+            assert "<span>somebody</span>" in (await browser.get(f"/messages/{bucket.trace}")).text
+            assert bucket.trace not in (await browser.get("/messages")).text
 
 
 async def test_the_list_is_searched_paged_and_written_out(tmp_path):

@@ -133,7 +133,10 @@ def _one_line(error: click.ClickException) -> str:
     text = " ".join(error.format_message().split()).removesuffix(".")
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "delivcheck"
-    return f"{text[:1].lower()}{text[1:]} (see {path} --help)"
+    first = text.partition(" ")[0]
+    if first[1:] == first[1:].lower():  # a sentence's capital goes; URL and PostgreSQL keep theirs
+        text = f"{text[:1].lower()}{text[1:]}"
+    return f"{text} (see {path} --help)"
 
 
 def _users_own() -> tuple[type[BaseException], ...]:

@@ -29,6 +29,16 @@ def command(config: str | None, only_check: bool, demo: bool) -> int:
         from ..gate.serve import checkup
 
         return checkup.run(_load(config))
+    try:
+        return _run(config, demo=demo)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] == "delivcheck":
+            raise
+        say(f"the gate needs {error.name}: pip install 'delivcheck[gate]'")
+        return USAGE
+
+
+def _run(config: str | None, *, demo: bool) -> int:
     if demo:
         if config is not None:
             raise click.UsageError("--demo brings its own configuration")

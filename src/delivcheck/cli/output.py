@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
 
-from .. import api, rulefiles
+from .. import rulefiles
 from ..model import Level, Report, Rule, TargetReport
 from ..report import concise
 from ..report.paint import MIN_COLUMNS, Paint
@@ -148,6 +148,8 @@ class JsonWriter(Writer):
 
     def end(self, report: Report, code: Exit) -> None:  # noqa: ARG002 -- the exit code is the shell's
         """Print the object."""
+        from .. import api  # the whole checker, without which stats, trace and others write as well
+
         self.put(inert(api.to_json(report, every_result=self.every)) + b"\n")
 
 
@@ -159,6 +161,8 @@ class LinesWriter(Writer):
 
     def known(self, target: TargetReport) -> None:
         """Print the line."""
+        from .. import api
+
         self.put(inert(api.to_json(target, every_result=self.every)) + b"\n")
 
 
@@ -312,5 +316,7 @@ def titles() -> dict[str, str]:
 
 def slim(target: TargetReport) -> TargetReport:
     """A target without what passed: all that the end of a long run has to remember."""
+    from .. import api
+
     told: TargetReport = api.only_telling(target)
     return told

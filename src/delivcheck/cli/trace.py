@@ -164,7 +164,7 @@ def _described(found: Message, paint: Paint, *, headers: bool) -> list[str]:
     for moment in found.timeline():
         source = "" if moment.source in {"gate", "journal"} else f"[{moment.source}]"
         text = " ".join(part for part in (_whom(moment, len(found.named)), source, _said(moment)) if part)
-        kind = f"{moment.kind:<12}"
+        kind = f"{moment.kind:<13}"
         head = f"  {utc(moment.at)}  {kind}"
         body = wrapped(visible(text), paint.width, head) if text else [head]
         body[0] = body[0].replace(kind, paint(_role(moment.kind), kind), 1)

@@ -39,6 +39,7 @@ class Said:
     trace: str
     reply: Reply  # 2xx: the next hop has it, or (`held`) a durable copy is here
     held: bool = False
+    ours: bool = False  # the reply is the gate's own, not a next hop's
     outcome: Outcome | None = None  # of judging; None where it did not come to that
 
 

@@ -54,7 +54,7 @@ class Submission:
                 raise found
             elif isinstance(found, Exception):
                 self._reception.watch("fault", where="submission", reason=f"{type(found).__name__}: {found}")
-                said += [Said(address, "", _FAULT) for address in copy.recipients]
+                said += [Said(address, "", _FAULT, ours=True) for address in copy.recipients]
             else:
                 raise found
         return said
@@ -79,7 +79,7 @@ class Submission:
         mail = MailFrom(sender, size=len(octets), body="8BITMIME", smtputf8=smtputf8)
         reply = await handler.mail(client, mail)
         if not reply.positive:
-            return [Said(address, _named(reply), reply) for address in addresses], []
+            return [Said(address, _named(reply), reply, ours=True) for address in addresses], []
         taken: list[str] = []
         said: list[Said] = []
         again: list[str] = []
@@ -92,10 +92,11 @@ class Submission:
                     elif taken and (reply.code, reply.enhanced) == (452, "4.5.3"):
                         again.append(address)
                     else:
-                        said.append(Said(address, _named(reply), reply))
+                        said.append(Said(address, handler.trace, reply, ours=bool(_named(reply))))
         except TimeoutError:  # a next hop that is silent at RCPT: nobody has anything
+            trace = handler.trace
             await handler.reset(client)
-            return [Said(address, "", LATE) for address in addresses], []
+            return [Said(address, trace, LATE, ours=True) for address in addresses], []
         except BaseException:
             await handler.reset(client)
             raise
@@ -114,8 +115,9 @@ class Submission:
             replies *= len(taken)
         outcome = passage.outcome
         held = outcome is not None and outcome.decision.action is Action.HOLD
+        sending = outcome is not None and outcome.decision.action is Action.SEND
         said += [
-            Said(address, _named(reply) or passage.trace, reply, held and reply.positive, outcome)
+            Said(address, _named(reply) or passage.trace, reply, held and reply.positive, not sending, outcome)
             for address, reply in zip(taken, replies, strict=True)
         ]
         return said, again

@@ -77,6 +77,11 @@ class Transactions:
         self.key: str | None = None  # the client's own, for the next message
         self.passage: Passage | None = None  # of the last message
 
+    @property
+    def trace(self) -> str:
+        """The name of the transaction that is open; "" for none."""
+        return "" if self._open is None else self._open.trace
+
     # --- before a transaction ---
 
     async def extensions(self, client: Client) -> Extensions:  # noqa: ARG002 -- the handler's shape

@@ -1,6 +1,8 @@
 """Messages as they are read: searched, shown with all that happened to them, and followed event by event.
 
 Every function takes a connection of `Store.read` and the tenant's number, and sees nothing of another tenant.
+
+Over 500 lines because lists, one message and the stream of events read the same rows into the same values.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -480,17 +482,21 @@ def events(
     limit: int = MAX_EVENT_LIMIT,
     kinds: Iterable[Kind] = (),
     *,
+    to: int | None = None,
     since: int | None = None,
     until: int | None = None,
 ) -> list[Event]:
     """The events behind a cursor (the last `Event.seq`, 0 from the beginning), in the order in which they came in.
 
-    `kinds` empty: all. `since` and `until`, Unix milliseconds, are about when they happened. Gone is what was kept long enough.
+    `to`: the last `seq` that is looked at. `kinds` empty: all.
+    `since` and `until`, Unix milliseconds, are about when they happened. Gone is what was kept long enough.
     """
     wanted = _EVENTS.where(e.c.tenant == tenant, e.c.seq > min(max(after_seq, 0), 2**63 - 1)).order_by(e.c.seq)
     only = [kind.value for kind in kinds]
     if only:
         wanted = wanted.where(e.c.kind.in_(only))
+    if to is not None:
+        wanted = wanted.where(e.c.seq <= to)
     if since is not None:
         wanted = wanted.where(e.c.at >= since)
     if until is not None:

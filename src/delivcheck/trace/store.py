@@ -10,9 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from .. import ulid
 from . import bulk, files, migrations, schema
 from .model import DEFAULT_TENANT
 
+IDENTITY = "store"  # of `position`
 BUSY = 10.0  # seconds that a writer waits for another; a batch of `ingest` takes a tenth of one
 WRITING: Mapping[str, Any] = {"delivcheck_writing": True}
 TURN = 0x64_65_6C_69_76_01  # of PostgreSQL's advisory locks, which are numbers: who adds events
@@ -110,6 +112,18 @@ class Store:
             connection.execute(bulk.insert_into(connection, schema.tenant).values(name=name).on_conflict_do_nothing())
             found = connection.scalar(wanted)
         return int(found or 0)
+
+    def identity(self) -> str:
+        """A name that this store has and no other, a backup of it excepted: 26 characters, made at first. Raises StoreError."""
+        wanted = sa.select(schema.position.c.value).where(schema.position.c.name == IDENTITY)
+        with self.read() as connection:
+            found = connection.scalar(wanted)
+        if found is None:
+            with self.write() as connection:
+                new = bulk.insert_into(connection, schema.position).values(name=IDENTITY, value=ulid.new())
+                connection.execute(new.on_conflict_do_nothing())
+                found = connection.scalar(wanted)
+        return str(found)
 
     def migrate(self) -> None:
         """Bring the database to this version, whoever comes first. Raises StoreError, also for one of a later version."""

@@ -3,15 +3,12 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from starlette.requests import Request
 
 from ..gate.desk import Desk
 from ..trace.keys import Scope
-
-if TYPE_CHECKING:
-    from .frame import Frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +67,19 @@ class Refusal(Exception):  # noqa: N818 -- an answer, no error of ours
         self.says = says
 
 
+class Framing(Protocol):
+    """Makes answers of templates; `frame.Frame` is the one."""
+
+    def page(self, visit: "Visit", template: str, status: int, values: Mapping[str, object]) -> Answer:
+        """A page of a template, with the frame around it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """What all pages share."""
 
     desk: Desk
-    frame: "Frame"
+    frame: Framing
     clock: Callable[[], int]  # Unix ms
 
 

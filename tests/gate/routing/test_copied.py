@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from delivcheck.gate.routing.copied import FILE, LOOK, Copied, Listed, sound, written
+from delivcheck.gate.routing.copied import FILE, LOOK, Copied, Listed, kept, written
 from delivcheck.gate.routing.suppressed import Entry, NotKnownError
 from delivcheck.trace.model import Reason, normal
 
@@ -93,14 +93,14 @@ def test_the_copy_names_nobody(tmp_path):
 @pytest.mark.attack(58)
 def test_a_list_that_nobody_could_take_is_seen(tmp_path):
     path = tmp_path / FILE
-    assert not sound(tmp_path)
-    written(tmp_path, [Listed("default", "a@example.org", Entry("news", "bounce", 1))])
-    assert sound(tmp_path)
+    assert kept(tmp_path) is None
+    written(tmp_path, [Listed("default", "a@example.org", Entry("news", "bounce", 1))], "01K3X9QF00000000000000000")
+    assert kept(tmp_path) == ("01K3X9QF00000000000000000", 1)
     whole = path.read_bytes()
     for octets in (b"", b"junk", whole[:-1], whole + b"x", b"X" + whole[1:], whole[:20]):
         path.write_bytes(octets)
-        assert not sound(tmp_path)
+        assert kept(tmp_path) is None
     path.unlink()
     (tmp_path / "elsewhere").write_bytes(whole)
     path.symlink_to(tmp_path / "elsewhere")
-    assert not sound(tmp_path)
+    assert kept(tmp_path) is None

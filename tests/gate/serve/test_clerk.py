@@ -162,6 +162,23 @@ def test_a_list_that_is_lost_or_damaged_is_written_again(tmp_path):
         assert send(running, 1)
 
 
+@pytest.mark.attack(58)
+def test_a_store_that_is_lost_makes_nobody_forget_who_is_suppressed(tmp_path):
+    with serving(tmp_path) as (running, _, hop):
+        assert send(running, 1)
+        store = store_of(tmp_path)
+        with store.write() as db:
+            suppressions.add(db, store.tenant(db), "pat@example.net", Reason.UNSUBSCRIBE)
+        wait_until(lambda: refused(running, 2), lambda: "the list does not act")
+        store.close()
+    for one in (tmp_path / "state").glob("trace.sqlite*"):
+        one.unlink()
+    with serving(tmp_path) as (running, _, hop):
+        running.wait_for("fault", where="suppressions")
+        assert refused(running, 3)
+        assert not [one for one in hop.taken if one.number == "3"]
+
+
 def refused(running, number):
     try:
         send(running, number)

@@ -6,8 +6,10 @@ before are made up (`history`). It ends with Ctrl-C, and leaves nothing behind.
 
 import base64
 import contextlib
+import importlib.util
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -103,6 +105,7 @@ hold = true
 
 def run(supervise: Callable[[Path], int]) -> int:
     """Build the world, and serve in it until Ctrl-C. `supervise` runs the gate of a configuration file; its exit code."""
+    signal.signal(signal.SIGTERM, _stop)  # until the supervisor has it
     folder = Path(tempfile.mkdtemp(prefix="delivcheck-demo-"))
     try:
         public_key = _make_key(folder / "dkim.pem")
@@ -126,8 +129,14 @@ def run(supervise: Callable[[Path], int]) -> int:
             _say(path, smtp, http, key)
             tell({"smtp": smtp, "http": http, "bounces": bounces})
             return supervise(path)
+    except KeyboardInterrupt:
+        return 0
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stop(*_: object) -> None:
+    raise SystemExit(0)
 
 
 def _make_key(path: Path) -> str:
@@ -194,12 +203,17 @@ def _fill(state: Path) -> str:
     return secret
 
 
+def _without_pages() -> str:
+    """What to do where they are not installed."""
+    return "" if importlib.util.find_spec("jinja2") else "  (not installed: pip install 'delivcheck[web]')"
+
+
 def _say(path: Path, smtp: int, http: int, key: str) -> None:
     sys.stdout.write(
         f"""
   A gate is running, with a shop that sends through it. Everything is on this machine; no mail leaves it.
 
-  Pages        http://{HOST}:{http}/
+  Pages        http://{HOST}:{http}/{_without_pages()}
   Sign in with {key}
 
   Send your own      swaks --server {HOST}:{smtp} --from me@{zone.SENDER} --to you@example.net

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from email import policy
 from email.message import EmailMessage
 
 from .zone import SENDER
@@ -27,7 +28,7 @@ _FOOT = f'<p>You get this letter because you asked for it in our shop. <a href="
 
 
 def _message(subject: str, text: str, html: str, *, stream: str, template: str, tag: str = "") -> EmailMessage:
-    made = EmailMessage()
+    made = EmailMessage(policy=policy.default.clone(max_line_length=76))  # RFC 2045's limit; the default makes lines of 78
     made["From"] = f"Linden Shop <{stream}@{SENDER}>"
     made["Subject"] = subject
     made["X-Delivcheck-Stream"] = stream

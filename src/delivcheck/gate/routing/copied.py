@@ -26,7 +26,7 @@ LOOK = 0.5  # seconds between two looks whether there is a new one
 MAX_STREAMS = 65_535  # of all tenants; a stream is a table of somebody's configuration
 
 _MAGIC = b"DCSUPPR1"
-_HEAD = struct.Struct(">8sQQ")  # magic, entries, octets of the streams' names behind them
+_HEAD = struct.Struct(">8s26sQQ")  # magic, identity of the store, entries, octets of the streams' names behind them
 _ENTRY = struct.Struct(">20sqqHBx")  # key, since, until (0: for good), stream, reason
 _KEY = 20
 _REASONS = tuple(Reason)
@@ -41,8 +41,8 @@ class Listed:
     entry: Entry
 
 
-def written(folder: Path, entries: Iterable[Listed]) -> int:
-    """Put the list into the folder, whole; how many entries it has. Blocks. Raises OSError."""
+def written(folder: Path, entries: Iterable[Listed], store: str = "") -> int:
+    """Put the list of a store (`Store.identity`) into the folder, whole; how many entries it has. Blocks. Raises OSError."""
     streams: dict[str, int] = {}
     rows: list[bytes] = []
     for one in entries:
@@ -53,19 +53,21 @@ def written(folder: Path, entries: Iterable[Listed]) -> int:
         rows.append(_ENTRY.pack(_key(one.tenant, one.address), one.entry.since, one.entry.until or 0, stream, reason))
     rows.sort()
     names = json.dumps(list(streams)).encode()
-    durable.write(folder / FILE, b"".join([_HEAD.pack(_MAGIC, len(rows), len(names)), *rows, names]))
+    durable.write(folder / FILE, b"".join([_HEAD.pack(_MAGIC, store.encode(), len(rows), len(names)), *rows, names]))
     return len(rows)
 
 
-def sound(folder: Path) -> bool:
-    """Whether there is a list in the folder that workers can take: who starts now has no older one. Blocks."""
+def kept(folder: Path) -> tuple[str, int] | None:
+    """Of which store the list in the folder is, and its entries; None where there is none that workers can take. Blocks."""
     try:
         with durable.reading(folder / FILE) as file:
-            magic, count, names = _HEAD.unpack(file.read(_HEAD.size))
+            magic, store, count, names = _HEAD.unpack(file.read(_HEAD.size))
             size = os.fstat(file.fileno()).st_size
     except (OSError, struct.error):
-        return False
-    return bool(magic == _MAGIC and size == _HEAD.size + count * _ENTRY.size + names)
+        return None
+    if magic != _MAGIC or size != _HEAD.size + count * _ENTRY.size + names:
+        return None
+    return store.rstrip(b"\0").decode("ascii", "replace"), count
 
 
 def _key(tenant: str, address: str) -> bytes:
@@ -128,7 +130,7 @@ class Copied:
         except (OSError, ValueError):  # not there, or empty
             return
         try:
-            magic, count, names = _HEAD.unpack_from(mapped, 0)
+            magic, _, count, names = _HEAD.unpack_from(mapped, 0)
             end = _HEAD.size + count * _ENTRY.size
             if magic != _MAGIC or end + names != len(mapped):
                 raise ValueError("no list of ours")

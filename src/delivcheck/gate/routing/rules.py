@@ -123,7 +123,6 @@ _EACH: Mapping[str, tuple[Callable[[Sequence[str]], Match], Callable[[Facts], Se
 }
 ABOUT_RECIPIENT = frozenset({"recipient", "recipient_domain"})
 ABOUT_VERDICT = frozenset({"verdict", "failed", "undecided"})
-AT_RCPT = frozenset({"sender", "sender_domain", "recipient", "recipient_domain", "credential", "listener"})
 
 
 def asked(when: When) -> tuple[str, ...]:

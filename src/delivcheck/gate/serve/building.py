@@ -62,6 +62,8 @@ _OPERATORS = (ConfigError, PolicyError, RuleFileError, PreparationError, BadCert
 
 async def build(loaded: Loaded, watch: Watch, counting: Counting | None) -> "Gateway":
     """Everything that a worker needs. Raises CannotServe where the configuration cannot be carried out."""
+    if loaded.gate.trace is not None:  # token keys, rates, copies: all of it stands in the state folder
+        _check_state(loaded.gate)
     try:
         gateway = Gateway(loaded.config, loaded.gate, watch, counting)
     except _OPERATORS as error:

@@ -26,7 +26,7 @@ from ..journal import JournalError
 from ..journal import Record as Attempted
 from ..ports import Watch
 from ..release import Releaser
-from ..routing.copied import Listed, sound, written
+from ..routing.copied import FILE, Listed, kept, written
 from ..routing.suppressed import Entry
 from ..settings import Address, Kind, Listener
 from ..smtp.tls import BadCertificate
@@ -108,6 +108,7 @@ class Clerk:
         self.server = Server(application(desk, pages), desk.gate.limits, watch)
         self._tasks: list[asyncio.Task[None]] = []
         self._migrated = False
+        self._identity = ""  # of the store, once it was reached
         self._copied: tuple[object, ...] | None = None  # what the list was like when the workers' copy was written
         self._failed = ""  # why the store could not be used the last time
         self._caught_up = time.monotonic()  # when nothing waited for the store
@@ -256,18 +257,30 @@ class Clerk:
     async def _copy_list(self) -> None:
         if not self._migrated:
             return
+        state = self._desk.gate.state
+        store = self._identity = self._identity or await asyncio.to_thread(self._desk.store.identity)
         stamp = await asyncio.to_thread(self._list_stamp)
-        if stamp != self._copied or not await asyncio.to_thread(sound, self._desk.gate.state):
-            await asyncio.to_thread(self._write_list)
+        there = await asyncio.to_thread(kept, state)
+        if there is not None and there[1] and there[0] != store:
+            # Whoever lost a database must not write to those who asked not to be written to.
+            if stamp != self._copied:
+                what = f"the store is another than the one whose {there[1]} suppressions act now"
+                how = f"restore it (delivcheck backup restore), or import the list and delete {state / FILE}"
+                self._watch("fault", where="suppressions", reason=f"{what}: {how}")
+                self._copied = stamp
+            return
+        if stamp != self._copied or there is None:
+            await asyncio.to_thread(self._write_list, store)
             self._copied = stamp
 
     def _list_stamp(self) -> tuple[object, ...]:
         with self._desk.store.read() as db:
             return suppressions.stamp(db)
 
-    def _write_list(self) -> None:
+    def _write_list(self, store: str) -> None:
         with self._desk.store.read() as db:
-            written(self._desk.gate.state, (Listed(tenant, one.address, _entry(one)) for tenant, one in suppressions.every(db)))
+            entries = (Listed(tenant, one.address, _entry(one)) for tenant, one in suppressions.every(db))
+            written(self._desk.gate.state, entries, store)
 
     def _tell(self, why: str) -> None:
         """Once when it begins to fail, and once when it works again."""

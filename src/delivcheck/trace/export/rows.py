@@ -82,12 +82,8 @@ def messages(store: Store, tenant: int, query: Query, most: int | None = None) -
         for one in found:  # a message may have thousands of recipients: one at a time
             if one in known:
                 with store.read() as db:
-                    made = [
-                        _row(known[one], row)
-                        for row in db.execute(
-                            _ROWS.where(message.c.id == one, recipient.c.normal != trace.NOBODY).order_by(recipient.c.number)
-                        )
-                    ]
+                    rows = db.execute(_ROWS.where(message.c.id == one).order_by(recipient.c.number))
+                    made = [_row(known[one], row) for row in rows]
                 yield from made
         if len(found) < size:
             return
@@ -98,7 +94,7 @@ def messages(store: Store, tenant: int, query: Query, most: int | None = None) -
 _ROWS = sa.select(
     recipient.c.address, recipient.c.provider, recipient.c.state, recipient.c.updated, recipient.c.seen, message.c.message_id,
     message.c.queue_id, message.c.sha256, message.c.policy, message.c.reason, message.c.next_hop, message.c.judge_ms,
-).join(message, message.c.id == recipient.c.message)  # fmt: skip
+).join(message, message.c.id == recipient.c.message).where(recipient.c.normal != trace.NOBODY)  # fmt: skip
 
 
 def _row(known: trace.Summary, row: Any) -> Row:

@@ -50,7 +50,7 @@ def upgrade(connection: sa.Connection) -> None:
     scripts = ScriptDirectory.from_config(config)
     if now is not None and now not in {one.revision for one in scripts.walk_revisions()}:
         raise NotOurs(f"its tables are of a later version of delivcheck ({now}; this one knows {HEAD}): update delivcheck")
-    environment = EnvironmentContext(config, scripts, fn=lambda at, _: scripts._upgrade_revs("head", at))  # noqa: SLF001
+    environment = EnvironmentContext(config, scripts, fn=lambda at, _: scripts._upgrade_revs("head", at))  # noqa: SLF001 -- as Alembic's own `upgrade`
     with environment:
         environment.configure(connection=connection, version_table=TABLE)
         environment.run_migrations()

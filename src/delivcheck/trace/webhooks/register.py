@@ -24,7 +24,7 @@ class Sealer(Protocol):
     """Encrypts for a place, and back; `keyring.Keyring` is one. Raises keyring.NotOpened."""
 
     def seal(self, place: str, plain: bytes) -> bytes: ...  # noqa: D102 -- the class says it
-    def open(self, place: str, piece: bytes) -> bytes: ...  # noqa: D102
+    def open(self, place: str, piece: bytes) -> bytes: ...  # noqa: D102 -- the class says it
 
 
 class BadWebhook(ValueError):  # noqa: N818 -- reads well in an except clause

@@ -8,7 +8,6 @@ from ..frame import address
 from ..site import Answer, Page, Refusal, Visit
 
 PAGE = 100  # entries of a page
-FAR = 1 << 53  # above every id
 
 
 def listing(visit: Visit, wrong: str = "", kept: dict[str, str] | None = None) -> Answer:

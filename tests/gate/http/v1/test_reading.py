@@ -91,6 +91,23 @@ async def test_events_come_once_each_as_json_and_as_lines(tmp_path):
         assert (await web.get("/v1/events", Accept="image/png")).status_code == 406
 
 
+@pytest.mark.parametrize("patience", [-1.0, 2.0])
+async def test_a_rare_kind_is_looked_for_bit_by_bit_and_none_is_missed(tmp_path, monkeypatch, patience):
+    monkeypatch.setattr(reading, "LOOKED_AT", 2)
+    monkeypatch.setattr(reading, "PATIENCE", patience)
+    async with service(tmp_path) as web:
+        made = await sent(web, 3)
+        end = (await web.get("/v1/events")).json()["next"]
+        found, after, asked = [], 0, 0
+        while after < end:
+            page = (await web.get(f"/v1/events?kind=sent&after={after}")).json()
+            found, after, asked = [*found, *page["events"]], page["next"], asked + 1
+        assert [one["message_id"] for one in found] == made
+        nothing = (await web.get("/v1/events?kind=complained")).json()
+        assert (nothing["events"], nothing["next"] == end) == ([], patience > 0)
+        assert asked <= 7
+
+
 async def test_who_waits_hears_of_an_event_when_it_comes(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "POLL", 0.02)
     async with service(tmp_path) as web:

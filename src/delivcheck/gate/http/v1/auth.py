@@ -174,7 +174,7 @@ class Gatekeeper:
             raise Problem(429, "this key asks too often", headers={"Retry-After": str(int(wait) + 1)})
         if not key.may(scope):
             headers = {"WWW-Authenticate": f'Bearer realm="delivcheck", error="insufficient_scope", scope="{scope}"'}
-            raise Problem(403, f"the key has not the scope {scope!r}", headers=headers)
+            raise Problem(403, f"the key has not the scope {scope}", headers=headers)
         return Caller(key, client_ip(request, self._proxies))
 
 

@@ -68,13 +68,13 @@ def router(desk: Desk, keeper: Gatekeeper) -> APIRouter:
             404: problem(404),
         },
     )
-    async def content(by: Holder, id: Id) -> Response:  # noqa: A002
+    async def content(by: Holder, id: Id) -> Response:  # noqa: A002 -- the name in the path
         """The message itself. Nothing of it is to be shown by a browser: it comes as a file."""
         octets = await mail.work(lambda held: held.octets(mail.entry(held, by, id)))
         return Response(octets, 200, {"Content-Disposition": f'attachment; filename="{id}.eml"'}, RFC822)
 
     @api.post("/{id}/release", responses=described(ReleasedOut, 200, "It was judged again, and this became of it.", 404, 409))
-    async def release(by: Holder, id: Id) -> Response:  # noqa: A002
+    async def release(by: Holder, id: Id) -> Response:  # noqa: A002 -- the name in the path
         """Judge it again, the same octets, and send it if it passes. Who has it already is not sent it twice."""
         await mail.work(lambda held: mail.entry(held, by, id))
         try:
@@ -86,7 +86,7 @@ def router(desk: Desk, keeper: Gatekeeper) -> APIRouter:
         return written(ReleasedOut(id, status, said.recipient, ReplyOut(said.reply.code, said.reply.enhanced, said.reply.text)))
 
     @api.delete("/{id}", status_code=204, responses={204: {"description": "It is gone."}, 404: problem(404), 409: problem(409)})
-    async def remove(by: Holder, id: Id) -> Response:  # noqa: A002
+    async def remove(by: Holder, id: Id) -> Response:  # noqa: A002 -- the name in the path
         """Discard it for good. Its sender is not told."""
 
         def gone(held: HeldStore) -> None:

@@ -71,7 +71,7 @@ def router(desk: Desk, keeper: Gatekeeper) -> APIRouter:
     api = APIRouter(tags=["messages"], route_class=Route)
     service = Service(desk)
     Sender = Annotated[Caller, Depends(keeper.allowed(Scope.SEND))]  # noqa: N806 -- a type
-    Checker = Annotated[Caller, Depends(keeper.allowed(Scope.CHECK))]  # noqa: N806
+    Checker = Annotated[Caller, Depends(keeper.allowed(Scope.CHECK))]  # noqa: N806 -- a type
 
     @api.post(
         "/messages",
@@ -332,7 +332,7 @@ def _recipient(one: Said) -> RecipientOut:
     if one.outcome is not None:
         ours = one.held or one.outcome.decision.action is not Action.SEND
     else:  # before it was judged: what we say ourselves names the message, or that we failed
-        ours = not reply.positive and (bool(one.trace) or reply.enhanced == "4.3.0")
+        ours = one.ours and not reply.positive
     return RecipientOut(
         one.recipient, one.trace, status, "gate" if ours else "next-hop", ReplyOut(reply.code, reply.enhanced, reply.text)
     )

@@ -31,7 +31,7 @@ class Caller(Protocol):
     def tenant(self) -> int: ...  # noqa: D102 -- the class says it
 
     @property
-    def who(self) -> str: ...  # noqa: D102
+    def who(self) -> str: ...  # noqa: D102 -- the class says it
 
 
 class New(BaseModel):
@@ -117,7 +117,7 @@ def router(desk: Desk, admin: Callable[..., Any]) -> APIRouter:
         return written(_found(await desk.work(read)))
 
     @api.patch("/{id}", responses=described(WebhookOut, 200, "The webhook as it is now."))
-    async def change(id: Id, what: Change, by: Asking) -> Response:  # noqa: A002
+    async def change(id: Id, what: Change, by: Asking) -> Response:  # noqa: A002 -- the name in the path
         """Disable it, or tell it again from where it stopped."""
 
         def write() -> WebhookOut | None:
@@ -128,7 +128,7 @@ def router(desk: Desk, admin: Callable[..., Any]) -> APIRouter:
         return written(_found(await desk.work(write)))
 
     @api.delete("/{id}", status_code=204)
-    async def remove(id: Id, by: Asking) -> Response:  # noqa: A002
+    async def remove(id: Id, by: Asking) -> Response:  # noqa: A002 -- the name in the path
         """Take it away with all that it was still to be told."""
 
         def write() -> bool | None:
@@ -139,7 +139,7 @@ def router(desk: Desk, admin: Callable[..., Any]) -> APIRouter:
         return Response(status_code=204)
 
     @api.post("/{id}/secret")
-    async def rotate(id: Id, by: Asking) -> dict[str, Any]:  # noqa: A002
+    async def rotate(id: Id, by: Asking) -> dict[str, Any]:  # noqa: A002 -- the name in the path
         """Another secret; the one before signs too for a day."""
 
         def write() -> str | None:
@@ -149,7 +149,7 @@ def router(desk: Desk, admin: Callable[..., Any]) -> APIRouter:
         return {"secret": _found(await _asked(desk, write))}
 
     @api.post("/{id}/test")
-    async def test(id: Id, by: Asking) -> dict[str, Any]:  # noqa: A002
+    async def test(id: Id, by: Asking) -> dict[str, Any]:  # noqa: A002 -- the name in the path
         """Tell it that this is a test, now and once, and what it answered."""
 
         def read() -> tuple[register.Webhook, bytes] | None:
@@ -166,7 +166,7 @@ def router(desk: Desk, admin: Callable[..., Any]) -> APIRouter:
 
     @api.get("/{id}/deliveries", responses=described(DeliveriesOut, 200, "A page."))
     async def told(
-        id: Id,  # noqa: A002
+        id: Id,  # noqa: A002 -- the name in the path
         by: Asking,
         state: Annotated[State | None, Query()] = None,
         before: Annotated[int | None, Query(ge=1, lt=2**63, description="The `next` of the page before")] = None,
@@ -184,7 +184,7 @@ def router(desk: Desk, admin: Callable[..., Any]) -> APIRouter:
         return written(DeliveriesOut([delivery(one) for one in found], found[-1].id if len(found) == limit else None))
 
     @api.post("/{id}/replay")
-    async def replay(id: Id, chosen: Chosen, by: Asking) -> dict[str, Any]:  # noqa: A002
+    async def replay(id: Id, chosen: Chosen, by: Asking) -> dict[str, Any]:  # noqa: A002 -- the name in the path
         """Tell dead deliveries again, or those that are named; how many."""
 
         def write() -> int | None:
