@@ -40,6 +40,8 @@ PATIENCE = 600.0  # seconds that a line waits for its message, which comes to th
 MAX_WAITING = 10_000  # such lines
 TAIL = 200_000  # events from the end, in which messages that were sent lately are looked for at a start
 
+_THROUGH = frozenset({Kind.PASSED, Kind.BYPASSED, Kind.HELD})  # of a milter: the MTA has it
+
 Task = Callable[[Desk], Awaitable[None]]
 
 
@@ -274,7 +276,7 @@ class Log:
             )
             for seq, trace, kind, detail, behind in db.execute(wanted):
                 self._seq = seq
-                if kind == Kind.PASSED and behind:  # behind a milter nothing is sent by us, and the MTA's own id is known
+                if behind and kind in _THROUGH:  # behind a milter nothing is sent by us, and the MTA's own id is known
                     self._known.learn(behind, trace)
                 if kind == Kind.SENT:
                     reply = msgspec.json.decode(detail).get("reply", "")
