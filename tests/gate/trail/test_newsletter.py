@@ -1,11 +1,13 @@
 """A tracked newsletter, from its sender to the click, and to the next one that is not sent any more."""
 
 import re
+import time
 
 import pytest
 
 from delivcheck.facts.signing import SigningKey
 from delivcheck.gate.prepare.keys import usable
+from delivcheck.trace.tracking.actors import SOON
 from tests.facts.dkim_world import plain_dkimpy
 from tests.gate.trail.place import BROWSER, WHOLE, octets_at, place
 from tests.keys import pem
@@ -77,6 +79,7 @@ def test_opens_and_clicks_are_in_the_trace_of_the_one_who_consented_and_else_of_
     key = newsroom.key("shop", "send", "read")
     newsroom.send(newsletter())
     order = {"from": "a@example.org", "to": "eve@example.net", "subject": "Sale", "html": HTML, "text": "The sale"}
+    begun = time.monotonic()
     said = newsroom.ask("POST", "/v1/messages", {**order, "stream": "news", "tracking": "consent"}, key=key)
     assert said.status == 200, said.json
     by_smtp, by_api = octets_at(newsroom.hop, 2)
@@ -85,10 +88,11 @@ def test_opens_and_clicks_are_in_the_trace_of_the_one_who_consented_and_else_of_
         assert TARGET.encode() not in octets
         assert {b"list-unsubscribe", b"list-unsubscribe-post"} <= verified(octets)
         followed(newsroom, octets)
+    at_once = (time.monotonic() - begun) * 1000 < SOON  # a machine can be very slow
     trace = said.json["id"]
     newsroom.wait_kinds([*WHOLE, "opened", "clicked"], trace=trace)
     happened = {one.kind: one for one in newsroom.events(trace=trace)}
-    assert (happened["opened"].actor, happened["clicked"].actor) == ("unknown", "machine")  # both within a moment of sending
+    assert not at_once or (happened["opened"].actor, happened["clicked"].actor) == ("unknown", "machine")
     assert TARGET in happened["clicked"].detail
     assert {one.address for one in newsroom.events(trace=trace)} == {"eve@example.net"}
     # In aggregate it is the stream's and nobody's: neither the message nor the recipient has it, and the query is not kept.
