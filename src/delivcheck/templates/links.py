@@ -10,7 +10,7 @@ MAX_KNOWN = 10_000  # files, and folders, that are remembered; a large monorepo 
 def followed(path: Path) -> Path:
     """As Path.resolve(), once a run. Raises ValueError for a NUL in it."""
     text = os.fspath(path)
-    return _followed(text, "" if os.path.isabs(text) else os.getcwd())  # noqa: PTH109, PTH117
+    return _followed(text, "" if os.path.isabs(text) else os.getcwd())
 
 
 @lru_cache(MAX_KNOWN)
@@ -18,9 +18,9 @@ def _followed(text: str, here: str) -> Path:  # noqa: ARG001 -- a path from anot
     if ".." in text or "\0" in text:  # after a link to a folder, ".." is what is above that folder
         return Path(os.path.realpath(text))
     # Strings: a Path costs more than the look at the disk.
-    folder, name = os.path.split(os.path.abspath(text))  # noqa: PTH100 -- resolve() would follow links
-    whole = os.path.join(_real_folder(folder), name)  # noqa: PTH118
-    return Path(os.path.realpath(whole) if os.path.islink(whole) else whole)  # noqa: PTH114
+    folder, name = os.path.split(os.path.abspath(text))
+    whole = os.path.join(_real_folder(folder), name)
+    return Path(os.path.realpath(whole) if os.path.islink(whole) else whole)
 
 
 @lru_cache(MAX_KNOWN)

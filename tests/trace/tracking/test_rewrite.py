@@ -17,7 +17,7 @@ from delivcheck.trace.tracking.targets import Exceptions
 
 OWN = "https://t.example.org"
 PIXEL = f"{OWN}/o/PIXEL"
-CORPORA = Path("/work/shared/corpora")
+CORPORA = Path(__file__).parents[4] / "shared" / "corpora"
 
 
 def url_of(number, url):

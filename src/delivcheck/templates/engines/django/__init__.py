@@ -57,19 +57,19 @@ class DjangoEngine:
             template = language.parse(source)
             trace = Trace(sources)
             context = Context(dict(data), autoescape=html)
-            context._trace = trace  # noqa: SLF001 -- a template cannot say a name with an underscore
-            before, language._trace = language._trace, trace  # noqa: SLF001
+            context._trace = trace
+            before, language._trace = language._trace, trace
             try:
                 text = str(template.render(context))
             except RecursionError:
                 raise TemplateFault("tags are nested too deeply to be rendered", source.where(0, approximate=True)) from None
             finally:
-                language._trace = before  # noqa: SLF001
+                language._trace = before
             if len(text) > MAX_OUTPUT:
                 raise TemplateFault(f"renders to more than {MAX_OUTPUT:,} characters", source.where(0))
             return Rendered(text, tuple(pieces_of(trace.printed)), trace.touched)
 
 
-def make(name: str, host: Host) -> DjangoEngine:  # noqa: ARG001 -- every engine's module has one
+def make(name: str, host: Host) -> DjangoEngine:
     """The engine for a run."""
     return DjangoEngine(host)

@@ -93,7 +93,7 @@ class Language(Engine):  # type: ignore[misc]  # Django ships no types; so below
         used = (token.contents.split(maxsplit=1)[0] for token in DebugLexer(text).tokenize() if _is_tag(token))
         return [name for name in dict.fromkeys(used) if name not in known and not name.startswith("end")][:MAX_NAMED]
 
-    def find_template(self, name: str, dirs: object = None, skip: Sequence[Origin] | None = None) -> tuple["Parsed", Origin]:  # noqa: ARG002
+    def find_template(self, name: str, dirs: object = None, skip: Sequence[Origin] | None = None) -> tuple["Parsed", Origin]:
         """The template that another includes or extends. Raises TemplateFault."""
         found = self.parse(self._source(str(name)))
         if skip is not None and found.origin in skip:
@@ -170,7 +170,7 @@ class Parsed(Template):  # type: ignore[misc]
 
     def __init__(self, source: Source, engine: Language) -> None:
         origin = Origin(source.name, f"{_HERE}/{posixpath.basename(source.name)}")
-        origin._source = source  # noqa: SLF001 -- for nodes to know where they stand
+        origin._source = source
         super().__init__(source.text, origin, source.name, engine)
 
     def compile_nodelist(self) -> NodeList:
@@ -182,7 +182,7 @@ class Parsed(Template):  # type: ignore[misc]
 
     def _render(self, context: Context) -> str:
         trace: Trace = context.__dict__["_trace"]
-        trace.enter(self.origin._source)  # noqa: SLF001
+        trace.enter(self.origin._source)
         try:
             return str(super()._render(context))
         finally:
@@ -199,7 +199,7 @@ class _Parser(Parser):  # type: ignore[misc]
             if len(token.contents) > MAX_TAG and token.token_type in {TokenType.VAR, TokenType.BLOCK}:
                 raise self.error(token, f"a tag of more than {MAX_TAG:,} characters")
         self._engine = engine
-        self._host = engine._host  # noqa: SLF001 -- one language
+        self._host = engine._host
         self.tags = _Tags(self.tags, self._host.tags)
         self._blocks: set[int] | None = None
         self._token: Any = None  # the last that was taken
@@ -216,7 +216,7 @@ class _Parser(Parser):  # type: ignore[misc]
     def find_filter(self, name: str) -> Callable[..., Any]:
         if name in self.filters:
             return _first if name == "random" else bounded(name, self.filters[name])
-        if self._engine._stubs(self._host.filters, name):  # noqa: SLF001
+        if self._engine._stubs(self._host.filters, name):
             return _same
         raise TemplateSyntaxError(f"Invalid filter: '{name}'; one of the project's own is stubbed by its name in stubs.filters")
 
@@ -301,12 +301,12 @@ class _Libraries(dict[str, Library]):
 
     def __missing__(self, name: str) -> Library:
         engine = self._engine
-        if name in engine._known:  # noqa: SLF001 -- one language
-            self[name] = import_library(engine._known[name])  # noqa: SLF001
-        elif engine._stubs_library(name):  # noqa: SLF001
+        if name in engine._known:
+            self[name] = import_library(engine._known[name])
+        elif engine._stubs_library(name):
             library = Library()
-            library.tags = _Matching({}, engine._host.tags, _stub)  # noqa: SLF001
-            library.filters = _Matching({}, engine._host.filters, _same)  # noqa: SLF001
+            library.tags = _Matching({}, engine._host.tags, _stub)
+            library.filters = _Matching({}, engine._host.filters, _same)
             self[name] = library
         else:
             raise NotHere(f"'{name}' is not a registered tag library; ", name)
@@ -336,7 +336,7 @@ def _stub(parser: _Parser, token: Any) -> StubNode:
     return StubNode(nodelist, others)
 
 
-def _same(value: Any, arg: Any = None) -> Any:  # noqa: ARG001 -- a filter of the project's own may take one
+def _same(value: Any, arg: Any = None) -> Any:
     return value
 
 
@@ -413,7 +413,7 @@ def _address(node: Any, engine: Language, path: str, name: str | None) -> str:
     while before.endswith("%}") and "{%" in before:
         before = before[: before.rindex("{%")]
     glued = before.endswith("}}") or re.search(r"[\w.\-/]\Z", before) is not None
-    return path if glued else engine._base + path  # noqa: SLF001 -- one language
+    return path if glued else engine._base + path
 
 
 def _url(node: Any, engine: Language, context: Context) -> str:
@@ -451,11 +451,11 @@ def _given(context: Context, name: str | None, value: str) -> str:
     return value
 
 
-def _uncached(node: Any, engine: Language, context: Context) -> str:  # noqa: ARG001 -- the shape of the table
+def _uncached(node: Any, engine: Language, context: Context) -> str:
     return str(node.nodelist.render(context))  # a cache is a server somewhere
 
 
-def _lorem(node: Any, engine: Language, context: Context) -> str:  # noqa: ARG001
+def _lorem(node: Any, engine: Language, context: Context) -> str:
     try:
         count = int(node.count.resolve(context))
     except (TypeError, ValueError, OverflowError):
@@ -466,7 +466,7 @@ def _lorem(node: Any, engine: Language, context: Context) -> str:  # noqa: ARG00
     return str(type(node).render(node, context))
 
 
-def _nothing(node: Any, engine: Language, context: Context) -> str:  # noqa: ARG001
+def _nothing(node: Any, engine: Language, context: Context) -> str:
     return ""  # `{% debug %}` prints the whole process
 
 

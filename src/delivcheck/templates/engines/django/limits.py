@@ -45,14 +45,14 @@ def check_blanks(texts: Iterable[str]) -> None:
         raise TemplateFault("thousands of blanks in a row, which take too long to trim")
 
 
-def _wide(value: Any, arg: Any = None) -> bool:  # noqa: ARG001 -- the shape of a filter
+def _wide(value: Any, arg: Any = None) -> bool:
     try:
         return abs(int(str(arg).rstrip("gu"))) > MAX_WIDTH if not isinstance(arg, float) else abs(arg) > MAX_WIDTH
     except ValueError:
         return False  # Django has its own word on that
 
 
-def _format(value: Any, arg: Any = None) -> bool:  # noqa: ARG001
+def _format(value: Any, arg: Any = None) -> bool:
     return any(int(number[-9:]) > MAX_WIDTH or len(number) > 9 for number in re.findall(r"\d+", str(arg)))
 
 

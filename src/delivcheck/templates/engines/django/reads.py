@@ -411,18 +411,18 @@ def _expressions(value: Any) -> Iterable[Any]:
 
 
 _HANDLERS: Mapping[type, Callable[[Reader, Any, Scope], None]] = {
-    VariableNode: Reader._variable_node,  # noqa: SLF001 -- its own table; so below
-    BlockNode: Reader._block,  # noqa: SLF001
-    ForNode: Reader._for,  # noqa: SLF001
-    IfNode: Reader._if,  # noqa: SLF001
-    WithNode: Reader._with,  # noqa: SLF001
-    IncludeNode: Reader._include,  # noqa: SLF001
-    BlockTranslateNode: Reader._translate,  # noqa: SLF001
-    FirstOfNode: Reader._first_of,  # noqa: SLF001
-    FilterNode: Reader._filter,  # noqa: SLF001
-    CycleNode: Reader._cycle,  # noqa: SLF001
-    WidthRatioNode: Reader._ratio,  # noqa: SLF001
-    RegroupNode: Reader._regroup,  # noqa: SLF001
+    VariableNode: Reader._variable_node,
+    BlockNode: Reader._block,
+    ForNode: Reader._for,
+    IfNode: Reader._if,
+    WithNode: Reader._with,
+    IncludeNode: Reader._include,
+    BlockTranslateNode: Reader._translate,
+    FirstOfNode: Reader._first_of,
+    FilterNode: Reader._filter,
+    CycleNode: Reader._cycle,
+    WidthRatioNode: Reader._ratio,
+    RegroupNode: Reader._regroup,
 }
 
 

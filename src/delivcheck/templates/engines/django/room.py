@@ -33,7 +33,7 @@ class Untranslated:
 
     gettext_noop = gettext
 
-    def pgettext(self, context: str, message: str) -> str:  # noqa: ARG002 -- Django's signature, as below
+    def pgettext(self, context: str, message: str) -> str:
         """The message itself: Django gives it back as it is written where there is no translation."""
         return message
 
@@ -41,7 +41,7 @@ class Untranslated:
         """English has a singular for one."""
         return singular if number == 1 else plural
 
-    def npgettext(self, context: str, singular: str, plural: str, number: float) -> str:  # noqa: ARG002
+    def npgettext(self, context: str, singular: str, plural: str, number: float) -> str:
         """As `ngettext`."""
         return self.ngettext(singular, plural, number)
 
@@ -80,16 +80,16 @@ def room() -> Iterator[None]:
         if in_a_project():
             yield
             return
-        had, spoke = settings._wrapped, translation._trans  # noqa: SLF001 -- override_settings of django.test does the same
+        had, spoke = settings._wrapped, translation._trans
         if not settings.configured:
-            settings._wrapped = UserSettingsHolder(global_settings)  # noqa: SLF001
+            settings._wrapped = UserSettingsHolder(global_settings)
             settings.TIME_ZONE = "UTC"  # Django's own default is a city's
-        translation._trans = Untranslated()  # noqa: SLF001
+        translation._trans = Untranslated()
         _forget()
         try:
             yield
         finally:
-            settings._wrapped, translation._trans = had, spoke  # noqa: SLF001
+            settings._wrapped, translation._trans = had, spoke
             _forget()
 
 

@@ -33,7 +33,7 @@ class Printed:
 
 def source_of(node: Any) -> Source:
     """The template in which a node stands."""
-    source: Source = node.origin._source  # noqa: SLF001 -- underscored so that no template can say it
+    source: Source = node.origin._source
     return source
 
 

@@ -159,7 +159,7 @@ class _Generator(CodeGenerator):
 
     # --- loops
 
-    def visit_For(self, node: nodes.For, frame: Frame) -> None:  # noqa: N802 -- named by the node
+    def visit_For(self, node: nodes.For, frame: Frame) -> None:
         self._walked.add(id(node.iter))
         super().visit_For(node, frame)
 
@@ -174,7 +174,7 @@ class _Generator(CodeGenerator):
 
     # --- what Python compares and hashes by itself: a list of twice the same list, forty deep, would take it for ever
 
-    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802
+    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:
         self.write("(")
         self._visit_compared(node.expr, frame)
         for operand in node.ops:
@@ -182,7 +182,7 @@ class _Generator(CodeGenerator):
             self._visit_compared(operand.expr, frame)
         self.write(")")
 
-    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:  # noqa: N802
+    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:
         self.write("{")
         for item in node.items:
             self._visit_compared(item.key, frame)
@@ -191,7 +191,7 @@ class _Generator(CodeGenerator):
             self.write(", ")
         self.write("}")
 
-    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:  # noqa: N802
+    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:
         if isinstance(node.arg, nodes.Slice):  # a copy
             self.write("compared(")
             super().visit_Getitem(node, frame)
@@ -209,11 +209,11 @@ class _Generator(CodeGenerator):
 
     # --- what is written without being printed: the results of `filter` and `call` blocks
 
-    def visit_FilterBlock(self, node: nodes.FilterBlock, frame: Frame) -> None:  # noqa: N802
+    def visit_FilterBlock(self, node: nodes.FilterBlock, frame: Frame) -> None:
         self._written.add(id(node.filter))
         super().visit_FilterBlock(node, frame)
 
-    def visit_Filter(self, node: nodes.Filter, frame: Frame) -> None:  # noqa: N802
+    def visit_Filter(self, node: nodes.Filter, frame: Frame) -> None:
         if id(node) in self._written:
             self._written.discard(id(node))
             self._write_placed(node)
@@ -222,7 +222,7 @@ class _Generator(CodeGenerator):
         else:
             super().visit_Filter(node, frame)
 
-    def visit_Call(self, node: nodes.Call, frame: Frame, **how: Any) -> None:  # type: ignore[override]  # noqa: N802 -- its decorator takes keywords only
+    def visit_Call(self, node: nodes.Call, frame: Frame, **how: Any) -> None:  # type: ignore[override]
         if how.get("forward_caller"):
             self._write_placed(node)
             super().visit_Call(node, frame, **how)
@@ -246,7 +246,7 @@ class _Generator(CodeGenerator):
         self.parts.append(joined(PlacedText, group))
         return f"parts[{len(self.parts) - 1}]"
 
-    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:  # noqa: ARG002 -- none is set
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
         if frame.eval_ctx.volatile:
             name = "(print_html if context.eval_ctx.autoescape else print_text)"
         else:
@@ -254,7 +254,7 @@ class _Generator(CodeGenerator):
         self.spots.append(self._spot(node))
         self.write(f"{name}(spots[{len(self.spots) - 1}], ")
 
-    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:  # noqa: ARG002
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
         self.write(")")
 
     def _spot(self, node: nodes.Node) -> Spot:
