@@ -214,6 +214,7 @@ def listening():
                 connection, _ = server.accept()
             except OSError:
                 return
+            came.append("somebody")  # who connects and asks for nothing has told already that the letter is looked at
             came.append(connection.recv(200))
             connection.close()
 

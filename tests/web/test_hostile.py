@@ -254,6 +254,28 @@ def test_what_fetches_before_any_policy_is_asked_is_taken_out(bad):
     assert not re.search(r"</?(?:link|meta|base|iframe|script|object)\b", letters.harmless(f"<p>{bad}"), re.IGNORECASE)
 
 
+@pytest.mark.parametrize(
+    "bad", ["<a href=//e>", "<A\nHREF\t=\n'//e'>", "<svg><a xlink:href=//e>", "<form action=//e>", "<button formaction =//e>"]
+)
+def test_what_a_click_would_open_a_connection_to_is_taken_out(bad):
+    tag = next(one for one in HTMLTags.of(letters.harmless(f"<p>{bad}")) if one)
+    assert all(name.startswith(("data-was-", "xlink:data-was-", "formdata-was-")) for name, _ in tag)
+
+
+class HTMLTags(HTMLParser):
+    """The attributes of each tag, as the standard library reads them."""
+
+    @classmethod
+    def of(cls, html):
+        parser = cls()
+        parser.found = []
+        parser.feed(html)
+        return parser.found
+
+    def handle_starttag(self, _tag, attributes):
+        self.found.append(attributes)
+
+
 @given(st.integers(-(2**70), 2**70))
 def test_any_time_can_be_told(at):
     assert all((str(words.moment(at)), str(words.precisely(at)), words.ago(at)))

@@ -2,7 +2,8 @@
 
 The HTML is served at an address of its own, for a sandboxed frame: no script, no form, no remote picture, no style sheet from
 elsewhere. What a browser would fetch or follow before any policy is asked (`<link>`, `<meta>`, `<base>`) is taken out as well:
-Content-Security-Policy says nothing of `preconnect` and `dns-prefetch`.
+Content-Security-Policy says nothing of `preconnect` and `dns-prefetch`. So are the targets of links and forms: Chromium opens a
+connection to where a click would lead before it finds that it may not go there.
 """
 
 import re
@@ -26,6 +27,8 @@ CSP = (
 )
 
 _ACTIVE = re.compile(r"<(/?)(link|meta|base|script|iframe|frame|object|embed|portal|fencedframe)\b", re.IGNORECASE | re.ASCII)
+_TARGET = re.compile(r"(href|action)(?=[\t\n\f\r ]*=)", re.IGNORECASE | re.ASCII)  # also xlink:href and formaction
+_AS_LINKS = "<style>:where(a[data-was-href]) { color: LinkText; text-decoration: underline }</style>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +69,17 @@ def framed(octets: bytes) -> Answer | None:
         return None
     if html is None:
         return None
-    body = "<!doctype html>" + harmless(html[:MAX_HTML])
+    body = "<!doctype html>" + _AS_LINKS + harmless(html[:MAX_HTML])
     return Answer(200, body.encode("utf-8", "replace"), headers={"Content-Security-Policy": CSP}, framed=True)
 
 
 def harmless(html: str) -> str:
-    """The HTML without the elements that make a browser fetch or go somewhere: their tags become those of unknown ones."""
-    return _ACTIVE.sub(r"<\1x-removed-\2", html)
+    """The HTML without the elements and attributes that make a browser fetch or go somewhere: they get names nobody knows.
+
+    An attribute's name is looked for in the text as well, which a letter about HTML would show: better than reading tags in
+    another way than the browser does.
+    """
+    return _TARGET.sub(r"data-was-\1", _ACTIVE.sub(r"<\1x-removed-\2", html))
 
 
 def _html(message: Message) -> str | None:
