@@ -592,3 +592,9 @@ def test_keyword_only_parameters_are_options():
     assert run(limit, {Given: Given(6)}).outcome is Outcome.FAIL
     assert run(limit, {Given: Given(6)}, {"max-octets": 9}).outcome is Outcome.PASS
     assert isinstance(limit, Check)
+
+
+def test_nothing_is_absent_in_a_way_of_its_own():
+    # The engine tells absences by their exact type.
+    assert not Unavailable.__subclasses__()
+    assert not NotApplicable.__subclasses__()

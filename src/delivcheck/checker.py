@@ -345,6 +345,9 @@ class Checker:
             if judged.outcome is Outcome.PASS:
                 results.append(one.passed)
                 continue
+            if judged.outcome is Outcome.NOT_APPLICABLE:
+                results.append(Result(one.rule.id, judged.outcome, one.level, judged.reason, one.rule.covers))
+                continue
             results.append(_in_file(policy.weigh(one.rule, one.level, judged, around.declared), name, place))
         results = policy.follow(results, self.book.rules)
         return TargetReport(

@@ -11,10 +11,11 @@ import logging
 import types
 import typing
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from operator import itemgetter
 from typing import Any, TypeVar, overload
 
 from msgspec import Struct
@@ -50,7 +51,7 @@ class Need:
     sees: frozenset[type] = frozenset()
 
 
-_ABSENCES = (Unavailable, NotApplicable)
+_ABSENT = frozenset({Unavailable, NotApplicable})  # by their exact types, as in `Need.sees`: neither has subclasses
 
 
 def _needs(function: Callable[..., Any]) -> tuple[Need, ...]:
@@ -65,12 +66,31 @@ def _needs(function: Callable[..., Any]) -> tuple[Need, ...]:
         except KeyError:
             raise EngineError(f"{function.__qualname__}: parameter {parameter.name} has no type") from None
         members = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        wanted = [member for member in members if member not in _ABSENCES]
+        wanted = [member for member in members if member not in _ABSENT]
         if len(wanted) != 1 or not isinstance(wanted[0], type):
             where = f"{function.__qualname__}: parameter {parameter.name}"
             raise EngineError(f"{where} must name one fact, optionally | Unavailable | NotApplicable")
-        needs.append(Need(parameter.name, wanted[0], frozenset(member for member in members if member in _ABSENCES)))
+        needs.append(Need(parameter.name, wanted[0], frozenset(member for member in members if member in _ABSENT)))
     return tuple(needs)
+
+
+def _taker(needs: Sequence[Need]) -> Callable[[Mapping[type, Any]], tuple[Any, ...]]:
+    """What takes the arguments of a function from the facts: all rules of a message do so."""
+    keys = [need.fact for need in needs]
+    if len(keys) == 1:
+        key = keys[0]
+        return lambda facts: (facts[key],)
+    return itemgetter(*keys) if keys else lambda _: ()
+
+
+def _withheld(needs: Sequence[Need], arguments: Collection[Any]) -> Absent | None:
+    """The first absence that a function does not want to see for itself; None where it can be called."""
+    if _ABSENT.isdisjoint(map(type, arguments)):  # nearly always
+        return None
+    for need, value in zip(needs, arguments, strict=True):
+        if type(value) in _ABSENT and type(value) not in need.sees:
+            return value  # type: ignore[no-any-return]  # one of the two, as the line above says
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +103,11 @@ class Provider:
     def needs(self) -> tuple[Need, ...]:
         """What it is made from."""
         return _needs(self.function)
+
+    @cached_property
+    def take(self) -> Callable[[Mapping[type, Any]], tuple[Any, ...]]:
+        """Takes its arguments from the facts."""
+        return _taker(self.needs)
 
     @cached_property
     def makes(self) -> type:
@@ -112,6 +137,16 @@ class Check:
     def needs(self) -> tuple[Need, ...]:
         """The facts it reads."""
         return _needs(self.function)
+
+    @cached_property
+    def take(self) -> Callable[[Mapping[type, Any]], tuple[Any, ...]]:
+        """Takes its arguments from the facts."""
+        return _taker(self.needs)
+
+    @cached_property
+    def passed(self) -> "Judged":
+        """How nearly all of its runs end."""
+        return Judged(self.id, Outcome.PASS)
 
     @cached_property
     def options(self) -> dict[str, Any]:
@@ -257,13 +292,9 @@ class Facts(dict[type, Any]):
 
 def _call(provider: Provider, facts: Facts) -> Any:
     """Call a provider with its inputs, or hand the first absence it does not want to see to its own fact."""
-    arguments = []
-    for need in provider.needs:
-        value = facts[need.fact]
-        if isinstance(value, _ABSENCES) and type(value) not in need.sees:
-            return value
-        arguments.append(value)
-    return provider.function(*arguments)
+    arguments = provider.take(facts)
+    withheld = _withheld(provider.needs, arguments)
+    return provider.function(*arguments) if withheld is None else withheld
 
 
 def _settled(provider: Provider, error: Exception | SystemExit) -> Absent:
@@ -381,7 +412,7 @@ async def side_by_side(*each: Coroutine[Any, Any, Any]) -> tuple[Any, ...]:
 # --- run ---------------------------------------------------------------------------------------------------------
 
 
-class Judged(Struct, frozen=True):
+class Judged(Struct, frozen=True, gc=False):
     """One check's outcome before any policy: what it found, or why it could not."""
 
     id: str
@@ -405,14 +436,11 @@ def _keep_worst(problems: list[Problem], finding: Problem) -> None:
 
 def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | None = None) -> Judged:
     """Call one check. A problem found beats something undetermined; a check that raises is unknown, never a pass."""
-    arguments = []
-    for need in check.needs:
-        value = facts[need.fact]
-        if isinstance(value, _ABSENCES) and type(value) not in need.sees:
-            if isinstance(value, NotApplicable):
-                return Judged(check.id, Outcome.NOT_APPLICABLE, reason=value.reason)
-            return Judged(check.id, Outcome.UNKNOWN, reason=value.reason, bug=value.bug, where=value.where)
-        arguments.append(value)
+    arguments = check.take(facts)
+    if (withheld := _withheld(check.needs, arguments)) is not None:
+        if isinstance(withheld, NotApplicable):
+            return Judged(check.id, Outcome.NOT_APPLICABLE, reason=withheld.reason)
+        return Judged(check.id, Outcome.UNKNOWN, reason=withheld.reason, bug=withheld.bug, where=withheld.where)
     problems: list[Problem] = []
     unsure: dict[str, Where | None] = {}  # each reason once, with its first place
     more = 0
@@ -436,6 +464,8 @@ def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | No
     except (Exception, SystemExit) as error:  # a rule of somebody else's may even want to end the program
         log.exception("the check %s failed", check.id)
         return Judged(check.id, Outcome.UNKNOWN, reason=f"delivcheck failed here: {type(error).__name__}: {error}", bug=True)
+    if not problems and not unsure:
+        return check.passed
     if more == MAX_COUNTED:  # what was not looked at may be the worst of all
         problems.append(Problem(f"and more than {more} more, the rest was not looked at", level=Level.ERROR))
     elif more:

@@ -7,7 +7,6 @@ of the pairwise ratios A/B with their least and greatest; never a test, since ti
 import asyncio
 import email
 import email.policy
-import itertools
 import logging
 import statistics
 import sys
@@ -15,7 +14,6 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 
 import dkim
@@ -24,14 +22,14 @@ from rich.table import Table
 
 from delivcheck.api import Checker, Options
 from delivcheck.engine import Roots, gather
-from delivcheck.facts.roots import Envelope, Now, Octets, Session
+from delivcheck.facts.roots import Now, Octets
 from delivcheck.facts.verdicts import DkimVerdicts
-from delivcheck.model import Dns, Verdict
+from delivcheck.model import Dns
 from delivcheck.net.dns import Live
 from delivcheck.net.snapshot import from_mapping
 from delivcheck.policy import load
 from tests import servers
-from tests.bench import letters
+from tests.bench import judging
 from tests.keys import sign_example
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -89,29 +87,6 @@ def message_check(kilobytes):
     return versus(ours, theirs)
 
 
-def judging(kilobytes):
-    """What the gate spends on one message: all rules, signed, DNS in memory, no two messages the same."""
-    data = itertools.cycle(letters.letters(kilobytes, ROUNDS + 1))
-    options = Options(load("bulk"), dns=from_mapping(letters.RECORDS))
-    checker = Checker(options, shown={}, outlooks=False)
-    envelope = Envelope(letters.SENDER, (letters.RECIPIENT,))
-    session = Session(ip_address(letters.IP), letters.GATE, tls="TLSv1.3")
-    last = b""
-    with asyncio.Runner() as runner:
-
-        def ours():
-            nonlocal last
-            last = next(data)
-            assert runner.run(checker.message(last, envelope=envelope, session=session)).verdict is Verdict.PASS
-
-        def theirs():
-            for part in email.message_from_bytes(last, policy=email.policy.default).walk():
-                if not part.is_multipart():
-                    part.get_content()
-
-        return versus(ours, theirs)
-
-
 def dkim_verdict(kilobytes):
     data, published = sign_example(newsletter(kilobytes), {"domain": "example.org", "selector": "s1"}, NOW)
     world = from_mapping(published)
@@ -163,9 +138,9 @@ def main():
         *(
             (
                 f"judge a signed {size} KB newsletter (CPU of one message) / parse it with email.policy.default",
-                partial(judging, size),
+                partial(judging.measure, size),
             )
-            for size in (3, 10, 100)
+            for size in judging.SIZES
         ),
         ("DKIM verdict of 50 KB / dkimpy", lambda: dkim_verdict(50)),
     ):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from delivcheck.mime import encodings
 from delivcheck.mime.charsets import TextOrigins, codec_of, decode
+from delivcheck.mime.defects import DefectKind
 from delivcheck.mime.encodings import (
     Origins,
     base64_faults,
@@ -181,3 +182,13 @@ def test_places_are_the_same_in_whatever_order_and_pieces_they_are_worked_out(ra
         for offset in offsets:
             number = bisect_right(decoded, offset) - 1
             assert origins(offset) == (offset if number < 0 else encoded[number] + offset - decoded[number])
+
+
+@pytest.mark.parametrize("length", [76, 77, 78])
+@pytest.mark.parametrize("before", [0, 1, 5000])
+def test_a_line_that_is_too_long_is_found_wherever_it_stands(length: int, before: int) -> None:
+    raw = b"=41\r\n" * before + b"a" * length + b"\r\nb\r\n"
+
+    faults = [fault for fault in quoted_printable_faults(raw) if fault.kind is DefectKind.ENCODED_LINE_TOO_LONG]
+
+    assert [fault.offset for fault in faults] == ([5 * before] if length > 76 else [])

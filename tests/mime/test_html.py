@@ -333,3 +333,21 @@ def test_every_real_document_is_read(soak: bool) -> None:
             if text.data.strip() and "{" not in text.data:
                 index = len(text.data) - len(text.data.lstrip())
                 assert source[text.offset_of(index) :][:1] in {text.data[index], "&"}, (name, text.data[:40])
+
+
+def test_unclosed_elements_are_told_of_the_names_asked_for():
+    document = parse_html("<div><table><tr><td><b>x</table><a href=x>y")
+
+    every = [fault.detail for fault in document.unclosed()]
+
+    assert [fault.detail for fault in document.unclosed({"div", "a"})] == [name for name in every if name in {"div", "a"}]
+    assert {"div", "a", "b"} <= set(every)
+    assert document.faults == (*document.faults_as_written, *document.unclosed())
+
+
+def test_elements_of_several_names_come_in_the_order_of_the_document():
+    document = parse_html("<p>1<a>2</a><p>3<b>4</b><a>5</a>")
+
+    assert [element.tag for element in document.all("a", "p", "b")] == ["p", "a", "p", "b", "a"]
+    assert [element.text for element in document.all("a")] == ["2", "5"]
+    assert not list(document.all("form"))

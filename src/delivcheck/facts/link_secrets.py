@@ -5,10 +5,10 @@ Pure functions over one URL. A URL stands in browser histories, server logs and 
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
+from ..memo import remembered
 from ..mime.links import Url
 
 MAX_PARAMETERS = 200  # of one URL; browsers and servers stop at a few hundred (PHP: max_input_vars 1,000)
@@ -56,15 +56,22 @@ class Secret(NamedTuple):
     is_token: bool = False
 
 
-def parameters_of(url: Url) -> Iterator[Parameter]:
-    """The parameters of a URL, each decoded once. Takes time in proportion to the URL."""
+def parameters_of(url: Url) -> tuple[Parameter, ...]:
+    """The parameters of a URL. Takes time in proportion to the URL."""
     if "=" not in url.text:
-        return
-    pieces = [url.query or "", url.fragment or "", url.path.partition(";")[2]]
-    for piece in islice((one for text in pieces if text for one in _PIECE.split(text)), MAX_PARAMETERS):
+        return ()
+    return _parameters_in("&".join(text for text in (url.query, url.fragment, url.path.partition(";")[2]) if text))
+
+
+@remembered(2048)
+def _parameters_in(text: str) -> tuple[Parameter, ...]:
+    """The same, each decoded once: several rules ask for those of one URL."""
+    found = []
+    for piece in _PIECE.split(text, MAX_PARAMETERS)[:MAX_PARAMETERS]:
         name, equals, value = piece.partition("=")
         if equals:
-            yield Parameter(unquote_plus(name[:MAX_VALUE]), unquote_plus(value[:MAX_VALUE]))
+            found.append(Parameter(unquote_plus(name[:MAX_VALUE]), unquote_plus(value[:MAX_VALUE])))
+    return tuple(found)
 
 
 def secrets_in(url: Url) -> Iterator[Secret]:

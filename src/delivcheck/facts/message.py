@@ -65,18 +65,18 @@ class HtmlPart:
         return self.part.where_text(self.document.visible_offset(start), last)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HtmlParts:
     """The text/html parts of a message, in order; empty if it has none."""
 
     each: tuple[HtmlPart, ...]
 
-    @property
+    @cached_property
     def readable(self) -> tuple[tuple[HtmlPart, HtmlDocument], ...]:
         """Those that could be parsed, with their documents."""
         return tuple((each, each.document) for each in self.each if isinstance(each.document, HtmlDocument))
 
-    @property
+    @cached_property
     def unavailable(self) -> tuple[Unavailable, ...]:
         """Why the others could not."""
         return tuple(each.document for each in self.each if isinstance(each.document, Unavailable))
@@ -117,13 +117,15 @@ class Links:
 
 def distinct(links: Iterable[Link]) -> tuple[tuple[Link, int], ...]:
     """The first link to each address, and how many there are to it."""
-    first: dict[str, Link] = {}
-    count: dict[str, int] = {}
+    by_address: dict[str, list[Link]] = {}
     for link in links:
         address = link.raw.strip()
-        first.setdefault(address, link)
-        count[address] = count.get(address, 0) + 1
-    return tuple((link, count[address]) for address, link in first.items())
+        same = by_address.get(address)
+        if same is None:
+            by_address[address] = [link]
+        else:
+            same.append(link)
+    return tuple((same[0], len(same)) for same in by_address.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from itertools import islice
 from urllib.parse import unquote, unquote_plus
 
 from ..engine import fact
+from ..memo import remembered
 from ..mime.html import HtmlDocument
 from ..mime.links import Link, split_url
 from ..model import NotApplicable, Unavailable, Where
@@ -93,7 +94,7 @@ def _all(
                 yield NamedRecipient(address, "the unsubscribe link", one.link.at)
     if isinstance(offered, ListUnsubscribe):
         for uri in offered.list.uris:
-            for address in dict.fromkeys(_in_uri(uri.text)):
+            for address in _in_uri(uri.text):
                 yield NamedRecipient(address, "List-Unsubscribe", offered.where(uri))
 
 
@@ -106,10 +107,16 @@ def _stated(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _in_link(link: Link) -> Iterator[str]:
-    yield from dict.fromkeys(_in_uri(link.url.text))
+    yield from _in_uri(link.url.text)
 
 
-def _in_uri(text: str) -> Iterator[str]:
+@remembered(1024)
+def _in_uri(text: str) -> tuple[str, ...]:
+    """The same, each once. A link stands in the text and in the HTML, and there behind a picture and behind a button."""
+    return tuple(dict.fromkeys(_all_in_uri(text)))
+
+
+def _all_in_uri(text: str) -> Iterator[str]:
     """The subscriber's address in a URI for leaving a list: as a parameter, in a subject, or coded into the mail address."""
     url = split_url(text[:MAX_URL])
     if url.scheme == "mailto":
@@ -123,6 +130,6 @@ def _in_uri(text: str) -> Iterator[str]:
                 yield from (word.lower() for word in unquote_plus(value).split() if _WHOLE.match(word))
         return
     for parameter in parameters_of(url):
-        plain = re.sub(r"[-_]", "", parameter.name.lower())
+        plain = parameter.name.lower().replace("-", "").replace("_", "")
         if plain in _parameters() and _WHOLE.match(parameter.value.strip()):
             yield parameter.value.strip().lower()

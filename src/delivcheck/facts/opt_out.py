@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from ..engine import fact
+from ..memo import remembered
 from ..mime.cascade import Hidden
 from ..mime.html import Element, Text
 from ..mime.links import Link
 from ..model import NotApplicable, Unavailable, Where
 from ..rulefiles import data
 from .unsubscribe import ListUnsubscribe
-from .unsubscribe_links import UnsubscribeLinks, leaving_words
+from .unsubscribe_links import UnsubscribeLinks, has_leaving_words, leaving_words
 from .wording import folded
 
 MAX_LINKS = 20  # for leaving, whose surroundings are read; a newsletter has one or two
@@ -24,6 +25,7 @@ MAX_SENTENCES, MAX_SENTENCE = 100, 1000  # of one paragraph; characters
 _BLOCKS = frozenset({"p", "td", "th", "div", "li", "center", "footer", "address", "small", "body"})
 _SEEN = frozenset({None, Hidden.RESPONSIVE})
 _BETWEEN = " | "  # stands where one link ends and the next begins
+_WHITE = re.compile(r"[ \t\r\n]+")
 _ENDS = re.compile(r"[.!?。！？|•·;:]+(?=\s|\Z)|[。！？|•·]+|\xa0{2,}|\s[-–—]\s|(?:[ \t]*\r?\n){2,}")
 
 
@@ -58,12 +60,14 @@ def opt_out_demands(found: UnsubscribeLinks) -> OptOutDemands:
     if not found.each:
         raise NotApplicable("there is no unsubscribe link in the text")
     demands: dict[str, Demand] = {}
+    read: set[Element | None] = set()
     for one in found.each[:MAX_LINKS]:
-        for sentence in _ENDS.split(_around(one.link))[:MAX_SENTENCES]:
-            kind = _demanded(sentence[:MAX_SENTENCE])
-            if kind is not None:
-                shown = " ".join(sentence[:MAX_SENTENCE].split())
-                demands.setdefault(shown, Demand(kind, shown, one.link.at))
+        block = _block(one.link)
+        if block is not None and block in read:  # with another link of it
+            continue
+        read.add(block)
+        for kind, shown in _demands_in(_around(one.link, block)):
+            demands.setdefault(shown, Demand(kind, shown, one.link.at))
     return OptOutDemands(tuple(demands.values()), found.unknown)
 
 
@@ -94,12 +98,16 @@ def _place(link: Link) -> Where:
 # --- sentences ---------------------------------------------------------------------------------------------------
 
 
-def _around(link: Link) -> str:
+def _block(link: Link) -> Element | None:
+    """The paragraph that a link of HTML stands in."""
+    return next((above for above in link.element.ancestors if above.tag in _BLOCKS), None) if link.element is not None else None
+
+
+def _around(link: Link, block: Element | None) -> str:
     """The text of a link's paragraph; links that touch are kept apart, since "Log in" beside "Unsubscribe" is no sentence."""
     if link.element is None:
         written = link.part.text if link.part is not None else ""
         return written[max(0, link.offset - NEAR) : link.end + NEAR]
-    block = next((above for above in link.element.ancestors if above.tag in _BLOCKS), None)
     pieces: list[str] = []
     last: Element | None = None
     for text in block.first_texts(MAX_TEXTS) if block is not None else ():
@@ -111,7 +119,24 @@ def _around(link: Link) -> str:
                 pieces.append(_BETWEEN)
             last = inside
         pieces.append(text.data)
-    return re.sub(r"[ \t\r\n]+", " ", "".join(pieces))
+    return _WHITE.sub(" ", "".join(pieces))
+
+
+@remembered(1024)
+def _demands_in(around: str) -> tuple[tuple[str, str], ...]:
+    """The sentences of a paragraph that demand something for leaving: what, and the sentence."""
+    found = []
+    for sentence in _ENDS.split(around)[:MAX_SENTENCES] if _may_be_of_leaving(around) else ():
+        kind = _demanded(sentence[:MAX_SENTENCE])
+        if kind is not None:
+            found.append((kind, " ".join(sentence[:MAX_SENTENCE].split())))
+    return tuple(found)
+
+
+def _may_be_of_leaving(around: str) -> bool:
+    """Whether one of its sentences may have words for leaving: most blocks around a link with a token have none."""
+    # With other letters, folding a sentence by itself may give what folding all of them does not: there each is asked.
+    return not around.isascii() or has_leaving_words(folded(around))
 
 
 def _link_of(text: Text) -> Element | None:

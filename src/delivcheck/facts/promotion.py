@@ -68,6 +68,12 @@ def _phrases(table: str) -> Mapping[str, None]:
 
 
 @lru_cache(maxsize=1)
+def _ascii_suggestions() -> tuple[str, ...]:
+    """Those that can stand in an ASCII text."""
+    return tuple(phrase for phrase in _phrases("suggestions") if phrase.isascii())
+
+
+@lru_cache(maxsize=1)
 def _product_paths() -> AnyOf:
     return AnyOf(data("promotion-words")["product-paths"])
 
@@ -131,9 +137,9 @@ def _sells(button: str) -> bool:
 
 def _suggestion(words: Wording) -> Sign | None:
     for passage in words.each:
-        is_ascii = passage.folded.isascii()  # then no phrase of other letters can stand in it
-        for phrase in _phrases("suggestions"):
-            if (not is_ascii or phrase.isascii()) and phrase in passage.folded:
+        folded_text = passage.folded
+        for phrase in _ascii_suggestions() if folded_text.isascii() else _phrases("suggestions"):
+            if phrase in folded_text:
                 start = passage.text.casefold().find(phrase)
                 return Sign(f"“{phrase}”", passage.place(max(start, 0), max(start, 0)))
     return None
@@ -143,9 +149,13 @@ def _suggestion(words: Wording) -> Sign | None:
 
 
 def _products(links: Links) -> Sign | None:
-    paths = _product_paths()
-    found = {link.url.path: link for link in _followed(links) if paths.stands_in(link.url.path.lower())}
+    found = {link.url.path: link for link in _followed(links) if _is_product(link.url.path)}
     return Sign(f"links to {len(found)} products", next(iter(found.values())).at) if len(found) >= MIN_PRODUCTS else None
+
+
+@remembered(2048)
+def _is_product(path: str) -> bool:
+    return _product_paths().stands_in(path.lower())
 
 
 def _list_field(message: Message) -> Sign | None:

@@ -44,7 +44,8 @@ _MONEY = re.compile(
 )
 _CURRENCIES = tuple(_WORD.split("|"))
 _SMALL_CURRENCIES = tuple(word for word in _CURRENCIES if not word.isupper())
-_CAPITALS = re.compile("[A-Z]{3}")  # each of the others is three
+_SMALL_ASCII_CURRENCIES = tuple(word for word in _SMALL_CURRENCIES if word.isascii())
+_CAPITALS = re.compile("[A-Z][A-Z]{2}")  # each of the others is three; `re` finds [A-Z]{3} in three times the time
 _SIGN_ALONE = re.compile("[$€£¥₹₽₩₺₪₫₴₦฿]")
 _SIGN_OR_WORD = re.compile(rf"{_SIGN}|(?<![^\W\d_])(?:{_WORD})(?!\w)")
 _NEITHER = re.compile(r"[\W_]+")
@@ -54,11 +55,19 @@ _GROUPS = re.compile(r"[ '\u2019\xa0\u202f]")
 def amounts_in(text: str) -> Iterator[Stated]:
     """Amounts with a currency before or behind them. Readings are numbers; the currency is not one of them."""
     text = text[:MAX_TEXT]
-    words = _CURRENCIES if _CAPITALS.search(text) else _SMALL_CURRENCIES
-    mark = _SIGN_OR_WORD if any(word in text for word in words) else _SIGN_ALONE
-    for found in _around(mark, _MONEY, text):
+    mark = _mark_of_money(text)
+    for found in _around(mark, _MONEY, text) if mark is not None else ():
         digits = found["after"] or found["before"]
         yield Stated(found[0].strip(), *found.span(), frozenset({_number(digits)}))
+
+
+def _mark_of_money(text: str) -> re.Pattern[str] | None:
+    """What to look for first: the less that is, the faster. None where there is no amount."""
+    is_ascii = text.isascii()  # then the dollar is the only sign
+    words = _CURRENCIES if _CAPITALS.search(text) else _SMALL_ASCII_CURRENCIES if is_ascii else _SMALL_CURRENCIES
+    if any(word in text for word in words):
+        return _SIGN_OR_WORD
+    return _SIGN_ALONE if not is_ascii or "$" in text else None
 
 
 def _around(mark: re.Pattern[str], whole: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
@@ -141,11 +150,18 @@ _CODE = re.compile(
 _BEFORE_CODE = rf"[^\d.?!]{{0,{NEAR}}}"
 _NUMBER = re.compile(r"(?<![\w-])(?=[A-Z\d])(?:[A-Z]{1,6}-?)?\d[\dA-Z-]{3,24}(?!\w)")
 _BEFORE_NUMBER = r"(?:[ \xa0]?(?:number|no\.?|nr\.?|id))?[ \xa0]?:?\s{0,4}[#№]?"
+_NEVER_BEFORE_NUMBER = ("/", "=", "&", "?")  # neither that nor a word ends so: most numbers of a text stand in its URLs
 
 
 @lru_cache(maxsize=2)
 def _words(kind: str) -> tuple[str, ...]:
     return tuple(sorted(data("stated-values")[kind]["words"], key=len, reverse=True))
+
+
+@lru_cache(maxsize=2)
+def _ascii_words(kind: str) -> tuple[str, ...]:
+    """Those that can stand in an ASCII text."""
+    return tuple(word for word in _words(kind) if word.isascii())
 
 
 @lru_cache(maxsize=2)
@@ -170,37 +186,37 @@ def _mentioned() -> re.Pattern[str]:
 
 def numbers_in(text: str) -> Iterator[Stated]:
     """What stands right behind a word for an order, an invoice and so on, numbers of five characters and more."""
-    return _named_in(text, "number", _NUMBER, _BEFORE_NUMBER)
+    return _named_in(text, "number", _NUMBER, _BEFORE_NUMBER, _NEVER_BEFORE_NUMBER)
 
 
-def _named_in(text: str, kind: str, value: re.Pattern[str], between: str) -> Iterator[Stated]:
+def _named_in(
+    text: str, kind: str, value: re.Pattern[str], between: str, never_before: tuple[str, ...] = ()
+) -> Iterator[Stated]:
     """The values first, since there are few, then the word before each."""
     text = text[:MAX_TEXT]
-    said = False
-    for found in islice(_with_digit(value, text), MAX_VALUES):
-        if not said:
-            said = _says(kind, text.lower())
-            if not said:
-                return
+    for number, found in enumerate(islice(_with_digit(value, text), MAX_VALUES)):
+        if number == FEW_VALUES and not _says(kind, text.lower()):
+            return
         before = text[max(0, found.start() - NEAR - WINDOW) : found.start()]
+        if before.endswith(never_before):
+            continue
         if _says(kind, before.lower()) and _led_to(kind, between).search(before):
             yield Stated(found[0], *found.span(), frozenset({bare(found[0])}))
 
 
 def _says(kind: str, folded: str) -> bool:
-    is_ascii = folded.isascii()  # then no word of other letters can stand in it
-    return any(word in folded for word in _words(kind) if not is_ascii or word.isascii())
+    return any(word in folded for word in (_ascii_words if folded.isascii() else _words)(kind))
 
 
+FEW_VALUES = 20  # whose surroundings are asked for the words; to ask the whole text takes about as long
 FEW_DIGITS = 60  # characters of text to a word with digits, from which on the words are tried one by one
 _DIGIT_FIRST = 12  # characters of a code or a number in which its first digit stands; both patterns have at most ten
 
 
 def _with_digit(value: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """What `finditer` gives for a pattern of the two above: tried where a word begins that has a digit soon, if few have."""
-    few = len(text) // FEW_DIGITS + 1
-    starts = [digits.start() for digits in islice(_DIGITS_AND_MORE.finditer(text), few + 1)]
-    if len(starts) > few:
+    starts = _words_with_digits(text)
+    if starts is None:
         yield from value.finditer(text)
         return
     end = 0
@@ -214,7 +230,17 @@ def _with_digit(value: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
             yield found
 
 
+@lru_cache(maxsize=4)  # for codes and for numbers, of the text and of the HTML
+def _words_with_digits(text: str) -> tuple[int, ...] | None:
+    """Where in each word with digits the first is; None where there are many."""
+    few = len(text) // FEW_DIGITS + 1
+    digits = _ASCII_DIGITS_AND_MORE if text.isascii() else _DIGITS_AND_MORE
+    starts = tuple(found.start() for found in islice(digits.finditer(text), few + 1))
+    return starts if len(starts) <= few else None
+
+
 _DIGITS_AND_MORE = re.compile(r"\d[\w-]*")
+_ASCII_DIGITS_AND_MORE = re.compile(r"[0-9][\w-]*")  # the same there in half the time
 _WORD_BEFORE = re.compile(r"[\w-]*\Z")
 
 

@@ -90,6 +90,11 @@ def says_leave(text: str) -> bool:
     return _leaves(text[:MAX_TEXT])
 
 
+def has_leaving_words(text: str) -> bool:
+    """Whether such a word stands in a text of any length that is folded already."""
+    return _words_for_leaving().stands_in(text)
+
+
 def leaving_words(text: str) -> Iterator[re.Match[str]]:
     """Every such word in a text that is folded already; only the first MAX_TEXT characters are looked at."""
     text = text[:MAX_TEXT]
@@ -114,6 +119,8 @@ def _any_word(is_ascii: bool) -> re.Pattern[str]:
 
 def _plain(text: str) -> str:
     """Case and kinds of white space and apostrophe do not matter."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     return " ".join(unicodedata.normalize("NFC", text).casefold().replace("\u2019", "'").split())
 
 
@@ -167,7 +174,7 @@ class _Addresses:
 
 def _says_so(link: Link) -> bool:
     """Whether the link itself says what it is for: its address, its text, its image, its title."""
-    if _words_in_urls().stands_in(link.url.text[:MAX_TEXT].lower()):
+    if _is_told_by_address(link.url.text[:MAX_TEXT]):
         return True
     named = [link.text, link.alt]
     if link.element is not None:  # its text, hidden or not: whether it can be seen is another question
@@ -176,6 +183,11 @@ def _says_so(link: Link) -> bool:
     if link.scheme == "mailto":
         named.append(unquote((link.url.query or "")[:MAX_TEXT]).replace("+", " "))
     return any(says_leave(text) for text in dict.fromkeys(named) if text)
+
+
+@lru_cache(maxsize=4096)
+def _is_told_by_address(url: str) -> bool:
+    return _words_in_urls().stands_in(url.lower())
 
 
 @lru_cache(maxsize=1)
@@ -226,6 +238,8 @@ def _unknown_language(message: Message, part: Part, document: HtmlDocument | Non
     if declared and declared != "und" and declared not in _words():  # RFC 5646 section 4.1: und says that nobody knows
         return f"the text is in the language {declared!r}, whose words for unsubscribing are not in the list"
     text = document.visible_text if document is not None else part.text
+    if text[:LETTERS].isascii():
+        return None  # Latin letters, if any
     words = (word for word in text[:LETTERS].split() if "://" not in word and "@" not in word)
     scripts = _scripts("".join(words))
     if scripts and scripts.most_common(1)[0][0] not in _known_scripts():

@@ -23,15 +23,20 @@ MAX_DIGITS = 5  # of a width
 
 _NO_SPACES = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # between words
 _WORD = re.compile(r"\w+")
+_ASCII_WORDS = {code: chr(code) if chr(code).isalnum() or chr(code) == "_" else " " for code in range(128)}
 
 
 def plain(text: str) -> str:
     """Words alone, in one case, with a blank around each: "1 Main St., Springfield" is found in "1, Main St - Springfield"."""
+    if text.isascii():  # the same in a tenth of the time
+        return f" {' '.join(text.lower().translate(_ASCII_WORDS).split())} "
     return f" {' '.join(_WORD.findall(unicodedata.normalize('NFKC', text).casefold()))} "
 
 
 def folded(text: str) -> str:
     """Case, kinds of apostrophe and of white space do not matter."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     return " ".join(unicodedata.normalize("NFC", text).casefold().replace("\u2019", "'").split())
 
 

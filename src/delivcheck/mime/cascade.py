@@ -63,7 +63,7 @@ class Hidden(StrEnum):
     RESPONSIVE = "responsive"  # hidden here, shown by a media query
 
 
-class Style(Struct, frozen=True):
+class Style(Struct, frozen=True, gc=False):
     """The computed style of an element, as far as it decides what can be seen.
 
     `colour` and `background` are None where they cannot be known (an image, a value not understood). `font_size` is in px.
@@ -154,7 +154,7 @@ def resolve(elements: Sequence[Styled], sheets: Iterable[str], work: Work | None
     for element in elements:
         around = element.parent
         parent = _INITIAL if around is None else styles[around.index]
-        attributes = dict(element.attributes)
+        attributes = dict(element.attributes) if element.attributes else _NO_ATTRIBUTES
         matched = matcher.matching(element, attributes) if rules and work.left > 0 else ()
         text = attributes.get("style", "")
         inline += len(text)
@@ -162,7 +162,7 @@ def resolve(elements: Sequence[Styled], sheets: Iterable[str], work: Work | None
             cut = cut or bool(text)
             text = ""
         cut = cut or len(text) > MAX_STYLE
-        hints = _hints(element.tag, attributes) if attributes else ()
+        hints = () if _HINTING.isdisjoint(attributes) else _hints(element.tag, attributes)
         rendered = element.tag not in NOT_RENDERED
         if not matched and not text and not hints and rendered:
             styles.append(parent)
@@ -202,6 +202,8 @@ def _style(parent: Style, tag: str, hints: Sequence[tuple[str, str]], matched: S
 
 
 _INITIAL = Style()
+_NO_ATTRIBUTES: Mapping[str, str] = {}
+_HINTING = frozenset({"hidden", "bgcolor", "background", "color", "size", "text"})  # the attributes that `_hints` reads
 
 
 def _rules(sheets: Iterable[str], work: Work) -> tuple[list[Rule], bool, bool]:
@@ -264,6 +266,7 @@ class _Matcher:
         # Of each element its id and classes: selectors ask for those of one element as often as there is something inside it.
         self._named: list[tuple[str | None, dict[str, None]]] = []
         self._paths: list[int] = []  # of each element: the bits of it and of all around it
+        self._tags: dict[str, tuple[list[_Entry], int]] = {}  # of each tag: the rules that may fit by it alone, and its bit
         self.by_id: dict[str, list[_Entry]] = {}
         self.by_class: dict[str, list[_Entry]] = {}
         self.by_tag: dict[str, list[_Entry]] = {}
@@ -281,21 +284,20 @@ class _Matcher:
 
     def matching(self, element: Styled, attributes: Mapping[str, str]) -> tuple[int, ...]:
         """The numbers of the rules that apply, in order. To be asked for every element, parents first."""
-        candidates = [*self.by_tag.get(element.tag, ()), *self.by_tag.get("*", ())]
+        candidates, bit = self._tags.get(element.tag) or self._look_up(element.tag)
         name, written = attributes.get("id"), attributes.get("class")
         classes, bits = self.classes(written) if written else _NO_CLASSES
         self._named.append((name, classes))
         above = 0 if element.parent is None else self._paths[element.parent.index]
-        path = above | _bit(element.tag)
+        path = above | bit
         if name:
             path |= _bit("#" + name)
-            candidates += self.by_id.get(name, ())
+            candidates = [*candidates, *self.by_id.get(name, ())]
         if classes:
             path |= bits
             if self.by_class:
                 self.work.left -= len(classes) // CHEAP
-                for each in classes:
-                    candidates += self.by_class.get(each, ())
+                candidates = [*candidates, *(entry for each in classes for entry in self.by_class.get(each, ()))]
         self._paths.append(path)
         if not candidates:
             return ()
@@ -309,6 +311,10 @@ class _Matcher:
             elif not needed & ~above and self._matches(element, selector):
                 found.append(number)
         return tuple(sorted(found))
+
+    def _look_up(self, tag: str) -> tuple[list[_Entry], int]:
+        found = self._tags[tag] = [*self.by_tag.get(tag, ()), *self.by_tag.get("*", ())], _bit(tag)
+        return found
 
     def classes(self, written: str) -> tuple[dict[str, None], int]:
         """The classes of a class attribute in order, and their bits; each attribute is taken apart but once."""

@@ -4,8 +4,9 @@ turbohtml builds the tree by the HTML standard. Every offset that leaves this mo
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any, NamedTuple
 
 import turbohtml
@@ -71,6 +72,13 @@ class Attribute(NamedTuple):
     value: str
     start: int
     end: int
+
+
+class Ends(NamedTuple):
+    """By the index of an element: the index after its last descendant, and that after its last text."""
+
+    elements: list[int]
+    texts: list[int]
 
 
 class Element(Struct, frozen=True, eq=False):
@@ -152,22 +160,22 @@ class Element(Struct, frozen=True, eq=False):
     @property
     def descendants(self) -> Sequence["Element"]:
         """The elements inside, in document order."""
-        return self.document.elements[self.index + 1 : self.document.ends[self.index][0]]
+        return self.document.elements[self.index + 1 : self.document.ends.elements[self.index]]
 
     @property
     def texts(self) -> Sequence["Text"]:
         """The texts inside, in document order, hidden ones too."""
         document = self.document
-        return document.texts[document.first_text[self.index] : document.ends[self.index][1]]
+        return document.texts[document.first_text[self.index] : document.ends.texts[self.index]]
 
     def first_descendants(self, limit: int) -> Sequence["Element"]:
         """The first elements inside: for whoever asks many elements, which may hold one another."""
-        return self.document.elements[self.index + 1 : min(self.index + 1 + limit, self.document.ends[self.index][0])]
+        return self.document.elements[self.index + 1 : min(self.index + 1 + limit, self.document.ends.elements[self.index])]
 
     def first_texts(self, limit: int) -> Sequence["Text"]:
         """The first texts inside."""
         first = self.document.first_text[self.index]
-        return self.document.texts[first : min(first + limit, self.document.ends[self.index][1])]
+        return self.document.texts[first : min(first + limit, self.document.ends.texts[self.index])]
 
     @property
     def text(self) -> str:
@@ -277,16 +285,18 @@ class HtmlDocument:
         return found
 
     @cached_property
-    def ends(self) -> list[list[int]]:
-        """Of each element: the index after its last descendant, and that after its last text."""
-        ends = [[element.index + 1, self.first_text[element.index]] for element in self.elements]
+    def ends(self) -> Ends:
+        """Where each element ends."""
+        elements = list(range(1, len(self.elements) + 1))
+        texts = self.first_text.copy()
         for text in self.texts:
-            ends[text.parent.index][1] = text.index + 1
+            texts[text.parent.index] = text.index + 1
         for element in reversed(self.elements):
             if element.parent is not None:
-                around, inside = ends[element.parent.index], ends[element.index]
-                around[0], around[1] = max(around[0], inside[0]), max(around[1], inside[1])
-        return ends
+                around, inside = element.parent.index, element.index
+                elements[around] = max(elements[around], elements[inside])
+                texts[around] = max(texts[around], texts[inside])
+        return Ends(elements, texts)
 
     # --- places
 
@@ -317,7 +327,17 @@ class HtmlDocument:
 
     def all(self, *tags: str) -> Iterator[Element]:
         """The elements with one of the given names, in document order."""
-        return (element for element in self.elements if element.tag in tags)
+        found = [self._by_tag[tag] for tag in tags if tag in self._by_tag]
+        if len(found) < 2:
+            return iter(found[0] if found else ())
+        return iter(sorted(chain.from_iterable(found), key=lambda element: element.index))
+
+    @cached_property
+    def _by_tag(self) -> dict[str, list[Element]]:
+        found: dict[str, list[Element]] = {}
+        for element in self.elements:
+            found.setdefault(element.tag, []).append(element)
+        return found
 
     @cached_property
     def _styles(self) -> Resolved:
@@ -329,7 +349,7 @@ class HtmlDocument:
         )
         return resolve(self.elements, sheets, self._room.work)
 
-    @property
+    @cached_property
     def styles(self) -> tuple[Style, ...]:
         """The computed style of each element, by its index."""
         return self._styles.styles
@@ -394,9 +414,14 @@ class HtmlDocument:
                 return named.strip().lower(), element.offset
         return None
 
-    @cached_property
+    @property
     def faults(self) -> tuple[Fault, ...]:
-        """What is wrong with the markup: the tokeniser's parse errors, then unclosed, nested and second elements.
+        """What is wrong with the markup: the tokeniser's parse errors, then nested, second and unclosed elements."""
+        return (*self.faults_as_written, *self.unclosed())
+
+    @cached_property
+    def faults_as_written(self) -> tuple[Fault, ...]:
+        """Those that the source shows by itself, without the unclosed elements.
 
         Parse errors are those of the first MAX_FAULTY characters, and of each code the first MAX_FAULTS.
         """
@@ -411,7 +436,6 @@ class HtmlDocument:
                 if body_open:
                     found.append(Fault("second-body", tag.offset))
                 body_open = True
-        found += self._unclosed()
         return tuple(found)
 
     @property
@@ -432,12 +456,13 @@ class HtmlDocument:
             if not (self.faults_cut and error.code.startswith("eof-")):  # it is the beginning that ends there
                 yield Fault(error.code, places.given(min(places.line_starts[error.line - 1] + error.col, len(places.plain))))
 
-    def _unclosed(self) -> Iterator[Fault]:
-        """Elements that need an end tag and have none."""
+    def unclosed(self, tags: Collection[str] | None = None) -> Iterator[Fault]:
+        """Elements that need an end tag and have none: all, or only those of some names, since to ask each takes its time."""
         for element in self.written_at.values():  # a repaired element stands in the tree more than once
             if (
                 element.offset >= 0
                 and element.tag not in _MAY_STAY_OPEN
+                and (tags is None or element.tag in tags)
                 and ((location := element.node.source_location) is None or location.end_tag is None)
                 and element.node.namespace is turbohtml.Namespace.HTML
             ):

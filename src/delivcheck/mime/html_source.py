@@ -48,7 +48,7 @@ class Run(Struct, frozen=True, eq=False, gc=False):
     end: int
 
 
-class Tag(Struct, frozen=True, eq=False):
+class Tag(Struct, frozen=True, eq=False, gc=False):
     """A start or end tag as written, before any repair. `offset` is in the text as given, `plain_offset` in the normalised."""
 
     name: str
@@ -104,9 +104,10 @@ class HtmlSource:
                 count += 1
                 pending = None
             if kind is start_tag:
-                tags.append(Tag(token.tag, False, given_on(line, offset), tuple(token.attrs), offset))
+                attributes = token.attrs  # a list made anew each time
+                tags.append(Tag(token.tag, False, given_on(line, offset), tuple(attributes) if attributes else (), offset))
                 count += 1
-                if len(token.attrs) > MAX_ATTRIBUTES:
+                if len(attributes) > MAX_ATTRIBUTES:
                     raise HtmlError(f"a tag has more than {MAX_ATTRIBUTES} attributes", self.given(offset))
             elif kind is text:
                 pending = (token.data, offset)

@@ -37,6 +37,7 @@ _IN_TEXT = re.compile(
     re.IGNORECASE,
 )
 _BEGINNING = re.compile(r"(?:https?|ftp)://|mailto:|www\.")  # of the same, in lower case
+_MARKS = ("://", "mailto:", "www.")  # one of them is in all of it
 _TRAILING = ".,;:!?'*_~|"
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 
@@ -50,7 +51,7 @@ class LinkKind(StrEnum):
     RESOURCE = "resource"  # style sheet, script, frame, font
 
 
-class Url(Struct, frozen=True):
+class Url(Struct, frozen=True, gc=False):
     """A URL taken apart as a browser does (URL Standard), leniently: what is missing is None.
 
     `text` is without the white space that browsers drop. `host` is as written, percent-decoded and in lower case;
@@ -270,6 +271,8 @@ def _written_in(text: str) -> Iterator[re.Match[str]]:
         yield from _IN_TEXT.finditer(text)
         return
     lowered = text.lower()
+    if not any(mark in lowered for mark in _MARKS):
+        return
     begin = _BEGINNING.search(lowered)
     while begin:
         found = _IN_TEXT.match(text, begin.start())
@@ -341,7 +344,7 @@ def _all_in_html(document: HtmlDocument, part: Part | None, room: LinkRoom) -> I
                     yield _link(element, name, raw, kinds[name], part)
             elif name in kinds and kinds[name] is LinkKind.LINK:
                 yield _anchor(element, name, value, part, room if element.index < around else None)
-                around = max(around, document.ends[element.index][0])
+                around = max(around, document.ends.elements[element.index])
             elif name in kinds:
                 yield _link(element, name, value, kinds[name], part)
             elif name == "background" and value:

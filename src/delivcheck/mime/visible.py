@@ -85,6 +85,8 @@ def collapsed(data: str) -> str:
 
 def _block(element: "Element", known: "dict[int, Element | None]") -> "Element | None":
     """The nearest element around a text that makes lines of its own; `known` keeps this from climbing any way twice."""
+    if element.tag in _BLOCKS:
+        return element
     passed = []
     found: Element | None = element
     while found is not None and found.tag not in _BLOCKS:

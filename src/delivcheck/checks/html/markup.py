@@ -171,13 +171,13 @@ def _leaving_is_lost(part: HtmlPart, leaving: UnsubscribeLinks, cut: int) -> boo
 def malformed(html: HtmlParts) -> Findings:
     yield from unread(html)
     for part, document in html.readable:
-        for fault in document.faults:
+        for fault in (*document.faults_as_written, *document.unclosed(MUST_CLOSE)):
             if fault.code in _FAULTS:
                 offset = fault.offset
                 if fault.code == "eof-in-comment":  # told at the end of the text
                     offset = document.comments[-1].offset if document.comments else offset
                 yield Problem(_FAULTS[fault.code], part.where(offset))
-            elif fault.code == "unclosed-element" and fault.detail in MUST_CLOSE:
+            elif fault.code == "unclosed-element":
                 yield Problem(f"the <{fault.detail}> has no end tag", part.where(fault.offset))
         yield from _conditionals(part, document)
         if document.faults_cut:

@@ -24,6 +24,7 @@ MAX_TEXTS = 10  # plain texts compared with one HTML; every honest message has o
 _WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+")
 _URL = re.compile(r"(?:https?://|www\.|mailto:)\S+", re.IGNORECASE)
 _ASCII_URL = re.compile(r"(?:https?://|www\.|mailto:)\S+")  # in lower case
+_URL_MARKS = ("http", "www.", "mailto:")
 _ASCII_WORDS = {code: chr(code) if chr(code).isalnum() else " " for code in range(128)}  # what else is there goes
 _CID = re.compile(r"\bcid:([^\s\"'<>()]{1,250})", re.IGNORECASE)
 
@@ -31,13 +32,22 @@ _CID = re.compile(r"\bcid:([^\s\"'<>()]{1,250})", re.IGNORECASE)
 def _words(text: str) -> frozenset[str]:
     text = text[:MAX_COMPARED]
     if text.isascii():  # the same in a tenth of the time
-        return frozenset(_ASCII_URL.sub(" ", text.lower()).translate(_ASCII_WORDS).split())
+        lowered = text.lower()
+        if any(mark in lowered for mark in _URL_MARKS):
+            lowered = _ASCII_URL.sub(" ", lowered)
+        return frozenset(lowered.translate(_ASCII_WORDS).split())
     return frozenset(_WORD.findall(_URL.sub(" ", text).casefold()))
 
 
 def _characters(text: str) -> int:
     """Without white space."""
     return len("".join(text.split()))
+
+
+def _first_characters(text: str) -> int:
+    """The same where there are fewer than MIN_TEXT; else any number from there on, mostly without looking at all of them."""
+    begun = _characters(text[: 10 * MIN_TEXT])
+    return begun if begun >= MIN_TEXT else _characters(text)
 
 
 @rule("mime/text-alternative-unrelated")
@@ -50,7 +60,7 @@ def text_alternative_unrelated(message: Message, html: HtmlParts, *, min_overlap
         seen, rich = document.visible_text, None
         for part in islice(others, MAX_TEXTS):
             if part not in plain:
-                plain[part] = _characters(part.text), _words(part.text)
+                plain[part] = _first_characters(part.text), _words(part.text)
             characters, text = plain[part]
             if characters < MIN_TEXT and _characters(seen) > MIN_HTML:
                 what = f"the plain text has {characters} characters, the HTML {_characters(seen)}"

@@ -75,8 +75,11 @@ class _Version:
         """Its web links by their path, short paths left out."""
         found: dict[str, list[Link]] = {}
         for link in self._links:
-            path = link.url.path.rstrip("/")
-            if link.kind is LinkKind.LINK and link.scheme in {"http", "https"} and link.host_ascii and len(path) >= MIN_PATH:
+            url = link.url
+            if link.kind is not LinkKind.LINK or url.scheme not in {"http", "https"} or not url.host_ascii:
+                continue
+            path = url.path.rstrip("/")
+            if len(path) >= MIN_PATH:
                 found.setdefault(path, []).append(link)
         return found
 

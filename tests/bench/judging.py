@@ -1,0 +1,145 @@
+"""What judging one message costs: CPU time by size, beside the standard library's parser on the same octets.
+
+    python -m tests.bench.judging            a table for 2, 10, 30 and 100 KB
+    python -m tests.bench.judging --each 30  the facts and rules that take longest at 30 KB
+
+All rules on, newsletters that are signed and all different, DNS in memory, everything warm. The two take turns; the ratio is what
+can be compared between machines, and between a busy and a quiet minute of one.
+"""
+
+import argparse
+import asyncio
+import email
+import email.policy
+import gc
+import itertools
+import logging
+import statistics
+import time
+from collections import defaultdict
+from ipaddress import ip_address
+
+from rich.console import Console
+from rich.table import Table
+
+from delivcheck import checker as pipeline
+from delivcheck import engine
+from delivcheck.api import Checker, Options
+from delivcheck.facts.roots import Envelope, Session
+from delivcheck.model import Verdict
+from delivcheck.net.snapshot import from_mapping
+from delivcheck.policy import load
+from tests.bench import letters
+
+SIZES = (2, 10, 30, 100)  # KB
+ROUNDS = 40
+SHOWN = 25  # facts and rules
+LUCKY = 5  # one round in so many is quicker than what is told: a busy machine makes times longer, never shorter
+
+
+class Judge:
+    """The whole rule book over one message after the other, as a gate has it: no report for people, no outlook."""
+
+    def __init__(self):
+        self._loop = asyncio.new_event_loop()  # no Runner: it takes the repr of what comes out, see api.check_message
+        self._checker = Checker(Options(load("bulk"), dns=from_mapping(letters.RECORDS)), shown={}, outlooks=False)
+        self._envelope = Envelope(letters.SENDER, (letters.RECIPIENT,))
+        self._session = Session(ip_address(letters.IP), letters.GATE, tls="TLSv1.3")
+
+    def __call__(self, data):
+        report = self._loop.run_until_complete(self._checker.message(data, envelope=self._envelope, session=self._session))
+        assert report.verdict is Verdict.PASS
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._loop.close()
+
+
+def parse(data):
+    """The yardstick: header fields and texts by `email`."""
+    for part in email.message_from_bytes(data, policy=email.policy.default).walk():
+        list(part.items())
+        if not part.is_multipart():
+            part.get_content()
+
+
+def measure(kilobytes, rounds=ROUNDS):
+    """Seconds of CPU for judging and for parsing a message, and the ratio pair by pair, least first."""
+    each = letters.letters(kilobytes, rounds + 5)
+    times = []
+    with Judge() as judge:
+        for data in each[rounds:]:
+            judge(data), parse(data)
+        gc.collect()
+        gc.freeze()  # as the gate's workers do
+        try:
+            for data in each[:rounds]:
+                begun = time.process_time()
+                judge(data)
+                between = time.process_time()
+                parse(data)
+                times.append((between - begun, time.process_time() - between))
+        finally:
+            gc.unfreeze()
+    ours, theirs = zip(*times, strict=True)
+    return statistics.median(ours), statistics.median(theirs), sorted(a / b for a, b in times)
+
+
+def costs(kilobytes, rounds=ROUNDS):
+    """Seconds of each fact's provider and of each rule, in the quicker rounds; a provider that waits has its first step."""
+    facts, rules = defaultdict(list), defaultdict(list)
+    call, run = engine._call, pipeline.run
+    each = letters.letters(kilobytes, rounds + 5)
+    with Judge() as judge:
+        for data in each[rounds:]:
+            judge(data)
+        engine._call = _timed(call, lambda provider: facts[provider.makes.__name__])
+        pipeline.run = _timed(run, lambda check: rules[check.id])
+        try:
+            for data in each[:rounds]:
+                judge(data)
+        finally:
+            engine._call, pipeline.run = call, run
+    return [{name: sorted(took)[len(took) // LUCKY] for name, took in one.items()} for one in (facts, rules)]
+
+
+def _timed(function, place):
+    def work(of, *args):
+        begun = time.perf_counter()
+        try:
+            return function(of, *args)
+        finally:
+            place(of).append(time.perf_counter() - begun)
+
+    return work
+
+
+def table_of_sizes():
+    """Ours beside the yardstick."""
+    table = Table("message", "judged in", "parsed by email in", "ratio", "least", "most")
+    for size in SIZES:
+        ours, theirs, ratios = measure(size)
+        figures = (statistics.median(ratios), ratios[0], ratios[-1])
+        table.add_row(f"{size} KB", f"{ours * 1000:.2f} ms", f"{theirs * 1000:.2f} ms", *(f"{one:.2f}" for one in figures))
+    return table
+
+
+def table_of_costs(kilobytes):
+    """The costliest facts and rules."""
+    table = Table("fact", "µs", "rule", "µs")
+    columns = [sorted(one.items(), key=lambda pair: -pair[1]) for one in costs(kilobytes)]
+    for pairs in itertools.islice(zip(*columns, strict=False), SHOWN):
+        table.add_row(*(cell for name, took in pairs for cell in (name, f"{took * 1e6:.0f}")))
+    table.add_section()
+    table.add_row(*(cell for one in columns for cell in (f"all {len(one)}", f"{sum(took for _, took in one) * 1e6:.0f}")))
+    return table
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--each", type=int, metavar="KB", help="what each fact and each rule takes of a message of this size")
+    chosen = parser.parse_args()
+    Console().print(table_of_sizes() if chosen.each is None else table_of_costs(chosen.each))
