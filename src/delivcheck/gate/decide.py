@@ -42,7 +42,7 @@ def decide(report: TargetReport, policy: Policy, mode: Mode, trace: str, *, can_
     """What to do with a message that was judged. Nothing but SEND in observe mode, with the bypass named."""
     wanted = _wanted(report, policy, trace)
     if wanted.action is Action.HOLD and not can_hold:
-        wanted = Decision(Action.DEFER, _temporary(wanted.reply, "4.7.1"), wanted.rules, wanted.reason)
+        wanted = Decision(Action.DEFER, Reply(451, "4.7.1", f"{wanted.reason} ({trace})"), wanted.rules, wanted.reason)
     return under(mode, wanted)
 
 
@@ -162,8 +162,3 @@ def _code(rules: tuple[str, ...]) -> str:
 def _unknown_code(rules: tuple[str, ...]) -> str:
     """DNS did not say: 4.7.24 for SPF (RFC 7372 section 3.2), 4.4.3 otherwise ("directory server failure", RFC 3463)."""
     return "4.7.24" if rules and all(rule.startswith("spf/") for rule in rules) else "4.4.3"
-
-
-def _temporary(reply: Reply, enhanced: str) -> Reply:
-    """The same text as a temporary refusal."""
-    return Reply(451, enhanced, reply.text)
