@@ -29,6 +29,11 @@ PACKAGES = {  # program: Debian packages, with what they only recommend and the 
     "openssl": "openssl",
     "chromium": "chromium",  # the pages are looked at in it
     "postgres": "postgresql",
+    "php": "php-cli php-symfony-mailer",  # which Laravel and Mautic send with, too
+    "ruby": "ruby ruby-actionmailer",  # of Rails
+    "mutt": "mutt",
+    "cron": "cron",
+    "git-send-email": "git git-email",  # a program of git's own folder
 }
 NODEMAILER = "nodemailer"  # a package of npm's, had where npm is: Debian's npm is 400 packages, so it is nobody's duty
 PRESEED = "postfix postfix/main_mailer_type select No configuration\n"  # answers to what a package would ask for
@@ -50,6 +55,7 @@ def program(name: str) -> str | None:
     if name == NODEMAILER:
         return str(NODE_MODULES / name) if (NODE_MODULES / name).is_dir() and shutil.which("node") else None
     folders = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/sbin"]
+    folders += ["/usr/lib/git-core", "/usr/libexec/git-core"]
     if name in POSTGRESQL:  # Debian keeps several versions side by side, and none on the PATH
         folders += sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
     return shutil.which(name, path=os.pathsep.join(folders))

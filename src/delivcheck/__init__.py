@@ -11,7 +11,11 @@
 
     diff = delivcheck.diff_domain("example.com", Path("new.zone"))      # what a DNS change would do
 
-All have twins for a running event loop, `check_message_async` and so on. Nothing is imported before it is used.
+All have twins for a running event loop, `check_message_async` and so on.
+
+    send = delivcheck.guard(send, policy="transactional")               # raises MessageRefused instead of sending what fails
+
+Drop-ins that do so: `from delivcheck import smtplib`, `from delivcheck import aiosmtp`. Nothing is imported before it is used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -32,6 +36,9 @@ if TYPE_CHECKING:
     from .diff.run import diff_domain, diff_domain_async, diff_to_json
     from .diff.values import Diff
     from .facts.roots import Envelope, Session
+    from .integrations.errors import MessageRefused, MessageUndetermined
+    from .integrations.guard import Guard
+    from .integrations.wrapping import guard
     from .model import Level, Outcome, Problem, Report, Result, Stage, TargetReport, Verdict, Where
     from .policy import PolicyError
 
@@ -39,8 +46,11 @@ __all__ = [
     "Checker",
     "Diff",
     "Envelope",
+    "Guard",
     "InputError",
     "Level",
+    "MessageRefused",
+    "MessageUndetermined",
     "Options",
     "Outcome",
     "PolicyError",
@@ -60,6 +70,7 @@ __all__ = [
     "diff_domain",
     "diff_domain_async",
     "diff_to_json",
+    "guard",
     "to_json",
 ]
 
@@ -67,6 +78,9 @@ _HOMES = {
     "diff.run": ("diff_domain", "diff_domain_async", "diff_to_json"),
     "diff.values": ("Diff",),
     "facts.roots": ("Envelope", "Session"),
+    "integrations.errors": ("MessageRefused", "MessageUndetermined"),
+    "integrations.guard": ("Guard",),
+    "integrations.wrapping": ("guard",),
     "model": ("Level", "Outcome", "Problem", "Report", "Result", "Stage", "TargetReport", "Verdict", "Where"),
     "policy": ("PolicyError",),
 }

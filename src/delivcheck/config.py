@@ -74,6 +74,8 @@ class Config:
     overrides: tuple[Override, ...] = ()
     gate: Section | None = None  # `[gate]`, which `gate.reading` reads
     templates: Section | None = None  # `[templates]`, which `templates.settings` reads
+    hooks: Section | None = None  # `[hooks]`, which `integrations.settings` reads
+    sendmail: Section | None = None  # `[sendmail]`, which `integrations.sendmail` reads
 
     def at(self, name: str) -> tuple[Override, ...]:
         """The overrides for a file, the strongest first: of several that match, the later one in the configuration."""
@@ -237,6 +239,8 @@ class _Reader(Reader):
             },
             gate=Section(("gate",), table["gate"], self) if "gate" in table else None,
             templates=Section(("templates",), table["templates"], self) if "templates" in table else None,
+            hooks=Section(("hooks",), table["hooks"], self) if "hooks" in table else None,
+            sendmail=Section(("sendmail",), table["sendmail"], self) if "sendmail" in table else None,
         )
 
     def overrides(self, raw: Any, streams: Mapping[str, Any]) -> tuple[Override, ...]:
@@ -343,6 +347,8 @@ _KEYS = (
     "overrides",
     "gate",
     "templates",
+    "hooks",
+    "sendmail",
 )
 _OVERRIDE_KEYS = ("paths", "stream", *_LAYER_KEYS)
 _SENDER: Mapping[str, type] = {

@@ -109,6 +109,8 @@ def test_help_names_the_commands_that_are_there_and_no_others(run):
         "webhook",
         "postmaster",
         "bounce",
+        "daemon",
+        "sendmail",
     }
 
 

@@ -19,6 +19,8 @@ COMMANDS = {  # name: (module, the line in --help); the order is that of --help
     "diff": ("diff", "Show what a DNS change that is not published yet would alter."),
     "spf": ("spf", "Show what an SPF record costs, or evaluate it for an address."),
     "gate": ("gate", "Run the gate: an SMTP server or milter that sends only what passes."),
+    "daemon": ("daemon", "Judge messages for hooks, with rules and DNS kept warm."),
+    "sendmail": ("sendmail", "Send a message as sendmail(8) does, if it passes."),
     "explain": ("explain", "Show a rule's page: why, fix, sources, examples."),
     "rules": ("rules", "List the rules."),
     "key": ("key", "Make a DKIM key, and print the DNS record that publishes it."),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import options
 from .memory import seldom_collected
+
+if TYPE_CHECKING:
+    from ..templates.run import Run as Templates
 
 _NO_DNS: dict[str, Any] = {  # a template is judged without DNS, so none of its options are there
     "nameservers": (), "zones": (), "zone_only": False, "snapshot": None, "save_snapshot": None, "timeout": None,
@@ -55,6 +59,17 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
     A directory is searched; without a path those of the configuration are. Data are taken from files beside a template
     (welcome.json, welcome.yaml, welcome.toml), and made up where there are none.
     """
+    return over(paths, given)
+
+
+Paths = tuple[str, ...]
+
+
+def over(paths: Paths, given: dict[str, Any], adapt: Callable[[Templates, Paths], Paths] | None = None) -> int:
+    """The command itself. `adapt` is of a host that knows more of the project than its configuration says: Django's manage.py.
+
+    It may change the run's settings, and gives the paths.
+    """
     context = click.get_current_context()
     if given["write_baseline"] and given["watch"]:
         raise click.UsageError("--write-baseline and --watch contradict each other", context)
@@ -74,6 +89,7 @@ def command(paths: tuple[str, ...], **given: Any) -> int:
 
     wishes = Wishes(given["engine"], given["data"], given["roots"], given["fuzz"], given["baseline"], given["write_baseline"])
     templates = Templates(run.config, wishes, run.options.now)
+    paths = paths if adapt is None else adapt(templates, paths)
     paths = paths or (() if given["changed"] else templates.paths)
     if not paths and not given["changed"]:
         raise click.UsageError("a path is wanted, or paths in [templates] of the configuration", context)

@@ -1,4 +1,4 @@
-"""Takes in what comes back: a message in, events out, of those messages of ours that a signed address ties it to.
+"""Takes in what comes back: a message, or what a service reports, in; events out, of those messages of ours that it is about.
 
 Whoever has seen a signed address can forge a report that carries it. Such a report can do no more than suppress the one
 recipient whom the address stands for; whom it names besides counts for nothing, as does every report without such an address.
@@ -15,7 +15,7 @@ from .bounces import causes, paths
 from .bounces.model import Action, Fate, Report, ReportError, What
 from .bounces.paths import Path
 from .bounces.reading import read
-from .bounces.services import bounced
+from .bounces.services import Told, bounced
 from .model import Kind, Reason, normal
 from .records import Event, event_id
 from .store import Store
@@ -23,7 +23,7 @@ from .tokens import Tokens
 from .tracking.leaving import Left, unsubscribe_from_mail, unsubscribed
 from .tracking.marks import check
 
-__all__ = ["ReportError", "Sent", "TooEarlyError", "sent_of", "take_in"]
+__all__ = ["ReportError", "Sent", "TooEarlyError", "events_of", "sent_of", "take_in"]
 
 EARLY = 3_600_000  # milliseconds in which a message may not be in the trace yet, while the store is away
 DAY = 86_400_000
@@ -158,3 +158,59 @@ def _event(  # noqa: PLR0917 -- the fields of an event
 ) -> Event:
     key = event_id(trace, kind, normal(recipient), source, *what)
     return Event(id=key, trace=trace, kind=kind, at=now, recipient=recipient, source=source, detail=detail)
+
+
+# --- what sending services report ----------------------------------------------------------------------------------
+
+
+def events_of(store: Store, source: str, told: Iterable[Told], now: int) -> list[Event]:
+    """The events of what a service told, of messages and recipients of ours. Blocks. Raises StoreError, TooEarlyError.
+
+    A message is found by our trace, where its metadata have it, or by its Message-ID. The same report gives the same events.
+    """
+    find = sent_of(store)
+    found = []
+    for one in told:
+        trace = one.trace or _by_message_id(store, one.message_id, one.recipient)
+        if not trace:
+            continue
+        sent = find(trace)
+        if sent is None:
+            if now - one.at < EARLY:
+                raise TooEarlyError(f"{trace} is not in the trace yet")
+            continue
+        address = next((each for each in sent.recipients if normal(each) == normal(one.recipient)), None)
+        if address is None:
+            continue
+        detail = dict(one.detail)
+        if one.reason is not None:
+            stream = "" if one.reason is Reason.BOUNCE else sent.stream
+            detail["suppress"] = {"reason": str(one.reason), "stream": stream}
+        key = event_id(trace, one.kind, normal(address), source, one.id, str(one.at))
+        found.append(
+            Event(
+                id=key, trace=trace, kind=one.kind, at=one.at, recipient=address, source=source, actor=one.actor, detail=detail
+            )
+        )
+    return found
+
+
+def _by_message_id(store: Store, message_id: str, recipient: str) -> str:
+    """The newest message with this Message-ID that went to this recipient, "" where there is none."""
+    if not message_id:
+        return ""
+    m, r = schema.message.c, schema.recipient.c
+    # Each tenant's, since the index begins with the tenant: there are few.
+    wanted = (
+        sa.select(m.id)
+        .join(schema.recipient, r.message == m.id)
+        .where(
+            m.tenant.in_(sa.select(schema.tenant.c.id)),
+            m.message_id.in_([message_id, f"<{message_id}>"]),
+            r.normal == normal(recipient),
+        )
+        .order_by(m.id.desc())
+        .limit(1)
+    )
+    with store.read() as db:
+        return str(db.scalar(wanted) or "")

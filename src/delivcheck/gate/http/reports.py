@@ -10,19 +10,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 
 from ...model import HttpAnswer
 from ...net import dns as live
 from ...net import probe
-from ...trace import schema
 from ...trace.bounces import services, signatures
-from ...trace.bounces.services import PayloadError, Told
-from ...trace.intake import EARLY, sent_of
-from ...trace.model import Reason, normal
-from ...trace.records import Event, event_id
-from ...trace.store import Store, StoreError
+from ...trace.bounces.services import PayloadError
+from ...trace.intake import TooEarlyError, events_of
+from ...trace.store import StoreError
 from .. import secret as secrets
 from ..desk import Desk
 from ..journal import JournalError
@@ -78,7 +74,9 @@ class Hooks:
             payload = await self._payload(reports, proof, request, body)
             if payload is None:
                 return Response(status_code=200)
-            events = await self._desk.work(_events, self._desk.store, reports, services.told(reports.provider, payload), _now())
+            events = await self._desk.work(
+                events_of, self._desk.store, f"webhook:{reports.provider}", services.told(reports.provider, payload), _now()
+            )
             if events:
                 await self._desk.note(events)
         except _Answer as answer:
@@ -86,7 +84,7 @@ class Hooks:
             return Response(status_code=answer.status, headers=headers)
         except PayloadError:
             return Response(status_code=400)
-        except (StoreError, JournalError, secrets.NoSecret, _TooEarlyError) as error:
+        except (StoreError, JournalError, secrets.NoSecret, TooEarlyError) as error:
             self._desk.watch("fault", where="hooks", reason=f"{name}: {error}")
             return Response(status_code=503, headers={"Retry-After": SOON})
         return Response(status_code=200)
@@ -157,64 +155,6 @@ class Hooks:
                 del self._certificates[next(iter(self._certificates))]
             found = self._certificates[url] = fetched
         return found
-
-
-# --- what it is about --------------------------------------------------------------------------------------------
-
-
-class _TooEarlyError(Exception):
-    """The message is not in the trace, and may be soon."""
-
-
-def _events(store: Store, reports: Reports, told: list[Told], now: int) -> list[Event]:
-    """The events of a request. Blocks. Raises StoreError, _TooEarlyError."""
-    find = sent_of(store)
-    found = []
-    for one in told:
-        trace = one.trace or _by_message_id(store, one.message_id, one.recipient)
-        if not trace:
-            continue
-        sent = find(trace)
-        if sent is None:
-            if now - one.at < EARLY:
-                raise _TooEarlyError(f"{trace} is not in the trace yet")
-            continue
-        address = next((each for each in sent.recipients if normal(each) == normal(one.recipient)), None)
-        if address is None:
-            continue
-        detail = dict(one.detail)
-        if one.reason is not None:
-            stream = "" if one.reason is Reason.BOUNCE else sent.stream
-            detail["suppress"] = {"reason": str(one.reason), "stream": stream}
-        source = f"webhook:{reports.provider}"
-        key = event_id(trace, one.kind, normal(address), source, one.id, str(one.at))
-        found.append(
-            Event(
-                id=key, trace=trace, kind=one.kind, at=one.at, recipient=address, source=source, actor=one.actor, detail=detail
-            )
-        )
-    return found
-
-
-def _by_message_id(store: Store, message_id: str, recipient: str) -> str:
-    """The newest message with this Message-ID that went to this recipient, "" where there is none."""
-    if not message_id:
-        return ""
-    m, r = schema.message.c, schema.recipient.c
-    # Each tenant's, since the index begins with the tenant: there are few.
-    wanted = (
-        sa.select(m.id)
-        .join(schema.recipient, r.message == m.id)
-        .where(
-            m.tenant.in_(sa.select(schema.tenant.c.id)),
-            m.message_id.in_([message_id, f"<{message_id}>"]),
-            r.normal == normal(recipient),
-        )
-        .order_by(m.id.desc())
-        .limit(1)
-    )
-    with store.read() as db:
-        return str(db.scalar(wanted) or "")
 
 
 # --- bodies ------------------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ _POSTMARK_PASSING = frozenset({*_POSTMARK_DELAYED, "SoftBounce", "VirusNotificat
 def _postmark(one: Any) -> Iterator[Told]:
     kind = one["RecordType"]
     recipient = _text(one.get("Recipient") or one.get("Email"), 320)
-    about: _About = {"trace": _trace(one.get("Metadata")), "message_id": ""}
+    about: _About = {"trace": trace_in(one.get("Metadata")), "message_id": ""}
     key = _text(one.get("ID") or one.get("MessageID"), 100)
     match kind:
         case "Delivery":
@@ -93,7 +93,7 @@ def _postmark(one: Any) -> Iterator[Told]:
             hard = type_ in {"HardBounce", "BadEmailAddress"}
             passing, delayed = type_ in _POSTMARK_PASSING, type_ in _POSTMARK_DELAYED
             at = _moment(one["BouncedAt"])
-            yield _refused(recipient, key, at, text, hard=hard, passing=passing, delayed=delayed, type=type_, **about)
+            yield refused(recipient, key, at, text, hard=hard, passing=passing, delayed=delayed, type=type_, **about)
         case "SpamComplaint":
             yield Told(Kind.COMPLAINED, recipient, key, _moment(one["BouncedAt"]), reason=Reason.COMPLAINT, **about)
         case "Open":
@@ -125,7 +125,7 @@ def _mailgun(payload: Any) -> Iterator[Told]:
     message = one.get("message") or {}
     headers = message.get("headers") or {}
     about: _About = {
-        "trace": _trace(one.get("user-variables")),
+        "trace": trace_in(one.get("user-variables")),
         "message_id": _text(headers.get("message-id"), 998).strip("<>"),
     }
     recipient, key, at = _text(one.get("recipient"), 320), _text(one["id"], 100), int(float(one["timestamp"]) * 1000)
@@ -146,7 +146,7 @@ def _mailgun(payload: Any) -> Iterator[Told]:
             if why.startswith("suppress-"):  # -bounce, -complaint, -unsubscribe: it was not tried
                 yield Told(Kind.SUPPRESSED, recipient, key, at, detail={"by": "mailgun", "why": why}, **about)
                 return
-            yield _refused(
+            yield refused(
                 recipient, key, at, text, hard=hard, passing=not hard, status=enhanced, delayed=not hard, **about
             )  # fmt: skip
         case "complained":
@@ -183,7 +183,7 @@ def _ses(one: Any) -> Iterator[Told]:
     common = mail.get("commonHeaders") or {}
     tags = {name: values[0] for name, values in (mail.get("tags") or {}).items() if isinstance(values, list) and values}
     about: _About = {
-        "trace": _trace(tags) or _trace({"trace": headers.get("x-delivcheck-trace", "")}),
+        "trace": trace_in(tags) or trace_in({"trace": headers.get("x-delivcheck-trace", "")}),
         "message_id": _text(headers.get("message-id") or common.get("messageId"), 998).strip("<>"),
     }
     key = _text(mail["messageId"], 100)
@@ -209,7 +209,7 @@ def _ses(one: Any) -> Iterator[Told]:
                         **about,
                     )
                     continue
-                yield _refused(
+                yield refused(
                     _text(each["emailAddress"], 320), key, _moment(said["timestamp"]), text,
                     hard=hard, passing=not hard, status=_text(each.get("status"), 20), **about,
                 )  # fmt: skip
@@ -234,7 +234,7 @@ def _ses(one: Any) -> Iterator[Told]:
             said = one["deliveryDelay"]
             for each in said.get("delayedRecipients") or ():
                 text, at = _text(each.get("diagnosticCode")) or _text(said.get("delayType")), _moment(said["timestamp"])
-                yield _refused(
+                yield refused(
                     _text(each["emailAddress"], 320), f"{key} {at}", at, text,
                     hard=False, passing=True, status=_text(each.get("status"), 20), delayed=True, **about,
                 )  # fmt: skip
@@ -242,7 +242,7 @@ def _ses(one: Any) -> Iterator[Told]:
             at = _moment(mail["timestamp"])
             for recipient in mail.get("destination") or ():
                 text = _text(one["reject"].get("reason"))
-                yield _refused(_text(recipient, 320), key, at, text, hard=False, passing=False, type="Reject", **about)
+                yield refused(_text(recipient, 320), key, at, text, hard=False, passing=False, type="Reject", **about)
         case "Subscription":  # Amazon's own one-click, of its lists of contacts
             said = one["subscription"]
             at = _moment(said["timestamp"])
@@ -280,7 +280,7 @@ def _sendgrid(payload: Any) -> Iterator[Told]:
     if not isinstance(payload, Sequence) or isinstance(payload, str):
         raise TypeError
     for one in payload:
-        about: _About = {"trace": _trace(one), "message_id": _text(one.get("smtp-id"), 998).strip("<>")}
+        about: _About = {"trace": trace_in(one), "message_id": _text(one.get("smtp-id"), 998).strip("<>")}
         recipient, at = _text(one.get("email"), 320), int(one["timestamp"]) * 1000
         key = _text(one.get("sg_event_id"), 100) or f"{one.get('sg_message_id')} {at}"
         actor = Actor.MACHINE if one.get("sg_machine_open") else Actor.UNKNOWN
@@ -292,12 +292,12 @@ def _sendgrid(payload: Any) -> Iterator[Told]:
                 )
             case "deferred":
                 text = _text(one.get("response")) or reason
-                yield _refused(recipient, key, at, text, hard=False, passing=True, delayed=True, **about)
+                yield refused(recipient, key, at, text, hard=False, passing=True, delayed=True, **about)
             case "bounce":
                 hard = one.get("type", "bounce") == "bounce"  # "blocked" is about us; older ones were "expired", too
-                yield _refused(recipient, key, at, reason, hard=hard, passing=False, status=status, **about)
+                yield refused(recipient, key, at, reason, hard=hard, passing=False, status=status, **about)
             case "dropped" if reason.lower() not in _SENDGRID_NOT_TRIED:  # no address, spam content, a quota of ours
-                yield _refused(recipient, key, at, reason, hard=False, passing=False, type="dropped", **about)
+                yield refused(recipient, key, at, reason, hard=False, passing=False, type="dropped", **about)
             case "dropped":
                 yield Told(Kind.SUPPRESSED, recipient, key, at, detail={"by": "sendgrid", "why": reason}, **about)
             case "spamreport":
@@ -321,7 +321,7 @@ _READERS: Mapping[str, Callable[[Any], Iterator[Told]]] = {
 # --- shared ------------------------------------------------------------------------------------------------------
 
 
-def _refused(
+def refused(
     recipient: str,
     key: str,
     at: int,
@@ -384,7 +384,7 @@ def _text(value: Any, most: int = MAX_TEXT) -> str:
     return "" if value is None else " ".join(str(value)[:most].split())
 
 
-def _trace(metadata: Any) -> str:
+def trace_in(metadata: Any) -> str:
     """Our trace, where the metadata have it."""
     if not isinstance(metadata, Mapping):
         return ""
