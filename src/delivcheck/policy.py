@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from . import houserules, rulefiles
+from . import rulefiles
 from .engine import Check, Judged
 from .facts.roots import Declared, Origin
 from .model import (
@@ -98,6 +98,16 @@ class Policy:
 # --- reading -----------------------------------------------------------------------------------------------------
 
 
+def _house(name: str, raw: Mapping[str, Any], source: str) -> tuple[tuple[Rule, Check], ...]:
+    """The policy's own rules; few have any, and what reads them imports most of the facts."""
+    from . import houserules
+
+    try:
+        return tuple(houserules.read(raw, name))
+    except houserules.HouseRuleError as error:
+        raise PolicyError(f"{source}: {error}") from None
+
+
 def _word(source: str, key: str, value: Any, words: Sequence[str]) -> str:
     if value not in words:
         near = difflib.get_close_matches(str(value), words, 1)
@@ -167,10 +177,7 @@ def fold(name: str, raw: Mapping[str, Any], source: str, depth: int = 0) -> Poli
     rules = raw.get("rules", {})
     if not isinstance(rules, Mapping):
         raise PolicyError(f"{source}: rules: a table of rule ids and levels")
-    try:
-        house = tuple(houserules.read(raw, name))
-    except houserules.HouseRuleError as error:
-        raise PolicyError(f"{source}: {error}") from None
+    house = _house(name, raw, source) if "require" in raw or "forbid" in raw else ()
     actions = {key: _word(source, key, raw[key], words) for key, words in _ACTIONS.items() if key in raw}
     return replace(
         base,

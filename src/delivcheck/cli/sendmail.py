@@ -56,11 +56,14 @@ def _told() -> Iterator[None]:
     And nowhere else: a check that failed, or a record that cannot be written, must not be the exit code of mail that was sent.
     """
     logger = logging.getLogger("delivcheck")
-    before, logger.handlers = logger.handlers, [_Syslog(logging.WARNING)]
+    before, level = logger.handlers, logger.level
+    logger.handlers = [_Syslog(logging.WARNING)]
+    logger.setLevel(logging.WARNING)  # whatever the program around it wants of its own log
     try:
         yield
     finally:
         logger.handlers = before
+        logger.setLevel(level)
 
 
 class _Syslog(logging.Handler):

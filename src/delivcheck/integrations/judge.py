@@ -4,6 +4,7 @@ import logging
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 
 from .. import ulid
 from ..checker import DnsMode, InputError
@@ -31,6 +32,9 @@ from .settings import Hooks
 
 log = logging.getLogger("delivcheck.hooks")
 
+# Imported when a verdict is asked for the first time: not in the time that the first message's DNS has.
+_LATER = ("delivcheck.facts._dkimpy", "delivcheck.facts._pyspf", "delivcheck.net.wire", "dns.resolver")
+
 _CLIENT = SendingClient(None, protocol="hook")
 _WANTED = {Action.SEND: Wanted.SEND, Action.REFUSE: Wanted.REFUSE, Action.DEFER: Wanted.DEFER}
 
@@ -43,6 +47,8 @@ class Bench:
 
     def __init__(self, config: Config, hooks: Hooks, dns: Client | DnsMode = "live") -> None:
         """Make every stream's checker."""
+        for name in _LATER:
+            import_module(name)
         lasting: Lasting | None = None
         missing: Missing | None = None
         if dns == "live":

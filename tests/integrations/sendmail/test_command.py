@@ -15,8 +15,9 @@ from tests.integrations import house
 
 @pytest.fixture
 def told(monkeypatch):
-    """The lines that syslog gets."""
+    """The lines that syslog gets, whatever others did to the root logger (Celery's worker sets its level)."""
     lines = []
+    monkeypatch.setattr(logging.getLogger(), "level", logging.CRITICAL)
     monkeypatch.setattr(syslog, "syslog", lambda level, line: lines.append((level, line)))
     return lines
 

@@ -12,9 +12,9 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PLAIN = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*@{_LABEL}(?:\.{_LABEL})+")  # most of them: no parser is needed
 _NAME = rf"({_ATEXT}+(?:\.{_ATEXT}+)*)"
 _LOCAL = re.compile(rf"{_NAME}(?:\s*\([^()\\]*\))?|[^<>]*<{_NAME}>")  # root; root (Cron Daemon); Root <root>
-_ANGLE = re.compile(r'<(?:"(?:[^"\\]|\\.)*+"|[^"<>])*+>')
+_ANGLE = re.compile(r'<(?:"(?:[^"\\]|\\.)*"|[^"<>])*>')
 _LITERAL = re.compile(r"\[[^\[\]]*+\]")
-_PHRASE = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|\([^()]*+\)|[^"()@<>\[\]])++')  # the name of a group, roughly
+_PHRASE = re.compile(r'(?:"(?:[^"\\]|\\.)*"|\([^()]*+\)|[^"()@<>\[\]])+')  # the name of a group, roughly
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _RUN = re.compile(r'[^"(\[<,;:]++')
 

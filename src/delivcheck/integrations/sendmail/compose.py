@@ -21,8 +21,9 @@ _RECIPIENTS = frozenset({b"to", b"cc", b"bcc"})
 _RESENT = frozenset({b"resent-to", b"resent-cc", b"resent-bcc"})
 
 _SEPARATOR = re.compile(rb">?From [^\n]*\n")  # of an mbox
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*\n(?:[ \t][^\n]*\n)*+)")
-_HEADER = re.compile(rb"(?:[!-9;-~]+[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*+)*+")
+# No possessive groups: Python 3.11 before 3.11.5 matches those wrongly (gh-106052). There is one way only to match each line.
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*\n(?:[ \t][^\n]*\n)*)")
+_HEADER = re.compile(rb"(?:[!-9;-~]+[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*)*")
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
 
 
