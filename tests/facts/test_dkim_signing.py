@@ -1,13 +1,16 @@
 """Signing: what is signed, what comes out, and that it verifies, by us and by dkimpy alone."""
 
+from base64 import b64encode
 from datetime import timedelta
 
+import dkim
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from delivcheck.facts import signing
 from delivcheck.facts.signing import CANONICALIZATIONS, SigningError, SigningKey, default_headers, sign, sign_with_all
 from tests.facts.dkim_world import MESSAGE, NOW, plain_dkimpy, verdict, verdicts
 from tests.keys import pem, record
@@ -43,6 +46,28 @@ def test_dkimpy_alone_verifies_it_too():
     old = NOW - timedelta(days=365 * 20)
     assert plain_dkimpy(sign(BULK, RSA, old) + BULK, ZONE) is True
     assert plain_dkimpy(sign(BULK, ED, old) + BULK, ZONE) is True
+
+
+@given(
+    st.lists(st.text("abc-", min_size=1, max_size=60), min_size=1, max_size=40),
+    st.text("ab.", min_size=1, max_size=60),
+    st.integers(64, 600),  # of octets: b= never fits on the line of bh=
+)
+@example(["from"], "a.b", 263)  # of a key with 2,100 bits
+@example(["from"], "a.b", 317)
+def test_the_field_is_folded_as_dkimpy_folds_it_but_for_its_faults(names, domain, octets):
+    """Where b= fills its last line, dkimpy folds the CRLF, too: a line of white space, or CR CR LF, that relays take offence at."""
+    tags = f"v=1; a=rsa-sha256; d={domain}; h={' : '.join(names)}; bh={'A' * 43}=; b="
+    signature = bytes(octets)
+    ours = signing._folded(tags) + signing._chopped(signature) + b"\r\n"
+    theirs = dkim.fold(tags.encode() + b64encode(signature) + b"\r\n", namelen=len("DKIM-Signature"))
+    if (len(b64encode(signature)) + len("b=")) % 71 in {0, 70}:
+        assert b"\r\n \r\n" in theirs or b"\r\r\n \n" in theirs
+        assert ours[:-2] == theirs.replace(b"\r\r\n \n", b"\r\n").removesuffix(b"\r\n \r\n").removesuffix(b"\r\n")
+    else:
+        assert ours == theirs
+    assert max(map(len, (b"DKIM-Signature: " + ours).split(b"\r\n"))) <= 78
+    assert all(line.strip() for line in ours[:-2].split(b"\r\n"))
 
 
 def test_both_algorithms_side_by_side():

@@ -1,11 +1,12 @@
 """Finds out, where that is possible, what was done to a message after it was signed: undoes likely changes one at a time."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from ..mime.canonical import Header, HeaderPairs
+from ..mime.canonical import body as canonical_body
 from ..records.dkim import DkimKey, DkimSignature
-from ._dkimpy import Bodies, Fit, Verifier, canonical_body
+from .dkim_crypto import Bodies, Fit, fit, header_hash
 
 MAX_BODY = 10_000_000  # octets; beyond, no search: each try hashes the body once more
 MAX_LAST_LINES = 40  # lines that a list or a scanner may have appended; a legal footer has about ten
@@ -14,13 +15,14 @@ MAX_TRIES = 30  # header fields left out, one at a time, from the top, where rel
 
 def of_body(bodies: Bodies, signature: DkimSignature) -> str | None:
     """Say what was done to the body; None if no guess makes bh= fit."""
-    if signature.length is not None or len(bodies.body) > MAX_BODY:
+    if signature.length is not None or len(bodies) > MAX_BODY:
         return None
+    body = bodies.body
     how, wanted = signature.body_canonicalization, signature.body_hash
     for what, undo in _UNDO:
-        if hashlib.sha256(undo(bodies.body, how)).digest() == wanted:
+        if hashlib.sha256(undo(body, how)).digest() == wanted:
             return what
-    return _appended(canonical_body(bodies.body, how), wanted)
+    return _appended(canonical_body(body, how), wanted)
 
 
 def _other(how: str) -> str:
@@ -59,19 +61,11 @@ def _appended(body: bytes, wanted: bytes) -> str | None:
     return None if fits < 0 else f"{added} line{' was' if added == 1 else 's were'} appended to the body after signing"
 
 
-def of_headers(
-    fields: Sequence[tuple[bytes, bytes]], signature: DkimSignature, field: tuple[bytes, bytes], key: DkimKey
+def of_header(
+    header: Header, fields: HeaderPairs, signature: DkimSignature, unsigned: tuple[bytes, bytes], key: DkimKey
 ) -> str | None:
     """Say which header field was added, when the signature fits without it; None if that is not what happened."""
-    room = Counter(signature.signed)
-    tried = 0
-    for index, (name, _) in enumerate(fields):
-        lower = name.lower().decode("latin-1")
-        if not room[lower]:
-            continue
-        tried += 1
-        if tried > MAX_TRIES:
-            break
-        if Verifier([*fields[:index], *fields[index + 1 :]]).fit(signature, field, key) is Fit.FITS:
-            return f"a {name.decode('latin-1')} field was added"
+    for index in header.among(signature.signed)[:MAX_TRIES]:
+        if fit(key, signature.signature, header_hash(header, signature, unsigned, index)) is Fit.FITS:
+            return f"a {fields[index][0].decode('latin-1')} field was added"
     return None

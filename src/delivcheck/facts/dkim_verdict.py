@@ -1,16 +1,19 @@
 """The DKIM verdict on each signature of a message, as RFC 6376, 8301, 8463 and 8616 have it.
 
-What can be judged from the text of signature and key is judged here, in the order a verifier would; dkimpy, in `_dkimpy`,
-answers the one question that is left: does the signature fit the octets and the key. Never raises for what a message or a
-record contains.
+What can be judged from the text of signature and key is judged here, in the order a verifier would; `dkim_crypto` answers the
+one question that is left: does the signature fit the octets and the key. Where it does not, dkimpy is asked for a second
+opinion (`_dkimpy`): if by its hash it does fit, one of the two is wrong, and the result is unknown. Never raises for what a
+message or a record contains.
 """
 
-import re
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from ..engine import fact
+from ..mime.canonical import Header, HeaderPairs
 from ..mime.message import DefectKind, Message, of_kind
 from ..model import Unavailable
 from ..records.dkim import ALGORITHMS, DkimKey, DkimSignature
@@ -19,14 +22,15 @@ from .dkim import MAX_SIGNATURES, DkimKeys, DkimSignatures, PublishedKey, Signat
 from .roots import Now
 from .verdicts import DkimResult, DkimVerdict, DkimVerdicts
 
+if TYPE_CHECKING:
+    from .dkim_crypto import Bodies
+
+log = logging.getLogger("delivcheck")
+
 MIN_RSA_BITS = 1024  # RFC 8301 section 3.2: verifiers MUST NOT consider shorter ones valid
 CLOCK_SLOP = 3600  # seconds that t= may lie ahead; the catalogue's number, between OpenDKIM's 300 and dkimpy's 36,000
 MAX_FIELD = 32_768  # octets of one signature field; Gmail's limit for any header field
-MAX_WHITE = 1000  # octets of white space in a row under simple canonicalization: dkimpy is quadratic in them, no line is longer
 MAX_EXPLAINED = 3  # failing signatures whose cause is searched for; each search hashes the message a few times
-
-_LONG_WHITE = re.compile(rb"\s{%d}" % MAX_WHITE)
-
 
 # Which tag of the signature a cause is about, unless the objection names one.
 _TAG = {
@@ -57,15 +61,17 @@ def verdicts_of_message(message: Message, signatures: DkimSignatures, keys: Dkim
     """Judge every signature. A key that DNS did not tell makes its own signature unknown and no other."""
     if not signatures.each:
         return DkimVerdicts(())
+    from .dkim_crypto import Bodies
+
     fields = [(one.name.encode(), one.raw) for one in message.fields]
-    body = message.data[message.body.start : message.body.end]
+    bodies = Bodies(message.data, message.body.start, message.body.end)
     whole = not of_kind(message.root.defects, DefectKind.TOO_MANY_FIELDS, DefectKind.HEADER_TOO_LARGE)
-    return judge(fields, body, signatures, keys, int(now.time.timestamp()), whole=whole)
+    return judge(fields, bodies, signatures, keys, int(now.time.timestamp()), whole=whole)
 
 
 def judge(
-    fields: Sequence[tuple[bytes, bytes]],
-    body: bytes,
+    fields: HeaderPairs,
+    bodies: "Bodies",
     signatures: DkimSignatures,
     keys: DkimKeys,
     now: int,
@@ -76,19 +82,17 @@ def judge(
 
     `now` in seconds since 1970; `whole` is False when the header section was too large to be read to its end.
     """
-    judging = _Judging(fields, body, now, whole)
+    judging = _Judging(fields, bodies, now, whole)
     return DkimVerdicts(tuple(judging.verdict(one, keys) for one in signatures.each))
 
 
 class _Judging:
     """One message; what is computed for one signature serves the next."""
 
-    def __init__(self, fields: Sequence[tuple[bytes, bytes]], body: bytes, now: int, whole: bool) -> None:
-        from ._dkimpy import Bodies, Verifier
-
+    def __init__(self, fields: HeaderPairs, bodies: "Bodies", now: int, whole: bool) -> None:
         self.fields = fields
-        self.bodies = Bodies(body)
-        self.verifier = Verifier(fields)
+        self.header = Header(fields)
+        self.bodies = bodies
         self.now = now
         self.whole = whole
         self.explained = 0
@@ -144,6 +148,10 @@ class _Judging:
             return _permanent("syntax", f"l={length} exceeds the body, which has {self.bodies.length(how)} octets")
         if self.bodies.sha256(how, length) == signature.body_hash:
             return None
+        from ._dkimpy import body_hash
+
+        if body_hash(self.bodies.body, how, length) == signature.body_hash:
+            return _disagreement(signature, "body", "bh")
         what = None
         if self._may_explain():
             from ._dkim_why import of_body
@@ -153,39 +161,59 @@ class _Judging:
 
     def _of_headers(self, one: SignatureField, signature: DkimSignature, published: PublishedKey) -> Objection | None:
         """RFC 6376 section 6.1.3 step 4, with every key record there is: which one a verifier takes is left open (6.1.2)."""
-        from ._dkimpy import Fit
+        from .dkim_crypto import Fit, fit, header_hash
 
-        field = (one.field.name.encode(), without_signature(one))
-        if signature.header_canonicalization == "simple" and _LONG_WHITE.search(field[1]):
-            return Objection(DkimResult.UNKNOWN, "limit", f"the signature field has {MAX_WHITE} octets of white space in a row")
+        unsigned = (one.field.name.encode(), without_signature(one))
+        digest = header_hash(self.header, signature, unsigned)
         for _, key in published.usable:
-            fit = self.verifier.fit(signature, field, key)
-            if fit is Fit.FITS:
+            found = fit(key, signature.signature, digest)
+            if found is Fit.FITS:
                 continue
+            if found is not Fit.OTHER_KEY and self._fits_for_dkimpy(signature, unsigned, digest, key):
+                return _disagreement(signature, "header", "b")
             if len(published.texts) > 1:
                 return _permanent(
                     "bad-key",
                     f"there are {len(published.texts)} key records at {published.name}, and not all fit the signature",
                 )
-            if fit is Fit.OTHER_KEY:
+            if found is Fit.OTHER_KEY:
                 return Objection(
                     DkimResult.FAIL, "signature", f"the signature was not made with the key at {published.name}, or is damaged"
                 )
             what = None
             if self._may_explain():
-                from ._dkim_why import of_headers
+                from ._dkim_why import of_header
 
-                what = of_headers(self.fields, signature, field, key)
-            if fit is Fit.OTHER_HEADERS:
+                what = of_header(self.header, self.fields, signature, unsigned, key)
+            if found is Fit.OTHER_HEADERS:
                 changed = what or f"one of {_listed(signature.signed)} was changed, added or removed"
                 return Objection(DkimResult.FAIL, "signature", f"the signed header fields differ: {changed} after signing")
             why = f"{what} after signing" if what else "a signed header field was changed after signing, or the key is another"
             return Objection(DkimResult.FAIL, "signature", f"the signature does not fit: {why}")
         return None
 
+    def _fits_for_dkimpy(self, signature: DkimSignature, unsigned: tuple[bytes, bytes], ours: bytes, key: DkimKey) -> bool:
+        """Whether the signature fits by dkimpy's hash of the header, where that is another one than ours."""
+        from ._dkimpy import header_hash
+        from .dkim_crypto import Fit, fit
+
+        theirs = header_hash(self.fields, signature.signed, unsigned, signature.header_canonicalization)
+        return theirs not in {None, ours} and fit(key, signature.signature, theirs) is Fit.FITS
+
     def _may_explain(self) -> bool:
         self.explained += 1
         return self.explained <= MAX_EXPLAINED
+
+
+def _disagreement(signature: DkimSignature, part: str, tag: str) -> Objection:
+    """What the message's owner cannot mend, and we must: neither a pass nor a fail may come of it."""
+    log.error(
+        "our canonical %s differs from dkimpy's, and the signature of %s fits dkimpy's: please report it",
+        part,
+        signature.key_name,
+    )
+    reason = f"by our canonical {part} the signature does not fit, by dkimpy's it does: a bug of delivcheck or of dkimpy"
+    return Objection(DkimResult.UNKNOWN, "disagreement", reason, tag)
 
 
 # --- what needs no cryptography ----------------------------------------------------------------------------------
@@ -273,12 +301,13 @@ def absence(published: PublishedKey) -> str:
 
 def without_signature(one: SignatureField) -> bytes:
     """The field's octets after the colon without the value of b=, "including all surrounding whitespace" (section 3.5)."""
-    tag = one.tags.get("b")
-    assert tag is not None  # a signature without b= is malformed, and nobody asks this of it
-    text, raw = one.tags.text, one.field.raw
-    start = one.field.raw_offset(text.index("=", tag.whole[0])) + 1
-    end = text.find(";", tag.whole[1])
-    return raw[:start] + (raw[one.field.raw_offset(end) :] if end >= 0 else b"")
+    raw, at = one.field.raw, 0
+    for tag in raw.split(b";"):
+        name, equals, _ = tag.partition(b"=")
+        if equals and name.strip(b" \t\r\n") == b"b":
+            return raw[: at + len(name) + 1] + raw[at + len(tag) :]
+        at += len(tag) + 1
+    raise AssertionError("a signature without b= is malformed, and nobody asks this of it")
 
 
 def _name(text: str | None) -> str | None:

@@ -1,6 +1,6 @@
 """Signs a message with DKIM: which header fields, which tags, and the complete field to put on top.
 
-dkimpy hashes and writes the field, cryptography makes the signature; the octets are never re-serialised. Not a fact itself: the
+`dkim_crypto` makes hash and signature, the field is written here; the octets are never re-serialised. Not a fact itself: the
 gate, the demo and `delivcheck key` sign, and the rules then judge what came of it.
 """
 
@@ -13,17 +13,24 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ..mime.message import MessageError, parse
+from ..mime.canonical import Header, HeaderPairs
+from ..mime.canonical import field as canonical_field
+from ..mime.defects import DEFAULT
+from ..mime.fields import Scanner
+from ..mime.message import MessageError
+from ..mime.message import check as check_octets
 from ..records.names import BadName, to_ascii
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-    from ._dkimpy import Bodies, HeaderPairs
+    from .dkim_crypto import Bodies
 
 MIN_RSA_BITS = 1024  # RFC 8301 section 3.2: signers MUST use at least this
-MAX_NAME = 60  # characters of d= or s=: dkimpy folds longer words in the middle, and a domain has no room for white space
+MAX_NAME = 60  # characters of d=, s= or a name in h=: a line has room for 70, and none of them for white space
+# Columns of the field's lines, as dkimpy has them: the name and its colon stand before the first, a space before the others.
+_FIRST_LINE, _LINE, _LAST_LINE = 57, 70, 71
 _NAME = re.compile(rf"[!-9<-~]{{1,{MAX_NAME}}}\Z")
 CANONICALIZATIONS = ("relaxed/relaxed", "relaxed/simple", "simple/relaxed", "simple/simple")
 
@@ -75,19 +82,20 @@ def sign(
     `headers` is h= in order, repeats meaning over-signing; None takes `default_headers`. Relaxed canonicalization survives
     refolding. No l= is ever written. Raises SigningError.
     """
-    from ._dkimpy import Bodies
+    from .dkim_crypto import Bodies
 
     try:
-        message = parse(octets)
+        check_octets(octets)
     except MessageError as error:
         raise SigningError(str(error)) from None
-    fields = [(one.name.encode(), one.raw) for one in message.fields]
-    body = Bodies(octets[message.body.start :])
+    section, _ = Scanner(octets, DEFAULT).message_header()
+    fields = [(one.name.encode(), one.raw) for one in section.fields]
+    body = Bodies(octets, section.end)
     return sign_fields(fields, body, key, now, headers, canonicalization=canonicalization, expires=expires)
 
 
 def sign_fields(
-    fields: "HeaderPairs",
+    fields: HeaderPairs,
     body: "Bodies",
     key: SigningKey,
     now: datetime,
@@ -97,7 +105,7 @@ def sign_fields(
     expires: datetime | None = None,
 ) -> bytes:
     """As `sign`, over a message that was parsed already: several keys then share one hash of the body. Raises SigningError."""
-    from ._dkimpy import Signer
+    from . import dkim_crypto
 
     if canonicalization not in CANONICALIZATIONS:
         raise SigningError(f"there is no canonicalization {canonicalization}")
@@ -111,18 +119,34 @@ def sign_fields(
         raise SigningError("the list of header fields to sign has no From")
     if not all(_NAME.match(name) for name in names):
         raise SigningError("the list of header fields to sign has something that is no field name")
-    tags = [
-        ("v", "1"),
-        ("a", algorithm),
-        ("c", canonicalization),
-        ("d", domain),
-        ("s", selector),
-        ("t", str(int(now.timestamp()))),
-        *([("x", str(int(expires.timestamp())))] if expires else []),
-        ("h", " : ".join(names)),  # with spaces, where dkimpy can fold
-        ("bh", base64.b64encode(body.sha256(canonicalization.partition("/")[2])).decode("ascii")),
-    ]
-    return Signer(fields).field(tags, names, canonicalization, private)
+    how, _, how_body = canonicalization.partition("/")
+    until = f" x={int(expires.timestamp())};" if expires else ""
+    begun = _folded(
+        f"v=1; a={algorithm}; c={canonicalization}; d={domain}; s={selector}; t={int(now.timestamp())};{until}"
+        f" h={' : '.join(names)}; bh={base64.b64encode(body.sha256(how_body)).decode('ascii')}; b="
+    )
+    octets = Header(fields).selected(names, how) + canonical_field(b"DKIM-Signature", b" " + begun, how)[:-2]
+    return b"DKIM-Signature: %b%b\r\n" % (begun, _chopped(dkim_crypto.sign(private, octets)))
+
+
+def _folded(tags: str) -> bytes:
+    """Fold between words; b=, which comes last, is on a line of its own, so that its value changes nothing before it."""
+    *words, last = tags.split(" ")
+    lines, line, room = [], words[0], _FIRST_LINE
+    for word in words[1:]:
+        if len(line) + 1 + len(word) <= room:
+            line += " " + word
+        else:
+            lines.append(line)
+            line, room = word, _LINE
+    return "\r\n ".join([*lines, line, last]).encode("ascii")
+
+
+def _chopped(signature: bytes) -> bytes:
+    """The value of b=, over as many lines as it takes."""
+    text = base64.b64encode(signature)
+    first = _LAST_LINE - len("b=")
+    return b"\r\n ".join([text[:first], *(text[at : at + _LAST_LINE] for at in range(first, len(text), _LAST_LINE))])
 
 
 def sign_with_all(octets: bytes, keys: Iterable[SigningKey], now: datetime, headers: Sequence[str] | None = None) -> bytes:
@@ -147,7 +171,7 @@ def default_headers(present: Iterable[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)  # of our own keys: reading one of RSA tests its primes, which takes longer than a hundred signatures
 def load_private(pem: bytes) -> tuple["RSAPrivateKey | Ed25519PrivateKey", str]:
     """Read a private key; the signature's algorithm follows from its type."""
     from cryptography.exceptions import UnsupportedAlgorithm

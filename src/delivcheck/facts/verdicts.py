@@ -49,8 +49,8 @@ class DkimVerdict:
     """One signature. `index` counts DKIM-Signature fields from the top, from 0; `reason` is one clause, set unless it passes.
 
     `cause` is a stable word for the reason: body-hash, signature, no-key, revoked, bad-key, short-key, algorithm, expired,
-    not-email, key-hash, key-identity, syntax, dns, limit. `tag` is the tag of the signature that the reason is about, where it
-    is about one.
+    not-email, key-hash, key-identity, syntax, dns, limit, disagreement (of our hash and dkimpy's: a bug). `tag` is the tag of
+    the signature that the reason is about, where it is about one.
     """
 
     index: int

@@ -33,7 +33,7 @@ from .settings import Hooks
 log = logging.getLogger("delivcheck.hooks")
 
 # Imported when a verdict is asked for the first time: not in the time that the first message's DNS has.
-_LATER = ("delivcheck.facts._dkimpy", "delivcheck.facts._pyspf", "delivcheck.net.wire", "dns.resolver")
+_LATER = ("delivcheck.facts.dkim_crypto", "delivcheck.facts._pyspf", "delivcheck.net.wire", "dns.resolver")
 
 _CLIENT = SendingClient(None, protocol="hook")
 _WANTED = {Action.SEND: Wanted.SEND, Action.REFUSE: Wanted.REFUSE, Action.DEFER: Wanted.DEFER}

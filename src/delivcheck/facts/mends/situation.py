@@ -182,10 +182,10 @@ def _list_address(message: Message) -> str | None:
 
 def _body_fits(message: Message, signatures: DkimSignatures, verdicts: DkimVerdicts) -> frozenset[int]:
     """The failing signatures whose body hash is right."""
-    from .._dkimpy import Bodies
+    from ..dkim_crypto import Bodies
 
     failing = {one.index for one in verdicts.each if one.result is not DkimResult.PASS and one.cause not in ALTERED}
-    bodies = Bodies(message.data[message.body.start : message.body.end])
+    bodies = Bodies(message.data, message.body.start, message.body.end)
     fits = set()
     for one, signature in signatures.readable:
         how, length = signature.body_canonicalization, signature.length

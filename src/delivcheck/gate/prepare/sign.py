@@ -68,13 +68,13 @@ class _Draft:
     """The message as it is about to be signed."""
 
     def __init__(self, header: Header, kept: Sequence[Field], added: Sequence[Insert], incoming: Incoming) -> None:
-        from ...facts._dkimpy import Bodies
+        from ...facts.dkim_crypto import Bodies
 
         self.fields = [(field.name.encode("ascii"), field.raw) for field in kept]
         self.fields += [(one.name, b" " + one.value) for one in added]
         self.names = [name.decode("ascii").lower() for name, _ in self.fields]
         self.added = frozenset(one.name.decode("ascii").lower() for one in added)
-        self.body = Bodies(incoming.octets[header.body :])
+        self.body = Bodies(incoming.octets, header.body)
         self.standing = header.all("dkim-signature")[:MAX_SIGNATURES]
         self.now = int(incoming.received.timestamp())
 
@@ -97,7 +97,7 @@ class _Draft:
             standing.append(SignatureField(index, field, one.tags, one))
         if not standing:
             return set()
-        verdicts = judge(self.fields, self.body.body, DkimSignatures(tuple(standing)), DkimKeys(records), self.now)
+        verdicts = judge(self.fields, self.body, DkimSignatures(tuple(standing)), DkimKeys(records), self.now)
         return {
             field.label.lower() for field, one in zip(standing, verdicts.each, strict=True) if one.result is DkimResult.PASS
         }

@@ -12,7 +12,8 @@ from ...net.snapshot import from_mapping
 
 # Loaded when a verdict is asked for the first time.
 _LATER = (
-    "delivcheck.facts._dkimpy",
+    "delivcheck.facts.dkim_crypto",
+    "delivcheck.facts._dkimpy",  # asked where a signature fails: the first such message need not wait for it
     "delivcheck.facts._pyspf",
     "delivcheck.net.wire",
     "dns.resolver",
