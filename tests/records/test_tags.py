@@ -1,9 +1,12 @@
 """Tag=value lists, RFC 6376 section 3.2."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from delivcheck.records import tags
 from delivcheck.records.tags import MAX_TAGS, TagError, parse_tags, scan_tags, without_white_space
 
 TEXTS = st.one_of(st.text(), st.text(alphabet="vpk=; \t\r\nA1_é\udcff:"))
@@ -88,6 +91,16 @@ def test_white_space_inside_a_value_can_be_taken_out():
 
 def test_a_long_name_is_shortened_in_the_message():
     assert len(scan_tags("x" * 5000).faults[0].message) < 100
+
+
+@given(TEXTS)
+def test_a_tag_that_is_read_in_one_go_comes_out_as_step_by_step(text):
+    quick = scan_tags(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tags, "_WHOLE", re.compile("(?!)"))
+        slow = scan_tags(text)
+    assert quick.tags == slow.tags
+    assert [(str(one), one.span, one.kind) for one in quick.faults] == [(str(one), one.span, one.kind) for one in slow.faults]
 
 
 @given(TEXTS)
