@@ -15,7 +15,8 @@ from delivcheck.model import DnsUse, Failed, Failure, Found, NoData, NoSuchName
 from delivcheck.net import wire
 from delivcheck.net.client import MAX_TTL
 from delivcheck.net.dns import Live
-from delivcheck.net.response import MAX_JUMPS, Dangling, Malformed, NoEdns, Query, Truncated, read
+from delivcheck.net.plain import MAX_JUMPS
+from delivcheck.net.response import Dangling, Malformed, NoEdns, Query, Truncated, read
 from tests.net.scripted import Scripted, over_tcp, response, truncated
 
 pytestmark = pytest.mark.attack(59)

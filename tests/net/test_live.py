@@ -11,7 +11,7 @@ from delivcheck.model import Answer, DnsUse, Failed, Failure, Found, NoData, NoS
 from delivcheck.net import dns as live
 from delivcheck.net.deadline import Deadline
 from delivcheck.net.dns import Live
-from delivcheck.net.response import MAX_NEGATIVE_TTL
+from delivcheck.net.plain import MAX_NEGATIVE_TTL
 from tests.net.scripted import Scripted, response, silent
 
 BIG = (tuple(b"%03d" % number + b"x" * 252 for number in range(16)),)

@@ -2,19 +2,22 @@
 
 import asyncio
 import ipaddress
+import math
 import os
 import re
 import socket
 import time
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from ..model import Answer, DnsUse, Failed, Failure, NoSuchName, Question
-from . import wire
+from ..model import Answer, DnsUse, Failed, Failure, Found, NoData, NoSuchName, Question
+from . import plain
 from .client import MAX_TTL, Chain, normal
 from .response import Dangling
-from .transport import Heard, Meter, Server, exchange
+from .transport import Begun, Heard, Meter, Server, Try, exchange
 
 TIMEOUT = 5.0  # seconds for one question over all servers; dnspython's lifetime
 ATTEMPT = 2.0  # seconds for one server to answer; dnspython, c-ares
@@ -38,18 +41,36 @@ class NoNameservers(Exception):  # noqa: N818 -- reads well in an except clause
 
 @dataclass(slots=True, eq=False)
 class _Flight:
-    """A question on its way, and how many wait for it."""
+    """A question on its way, and who waits for it: `wanted` of the `waiters` still do.
 
-    task: "asyncio.Task[Heard]"
-    waiting: int = 0
+    `under_way` is the datagram that is out, or the task that goes on where that was not enough; None before the first.
+    """
+
+    question: Question
+    name: bytes
+    code: int
+    waiters: "list[asyncio.Future[Heard]]" = field(default_factory=list)
+    wanted: int = 0
+    under_way: "Try | asyncio.Task[Heard] | None" = None
+    landed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """What the first datagram came to, from which server, and when it was sent (monotonic clock)."""
+
+    server: Server
+    heard: Begun
+    began: float
 
 
 @dataclass(slots=True)
 class _Running:
-    """What belongs to one event loop."""
+    """What belongs to one event loop: how many more questions may be put, those in flight, and those that wait for that."""
 
-    slots: asyncio.Semaphore
-    flights: dict[Question, _Flight]
+    free: int
+    flights: dict[Question, _Flight] = field(default_factory=dict)
+    queue: deque[_Flight] = field(default_factory=deque)
 
 
 class Live:
@@ -93,70 +114,144 @@ class Live:
     async def ask(self, name: str, type: str) -> Answer:  # noqa: A002 -- the DNS word
         """Answer one question, over as many CNAMEs as it takes. Raises ValueError for a type that does not exist."""
         question = normal(name, type)
-        code = wire.type_code(question.type)
+        code = plain.type_code(question.type)
+        heard = self._cached(question) or await self._hear(question, code)
+        if not isinstance(heard, Dangling) and not getattr(heard, "aliases", ()):  # nearly always
+            return heard
         chain = Chain(question.name)
-        while True:
-            heard = self._cached(question) or await self._hear(question, code)
-            if not isinstance(heard, Dangling):
-                return chain.end(heard)
+        while isinstance(heard, Dangling):
             if failed := chain.follow(heard.aliases, heard.ttl, heard.authentic):
                 return failed
             question = Question(heard.aliases[-1], question.type)
+            heard = self._cached(question) or await self._hear(question, code)
+        return chain.end(heard)
 
     # --- one flight for each question ---
 
     async def _hear(self, question: Question, code: int) -> Heard:
-        name = wire.name_octets(question.name)
-        if name is None:
-            # No zone can hold such a name, so it does not exist; RFC 7208 sections 4.3 and 4.8 want an answer for it.
-            return NoSuchName(MAX_TTL)
-        running = self._here()
+        loop = asyncio.get_running_loop()
+        running = self._here(loop)
         flight = running.flights.get(question)
         if flight is None:
-            flight = _Flight(asyncio.create_task(self._fly(running, question, name, code)))
-            running.flights[question] = flight
-        flight.waiting += 1
+            name = plain.name_octets(question.name)
+            if name is None:
+                # No zone can hold such a name, so it does not exist; RFC 7208 sections 4.3 and 4.8 want an answer for it.
+                return NoSuchName(MAX_TTL)
+            flight = running.flights[question] = _Flight(question, name, code)
+            if running.free > 0:
+                self._launch(running, flight)
+            else:
+                running.queue.append(flight)
+        waiter: asyncio.Future[Heard] = loop.create_future()
+        flight.waiters.append(waiter)
+        flight.wanted += 1
         try:
-            return await asyncio.shield(flight.task)
-        finally:
-            flight.waiting -= 1
-            if not flight.waiting and not flight.task.done():  # nobody wants it any more
-                flight.task.cancel()
-                running.flights.pop(question, None)  # whoever asks from now on must not wait for the cancelled one
+            return await waiter
+        except asyncio.CancelledError:
+            flight.wanted -= 1
+            if not flight.wanted:
+                self._abandon(running, flight)
+            raise
 
-    async def _fly(self, running: _Running, question: Question, name: bytes, code: int) -> Heard:
+    def _launch(self, running: _Running, flight: _Flight) -> None:
+        """Send it. What one datagram does not bring is for a task, which most questions do not need."""
+        running.free -= 1
+        server, began = self._in_order()[0], time.monotonic()
         try:
-            async with running.slots:
-                heard = await self._ask_servers(name, code)
-            self._keep(question, heard)
-            return heard
-        finally:
-            flight = running.flights.get(question)
-            if flight is not None and flight.task is asyncio.current_task():
-                del running.flights[question]
+            flight.under_way = Try(
+                server,
+                flight.name,
+                flight.code,
+                self._attempt,
+                meter=self._meter,
+                done=partial(self._heard, running, flight, server, began),
+            )
+        except NotImplementedError:
+            self._go_on(running, flight, None)
 
-    def _here(self) -> _Running:
-        loop = asyncio.get_running_loop()
+    def _heard(self, running: _Running, flight: _Flight, server: Server, began: float, heard: Begun) -> None:
+        if isinstance(heard, (Found, NoData, NoSuchName, Dangling)):
+            server.last_until = 0.0
+            self._keep(flight.question, heard)
+            self._land(running, flight, heard)
+        else:
+            self._go_on(running, flight, _First(server, heard, began))
+
+    def _go_on(self, running: _Running, flight: _Flight, first: "_First | None") -> None:
+        flight.under_way = task = asyncio.get_running_loop().create_task(self._ask_servers(flight.name, flight.code, first))
+        task.add_done_callback(partial(self._ended, running, flight))
+
+    def _ended(self, running: _Running, flight: _Flight, task: "asyncio.Task[Heard]") -> None:
+        if task.cancelled():
+            self._land(running, flight, None)
+        elif error := task.exception():
+            self._land(running, flight, error)
+        else:
+            self._keep(flight.question, task.result())
+            self._land(running, flight, task.result())
+
+    def _abandon(self, running: _Running, flight: _Flight) -> None:
+        """Nobody wants it any more."""
+        if flight.landed:
+            return
+        if running.flights.get(flight.question) is flight:
+            del running.flights[flight.question]  # whoever asks from now on must not wait for the cancelled one
+        if flight.under_way is not None:
+            flight.under_way.cancel()
+            if isinstance(flight.under_way, Try):
+                self._land(running, flight, None)
+
+    def _land(self, running: _Running, flight: _Flight, heard: Heard | BaseException | None) -> None:
+        """Tell those who wait, and send what waits for a place."""
+        flight.landed = True
+        if running.flights.get(flight.question) is flight:
+            del running.flights[flight.question]
+        for waiter in flight.waiters:
+            if waiter.done():  # cancelled
+                continue
+            if heard is None:
+                waiter.cancel()
+            elif isinstance(heard, BaseException):
+                waiter.set_exception(heard)
+            else:
+                waiter.set_result(heard)
+        running.free += 1
+        while running.free > 0 and running.queue:
+            following = running.queue.popleft()
+            if following.wanted:
+                self._launch(running, following)
+
+    def _here(self, loop: asyncio.AbstractEventLoop) -> _Running:
         running = self._loops.get(loop)
         if running is None:
             self._loops = {each: state for each, state in self._loops.items() if not each.is_closed()}
-            running = self._loops[loop] = _Running(asyncio.Semaphore(self._limit), {})
+            running = self._loops[loop] = _Running(self._limit)
         return running
 
     # --- several servers ---
 
-    async def _ask_servers(self, name: bytes, code: int) -> Heard:
-        """Server after server until one answers; those that said nothing are asked again while there is time."""
-        end = time.monotonic() + self._timeout
+    async def _ask_servers(self, name: bytes, code: int, first: "_First | None") -> Heard:
+        """Server after server until one answers; those that said nothing are asked again while there is time.
+
+        `first` is what the first datagram to the first of them came to.
+        """
+        end = (time.monotonic() if first is None else first.began) + self._timeout
         failed: dict[Server, Failed] = {}
         for _ in range(TRIES):
-            for server in self._in_order():
-                left = end - time.monotonic()
-                if left <= 0:
+            servers = self._in_order()
+            if first is not None:
+                servers = [first.server, *(server for server in servers if server is not first.server)]
+            for server in servers:
+                left = min(end, math.inf if first is None else first.began + self._attempt) - time.monotonic()
+                begun, first = None if first is None else first.heard, None
+                if isinstance(begun, Failed):
+                    heard: Heard = begun
+                elif left <= 0:
                     return _most_telling(failed)
-                if server in failed and failed[server].kind is not Failure.TIMEOUT:
+                elif server in failed and failed[server].kind is not Failure.TIMEOUT:
                     continue  # it did answer, and would answer the same again
-                heard = await exchange(server, name, code, min(left, self._attempt), self._meter)
+                else:
+                    heard = await exchange(server, name, code, min(left, self._attempt), self._meter, begun=begun)
                 if not isinstance(heard, Failed):
                     self._note(server, failed)
                     return heard
@@ -168,6 +263,8 @@ class Live:
         return _most_telling(failed)
 
     def _in_order(self) -> list[Server]:
+        if len(self._servers) == 1:
+            return [*self._servers]
         now = time.monotonic()
         return sorted(self._servers, key=lambda server: server.last_until > now)
 

@@ -19,6 +19,7 @@ from ..records.zonetext import chunks
 from . import wire
 from .client import MAX_TTL
 from .names import Alias, Held
+from .plain import as_set
 from .zone import TTL, Zone, ZoneError, owner
 
 MAX_YAML = 2_000_000  # characters; PyYAML needs a second or two for each million, and 10,000 records are one
@@ -256,7 +257,7 @@ class _Reader:
             raise ValueError("it has neither value nor values")
         if type_ == _FLAT:
             return Alias(owner(_text(nodes[0])), ttl, flat=True)
-        return Found(wire.as_set(_value(type_, node) for node in nodes), ttl)
+        return Found(as_set(_value(type_, node) for node in nodes), ttl)
 
     def _each(self, record: _Map) -> Iterator[Any]:
         """Its value or values; either may be one or a list."""

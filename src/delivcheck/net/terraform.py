@@ -18,6 +18,7 @@ from ..records.names import has_known_suffix, is_within, psl_organizational_doma
 from . import wire
 from .names import Alias, Edit, Held
 from .octodns import can_be_zone
+from .plain import as_set
 from .terraform_records import AZURE_TYPE, KINDS, Kind, Says, Values, blocks, text_of
 from .zone import Zone, ZoneError, after, owner
 
@@ -263,7 +264,7 @@ class _Reader:
             # of several sets by routing policy the others may stay, so that one of them goes does not delete the name
             yield says.type, NoData() if goes and isinstance(says.instead, Alias) else says.instead
         elif kind.whole_set or says.type == "CNAME":
-            yield says.type, NoData() if goes or not says.values else Found(wire.as_set(says.values), says.ttl)
+            yield says.type, NoData() if goes or not says.values else Found(as_set(says.values), says.ttl)
         else:
             yield says.type, Edit(says.values if goes else (), () if goes else says.values, says.ttl)
 

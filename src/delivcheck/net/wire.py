@@ -1,6 +1,5 @@
 """Between dnspython's records and messages, and our values and answers."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import dns.exception
@@ -98,15 +97,6 @@ def parse_value(type: str, text: str) -> Any:  # noqa: A002 -- the DNS word
         return value(dns.rdata.from_text(dns.rdataclass.IN, code, text, origin=dns.name.root, relativize=False))
     except (dns.exception.DNSException, ValueError) as error:
         raise ValueError(f"{text!r} is no {type} record: {error}") from None
-
-
-def as_set(values: Iterable[Any]) -> tuple[Any, ...]:
-    """The values of one record set, sorted and each once.
-
-    A record set is a set (RFC 2181 section 5) and servers turn it round at every answer, so the order as sent would make two
-    reports about the same zone differ.
-    """
-    return tuple(sorted(set(values)))
 
 
 # --- the other way -----------------------------------------------------------------------------------------------

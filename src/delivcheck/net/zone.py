@@ -20,6 +20,7 @@ from ..model import Answer, Failed, Failure, Found, NoData, NoSuchName, Question
 from . import wire
 from .client import MAX_ALIASES, MAX_TTL, Chain, Client, Over, normal
 from .names import Alias, Edit, Held, Names, Wild
+from .plain import as_set
 
 MAX_ZONE = 16_000_000  # characters, some 200,000 records; a sender's zone has hundreds
 TTL = (
@@ -162,7 +163,7 @@ class _Collector:
         """What was read. Raises ZoneError for what no name server would load."""
         records: dict[tuple[str, str], Held] = {}
         for key, rdatas in self._rdatas.items():
-            records[key] = Found(wire.as_set(map(wire.value, rdatas)), self._ttls[key])
+            records[key] = Found(as_set(map(wire.value, rdatas)), self._ttls[key])
         for name, type_ in records:
             at = f"{self._tokenizer.filename}:{self._lines[name, type_]}"
             if type_ not in _BESIDE_CNAME and (name, "CNAME") in records:  # RFC 2181 section 10.1
@@ -272,7 +273,7 @@ class ZoneOverlay(Over):
             return below
         old = below.records if isinstance(below, Found) and not below.aliases else ()
         removed = {_content(value) for value in edit.removed}
-        merged = wire.as_set([*(value for value in old if _content(value) not in removed), *edit.added])
+        merged = as_set([*(value for value in old if _content(value) not in removed), *edit.added])
         return Found(merged, edit.ttl) if merged else NoData(edit.ttl)
 
     async def _flattened(self, alias: Alias, type_: str, depth: int) -> Answer:
@@ -342,7 +343,7 @@ def after(old: Held | None, new: Held) -> Held:
         return Edit((*old.removed, *new.removed), (*added, *new.added), new.ttl)
     before = old.records if isinstance(old, Found) else ()
     going = {_content(value) for value in new.removed}
-    merged = wire.as_set([*(value for value in before if _content(value) not in going), *new.added])
+    merged = as_set([*(value for value in before if _content(value) not in going), *new.added])
     return Found(merged, new.ttl) if merged else NoData(new.ttl)
 
 
