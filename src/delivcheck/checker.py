@@ -214,9 +214,11 @@ class Checker:
         envelope: Envelope | None = None,
         selectors: Sequence[str] = (),
         addresses_apart: bool = False,
+        among_others: bool = False,
     ) -> TargetReport:
         """Audit one domain. `addresses_apart`: where its mail leaves from is judged by `sending_ip`, so no session is given.
 
+        `among_others`: the usual selectors are tried beside the named ones, too, where these have keys.
         Raises InputError when the name is no domain name.
         """
         roots: list[object] = [AuditedDomain(_domain_name(domain))]
@@ -227,7 +229,7 @@ class Checker:
         if envelope is not None:
             roots.append(envelope)
         if selectors:
-            roots.append(Selectors(tuple(selectors)))
+            roots.append(Selectors(tuple(selectors), among_others))
         if self.options.second_opinion:
             roots.append(SecondOpinionWanted(self.options.timeout))
         around = policy.Circumstances(TargetKind.DOMAIN, Stage.POST_SIGN, self._declared())

@@ -144,9 +144,9 @@ def test_octets_that_are_no_text_do_not_break_a_record():
 # --- selectors of a domain ---------------------------------------------------------------------------------------
 
 
-def audit(zone, *named):
+def audit(zone, *named, among_others=False):
     dns = from_mapping(zone)
-    selectors = Selectors(named) if named else NotApplicable("no selector was named (--selector)")
+    selectors = Selectors(named, among_others) if named else NotApplicable("no selector was named (--selector)")
     found = asyncio.run(selectors_of_domain.function(AuditedDomain("example.org"), selectors, dns))
     return found, [str(question) for question in dns.asked]
 
@@ -164,6 +164,33 @@ def test_named_selectors_are_there_whatever_came_of_them():
     assert isinstance(found.keys["s3", "example.org"], Unavailable)
     assert not found.keys["a..b", "example.org"].exists
     assert keys_of_domain.function(found) == DkimKeys(found.keys)
+
+
+def test_where_a_named_selector_has_a_key_the_common_ones_are_not_tried():
+    zone = {f"{KEY} TXT": record("rsa2048"), "default._domainkey.example.org TXT": record("rsa1024")}
+    found, asked = audit(zone, "s1", "other")
+    assert [name for name, _ in found.keys] == ["s1", "other"]
+    assert (found.guessed, found.below, found.unanswered) == ((), True, 0)
+    assert len(asked) == 5, "the two, the control, TXT and MX of the domain"
+
+
+def test_where_no_named_selector_has_a_key_the_common_ones_are_tried_after_all():
+    found, asked = audit({"default._domainkey.example.org TXT": record("rsa1024")}, "s1", "x7f3")
+    assert [(name, key.via) for (name, _), key in found.keys.items()] == [
+        ("s1", Via.NAMED),
+        ("x7f3", Via.NAMED),
+        ("default", Via.GUESSED),
+    ]
+    assert set(found.guessed) == set(data("selectors")["common"]) - {"s1"}
+    assert found.below is True
+    assert len(asked) == len(set(asked))
+
+
+def test_the_common_selectors_are_tried_beside_those_of_a_file():
+    zone = {f"{KEY} TXT": record("rsa2048"), "default._domainkey.example.org TXT": record("rsa1024")}
+    found, asked = audit(zone, "s1", among_others=True)
+    assert [name for name, _ in found.keys] == ["s1", "default"]
+    assert len(asked) == len(set(asked))
 
 
 def test_common_selectors_are_tried_and_hits_kept():

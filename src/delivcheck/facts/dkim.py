@@ -3,8 +3,7 @@
 Every key is asked for at once, and each answer stands for itself: a key that timed out is `Unavailable`, the others are there.
 """
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -17,6 +16,7 @@ from ..records.dkim import DkimFault, DkimKey, DkimSignature, DkimSyntaxError, k
 from ..records.names import BadName, is_within, to_ascii
 from ..records.tags import TagList
 from ..rulefiles import data, providers
+from .answers import ask_about
 from .roots import AuditedDomain, Selectors
 
 MAX_SIGNATURES = 32  # looked at, from the top; Apache James jDKIM's limit since October 2026, OpenDKIM stops at 3
@@ -227,23 +227,26 @@ class DomainSelectors:
 
 @fact
 async def selectors_of_domain(audited: AuditedDomain, selectors: Selectors | NotApplicable, dns: Dns) -> DomainSelectors:
-    """Ask for the named selectors and the common ones at once, and once more for those that SPF and MX hint at."""
+    """Ask for the named selectors, or for the common ones where none is named, and then for those that SPF and MX hint at.
+
+    Where one of the named has a key, the domain's keys are known and the common ones are not tried: two dozen questions.
+    Where none has, they are tried after all, one round later.
+    """
     domain = audited.name
     named = () if isinstance(selectors, NotApplicable) else tuple(dict.fromkeys(map(_selector, selectors.names)))
-    common = [name for name in data("selectors")["common"] if name not in named]
-    keys, guesses, control, below, spf, mx = await asyncio.gather(
-        _ask_all(dns, ((name, domain) for name in named), Via.NAMED),
-        _ask_all(dns, ((name, domain) for name in common), Via.GUESSED),
-        _ask(dns, CONTROL_SELECTOR, domain, Via.GUESSED),
-        dns.ask(f"_domainkey.{domain}", "TXT"),
-        dns.ask(domain, "TXT"),
-        dns.ask(domain, "MX"),
+    alone = bool(named) and not (isinstance(selectors, Selectors) and selectors.among_others)
+    (keys, (guesses, below)), (control, own) = await side_by_side(
+        side_by_side(
+            _ask_all(dns, ((name, domain) for name in named), Via.NAMED), _usual(dns, domain, None if alone else named)
+        ),
+        side_by_side(_ask(dns, CONTROL_SELECTOR, domain, Via.GUESSED), ask_about(dns, domain, ("TXT", "MX"))),
     )
-    services = _hinted(spf, mx)
-    hinted = dict.fromkeys(name for one in services for name in one["selectors"])
-    guesses |= await _ask_all(
-        dns, ((name, domain) for name in hinted if name not in named and (name, domain) not in guesses), Via.GUESSED
-    )
+    services = _hinted(own["TXT"], own["MX"])
+    hinted = {name: domain for one in services for name in one["selectors"] if name not in named}
+    known = any(isinstance(key, PublishedKey) and key.texts for key in keys.values())
+    if alone and not known:
+        guesses, below = await _usual(dns, domain, named)
+    guesses |= await _ask_all(dns, (pair for pair in hinted.items() if pair not in guesses), Via.GUESSED)
     anything = control.texts if isinstance(control, PublishedKey) else ()
     hits = {
         pair: found for pair, found in guesses.items() if isinstance(found, PublishedKey) and found.texts not in {(), anything}
@@ -253,10 +256,23 @@ async def selectors_of_domain(audited: AuditedDomain, selectors: Selectors | Not
         keys=keys | hits,
         guessed=tuple(name for name, _ in guesses),
         unanswered=sum(isinstance(found, Unavailable) for found in guesses.values()),
-        below=None if isinstance(below, Failed) else not isinstance(below, NoSuchName),
+        below=below if not alone or not known else True,  # nothing is below a name that does not exist (RFC 8020)
         wildcard=bool(anything),
         hints=tuple(one["name"] for one in services),
     )
+
+
+async def _usual(
+    dns: Dns, domain: str, named: Collection[str] | None
+) -> tuple[dict[tuple[str, str], PublishedKey | Unavailable], bool | None]:
+    """What stands at the common selectors that are not named, and whether there is anything at all; None: do not ask."""
+    if named is None:
+        return {}, None
+    common = [name for name in data("selectors")["common"] if name not in named]
+    guesses, below = await side_by_side(
+        _ask_all(dns, ((name, domain) for name in common), Via.GUESSED), dns.ask(f"_domainkey.{domain}", "TXT")
+    )
+    return guesses, None if isinstance(below, Failed) else not isinstance(below, NoSuchName)
 
 
 @fact

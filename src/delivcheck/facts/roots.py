@@ -61,9 +61,13 @@ class AuditedDomain:
 
 @dataclass(frozen=True, slots=True)
 class Selectors:
-    """DKIM selectors that the user named (`--selector`), or that messages or the trace showed."""
+    """DKIM selectors that the user named (`--selector`), or that messages or the trace showed.
+
+    `among_others`: the domain may have others, so that the usual ones are tried beside those that have a key.
+    """
 
     names: tuple[str, ...]
+    among_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)

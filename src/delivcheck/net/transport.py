@@ -83,7 +83,9 @@ class Try:
         sock = None
         try:
             sock = _socket_to(server)
-            self._loop.add_reader(sock, self._readable)
+            self._loop.add_reader(
+                sock.fileno(), self._readable
+            )  # not `sock`: `selectors` takes the repr of what it does not know
             self._sock = sock
             sock.send(self._query.octets())
         except (NotImplementedError, OSError) as error:
@@ -122,7 +124,7 @@ class Try:
         """Stop waiting; `done` is not called any more."""
         self._timer.cancel()
         if self._sock is not None:
-            self._loop.remove_reader(self._sock)
+            self._loop.remove_reader(self._sock.fileno())
             self._sock.close()
             self._sock = None
 
