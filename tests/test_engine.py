@@ -12,10 +12,12 @@ from delivcheck.engine import (
     MAX_PROBLEMS,
     Check,
     EngineError,
+    Facts,
     Planner,
     Roots,
     fact,
     gather,
+    proceed,
     rule,
     run,
     side_by_side,
@@ -236,6 +238,53 @@ def test_providers_have_ended_when_gathering_is_cancelled():
         return list(ended)
 
     assert asyncio.run(main()) == [Given(1)]
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_gathering_goes_on_from_facts_that_are_there(waiting, caplog):
+    order = []
+
+    @fact
+    async def other(given: Given) -> Other:
+        order.append("other")
+        await asyncio.sleep(0)
+        return Other(given.value + 1)
+
+    async def later(value):
+        return Told(str(value))
+
+    @fact
+    def told(doubled: Doubled):  # waits, though it is no coroutine function
+        order.append("told")
+        return later(doubled.value)
+
+    told.function.__annotations__["return"] = Told
+
+    @fact
+    def sum_of(doubled: Doubled, other: Other) -> Sum:
+        raise ZeroDivisionError
+
+    @fact
+    def tasks(doubled: Doubled) -> Tasks:
+        raise ZeroDivisionError
+
+    roots = Roots(Given(3), Doubled(4))
+    facts = Facts(roots)
+    plan = Planner([other, told, sum_of, tasks]).plan([Sum, Told, Tasks], roots)
+    asyncio.run(proceed(plan, facts, waiting=waiting))
+    assert facts[Told] == Told("4")
+    assert facts[Other] == Other(4)
+    assert facts[Sum].bug
+    assert facts[Tasks].bug
+    assert order == (["other", "told"] if waiting else ["told", "other"])
+    assert len(caplog.records) == 2
+
+
+def test_where_nothing_waits_there_is_nothing_left():
+    roots = Roots(Given(3))
+    facts = Facts(roots)
+    asyncio.run(proceed(Planner([doubled]).plan([Doubled], roots), facts, waiting=False))
+    assert facts[Doubled] == Doubled(6)
 
 
 @dataclass(frozen=True)

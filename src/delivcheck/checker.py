@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import msgspec
 
 from . import catalog, mailboxes, policy
-from .engine import Check, Plan, Roots, gather, run
+from .engine import Check, Judged, Plan, Roots, gather, run
 from .facts.declared_class import class_in
 from .facts.earlier import Renderings
 from .facts.recipients import RecipientProviders
@@ -43,6 +43,7 @@ from .facts.roots import (
     UnsubscribeTest,
 )
 from .facts.second_opinion import SecondOpinion
+from .facts.spf import is_personal
 from .facts.summary import SHOWN, summarise
 from .facts.template_source import role_of
 from .mime.message import MessageError, check, parse
@@ -66,6 +67,7 @@ from .model import (
     Where,
 )
 from .opinions import beside
+from .recall import Recall
 from .records.feed import Feed
 from .records.identities import BadIdentity, own_domain
 from .records.names import BadName, to_ascii
@@ -134,6 +136,23 @@ class _Selected:
     options: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """What is done with a target of these roots under these circumstances.
+
+    `begun` has the results that are known before, None for the others, which are `running`, by position. `recall` is there
+    where one target after the other may be of the same sender.
+    """
+
+    plan: Plan
+    begun: tuple[Result | None, ...]
+    running: tuple[tuple[int, _Selected], ...]
+    recall: Recall | None
+
+
+_IN_A_ROW = frozenset({TargetKind.MESSAGE, TargetKind.TEMPLATE})  # domains are audited once each
+
+
 @dataclass
 class Checker:
     """The pipeline with rules, policy and DNS made ready; one instance serves any number of targets, side by side.
@@ -159,7 +178,7 @@ class Checker:
 
             self.options = replace(self.options, dns=Outside(net_dns.Live()))
         self._selections: dict[policy.Circumstances, tuple[_Selected, ...]] = {}
-        self._plans: dict[tuple[frozenset[type], policy.Circumstances], Plan] = {}
+        self._programs: dict[tuple[frozenset[type], policy.Circumstances], _Program] = {}
         self._nothing: dict[policy.Circumstances, TargetReport] = {}  # the same for every message, but for its name
         self._forecasts: dict[tuple[policy.Circumstances, str, bool], mailboxes.Forecast] = {}
 
@@ -335,23 +354,29 @@ class Checker:
         place: Callable[[Where], Where] | None = None,
     ) -> TargetReport:
         roots = self._roots(given, around, dns)
-        facts = await gather(self._plan(around, roots), roots)
+        program = self._program(around, roots)
+        if program.recall is None:
+            facts, known = await gather(program.plan, roots), {}
+        else:
+            recalled = await program.recall.gather(roots)
+            facts, known = recalled.facts, recalled.judged
         if self.gathered is not None:
             self.gathered(facts)
-        results = []
-        for one in self._selected(around):
-            if one.skipped is not None:
-                results.append(one.skipped)
-                continue
-            judged = run(one.check, facts, one.options)
-            if judged.outcome is Outcome.PASS:
-                results.append(one.passed)
-                continue
-            if judged.outcome is Outcome.NOT_APPLICABLE:
-                results.append(Result(one.rule.id, judged.outcome, one.level, judged.reason, one.rule.covers))
-                continue
-            results.append(_in_file(policy.weigh(one.rule, one.level, judged, around.declared), name, place))
-        results = policy.follow(results, self.book.rules)
+        outcomes: dict[int, Judged] = {}
+        began = list(program.begun)
+        for position, one in program.running:
+            judged = known.get(position)
+            if judged is None:
+                judged = outcomes[position] = run(one.check, facts, one.options)
+            if judged.outcome is _PASS:
+                began[position] = one.passed
+            elif judged.outcome is _NOT_APPLICABLE:
+                began[position] = Result(one.rule.id, _NOT_APPLICABLE, one.level, judged.reason, one.rule.covers)
+            else:
+                began[position] = _in_file(policy.weigh(one.rule, one.level, judged, around.declared), name, place)
+        if program.recall is not None:
+            program.recall.learn(recalled, outcomes)
+        results = policy.follow(cast("list[Result]", began), self.book.rules)
         return TargetReport(
             name,
             around.kind,
@@ -447,14 +472,22 @@ class Checker:
             )
         return self._selections[around]
 
-    def _plan(self, around: policy.Circumstances, roots: Roots) -> Plan:
-        """The plan for the rules that run, from these roots; planned once for each combination."""
+    def _program(self, around: policy.Circumstances, roots: Roots) -> _Program:
+        """The program for the rules that run, from these roots; made once for each combination."""
         key = (frozenset(roots), around)
-        if key not in self._plans:
-            running = (one.check for one in self._selected(around) if one.skipped is None)
-            wanted = dict.fromkeys(need.fact for check in running for need in check.needs)
-            self._plans[key] = self.book.planner.plan([*wanted, *self.shown.get(around.kind, ())], roots)
-        return self._plans[key]
+        program = self._programs.get(key)
+        if program is None:
+            selected = self._selected(around)
+            running = tuple((position, one) for position, one in enumerate(selected) if one.skipped is None)
+            wanted = dict.fromkeys(need.fact for _, one in running for need in one.check.needs)
+            plan = self.book.planner.plan([*wanted, *self.shown.get(around.kind, ())], roots)
+            checks = [(position, one.check) for position, one in running]
+            recall = Recall(plan, checks, is_personal) if around.kind in _IN_A_ROW else None
+            program = self._programs[key] = _Program(plan, tuple(one.skipped for one in selected), running, recall)
+        return program
+
+
+_PASS, _NOT_APPLICABLE = Outcome.PASS, Outcome.NOT_APPLICABLE  # read for every rule of every message
 
 
 def _domain_name(domain: str) -> str:

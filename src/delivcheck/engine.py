@@ -3,6 +3,8 @@
 Providers say by their parameter types what they need and by their return type what they make; checks say what they need.
 The planner walks from the checks that were selected to the roots, so that only what somebody will read is gathered.
 Nothing registers itself: `@fact` and `@rule` return values that the catalog collects.
+
+Longer than other modules, since gathering and running read the same signatures, which nobody else should.
 """
 
 import asyncio
@@ -74,7 +76,7 @@ def _needs(function: Callable[..., Any]) -> tuple[Need, ...]:
     return tuple(needs)
 
 
-def _taker(needs: Sequence[Need]) -> Callable[[Mapping[type, Any]], tuple[Any, ...]]:
+def taker(needs: Sequence[Need]) -> Callable[[Mapping[type, Any]], tuple[Any, ...]]:
     """What takes the arguments of a function from the facts: all rules of a message do so."""
     keys = [need.fact for need in needs]
     if len(keys) == 1:
@@ -95,9 +97,13 @@ def _withheld(needs: Sequence[Need], arguments: Collection[Any]) -> Absent | Non
 
 @dataclass(frozen=True, eq=False)
 class Provider:
-    """A function that makes one fact. It may be a coroutine function; one that waits for nothing should not be."""
+    """A function that makes one fact. It may be a coroutine function; one that waits for nothing should not be.
+
+    `steady`: see `fact`.
+    """
 
     function: Callable[..., Any]
+    steady: bool = False
 
     @cached_property
     def needs(self) -> tuple[Need, ...]:
@@ -107,7 +113,7 @@ class Provider:
     @cached_property
     def take(self) -> Callable[[Mapping[type, Any]], tuple[Any, ...]]:
         """Takes its arguments from the facts."""
-        return _taker(self.needs)
+        return taker(self.needs)
 
     @cached_property
     def makes(self) -> type:
@@ -117,13 +123,31 @@ class Provider:
             raise EngineError(f"{self.function.__qualname__}: a provider's return type is the fact it makes")
         return made
 
+    @cached_property
+    def may_wait(self) -> bool:
+        """Whether it is a coroutine function."""
+        return inspect.iscoroutinefunction(self.function)
+
     def __repr__(self) -> str:
         return f"<provider {self.function.__module__}.{self.function.__qualname__}>"
 
 
-def fact(function: Callable[..., Any]) -> Provider:
-    """Declare a provider. Several may make the same fact from different roots: the first that the roots reach is taken."""
-    return Provider(function)
+@overload
+def fact(function: Callable[..., Any], /) -> Provider: ...
+
+
+@overload
+def fact(*, steady: bool) -> Callable[[Callable[..., Any]], Provider]: ...
+
+
+def fact(function: Callable[..., Any] | None = None, /, *, steady: bool = False) -> Any:
+    """Declare a provider. Several may make the same fact from different roots: the first that the roots reach is taken.
+
+    A steady one promises that equal needs and equal answers to the questions it asks of `Dns` make an equal fact, whenever that
+    is: no clock, no chance, no file, no other root that acts. What else it needs is steady, too, or small and hashable. Its
+    fact may then serve the next message (see `recall`). One that does not say so is called for every target.
+    """
+    return (lambda it: Provider(it, steady)) if function is None else Provider(function, steady)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +165,7 @@ class Check:
     @cached_property
     def take(self) -> Callable[[Mapping[type, Any]], tuple[Any, ...]]:
         """Takes its arguments from the facts."""
-        return _taker(self.needs)
+        return taker(self.needs)
 
     @cached_property
     def passed(self) -> "Judged":
@@ -221,6 +245,16 @@ class Plan:
                 if key in readers:
                     readers[key].append(provider)
         return readers
+
+    @cached_property
+    def halves(self) -> "tuple[tuple[Provider, ...], Plan]":
+        """The steps that wait for nothing, nor for one that may wait, and a plan of the others."""
+        later: set[type] = set()
+        for provider in self.steps:
+            if provider.may_wait or not later.isdisjoint(need.fact for need in provider.needs):
+                later.add(provider.makes)
+        at_once = tuple(provider for provider in self.steps if provider.makes not in later)
+        return at_once, Plan(tuple(provider for provider in self.steps if provider.makes in later))
 
 
 class Planner:
@@ -307,7 +341,30 @@ def _settled(provider: Provider, error: Exception | SystemExit) -> Absent:
 
 async def gather(plan: Plan, roots: Roots) -> Facts:
     """Run the plan. Providers that wait run side by side; each starts when the last of its inputs is there."""
-    return await _Gathering(plan, roots).run()
+    facts = Facts(roots)
+    facts.update(plan.unreachable)
+    await _Gathering(plan, facts).run()
+    return facts
+
+
+async def proceed(plan: Plan, facts: Facts, *, waiting: bool) -> None:
+    """Run a plan that goes on from facts which are there, and put what it makes beside them.
+
+    Where no `waiting` is expected, what cannot wait is made first, one after the other: questions leave later, and nothing
+    needs to be kept in order meanwhile.
+    """
+    if not waiting:
+        at_once, plan = plan.halves
+        for provider in at_once:
+            try:
+                value = _call(provider, facts)
+                if hasattr(type(value), "__await__"):  # of a function that only returns a coroutine
+                    value = await value
+            except (Exception, SystemExit) as error:  # noqa: BLE001 -- as in `_Gathering`
+                value = _settled(provider, error)
+            facts[provider.makes] = value
+    if plan.steps:
+        await _Gathering(plan, facts).run()
 
 
 class _Gathering:
@@ -317,16 +374,15 @@ class _Gathering:
     does: the first worker is the caller's own task, and others are made only when one has to wait while something is ready.
     """
 
-    def __init__(self, plan: Plan, roots: Roots) -> None:
-        self.facts = Facts(roots)
-        self.facts.update(plan.unreachable)
+    def __init__(self, plan: Plan, facts: Facts) -> None:
+        self.facts = facts
         self._missing = dict(plan.waits_for)
         self._readers = plan.readers
         self._ready = deque(provider for provider, missing in self._missing.items() if not missing)
         self._workers: set[asyncio.Task[None]] = set()
         self._relief: asyncio.Handle | None = None
 
-    async def run(self) -> Facts:
+    async def run(self) -> None:
         """Work until all is made."""
         try:
             await self._work()
@@ -340,8 +396,8 @@ class _Gathering:
                 self._relief.cancel()
             for worker in self._workers:
                 worker.cancel()
-            await asyncio.gather(*self._workers, return_exceptions=True)  # a service has no end of the loop that waits for them
-        return self.facts
+            if self._workers:  # a service has no end of the loop that waits for them
+                await asyncio.gather(*self._workers, return_exceptions=True)
 
     async def _work(self) -> None:
         while self._ready:
@@ -437,16 +493,18 @@ def _keep_worst(problems: list[Problem], finding: Problem) -> None:
 def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | None = None) -> Judged:
     """Call one check. A problem found beats something undetermined; a check that raises is unknown, never a pass."""
     arguments = check.take(facts)
-    if (withheld := _withheld(check.needs, arguments)) is not None:
+    if not _ABSENT.isdisjoint(map(type, arguments)) and (withheld := _withheld(check.needs, arguments)) is not None:
         if isinstance(withheld, NotApplicable):
             return Judged(check.id, Outcome.NOT_APPLICABLE, reason=withheld.reason)
         return Judged(check.id, Outcome.UNKNOWN, reason=withheld.reason, bug=withheld.bug, where=withheld.where)
     problems: list[Problem] = []
-    unsure: dict[str, Where | None] = {}  # each reason once, with its first place
+    unsure: dict[str, Where | None] | None = None  # each reason once, with its first place; None: nothing at all was found
     more = 0
-    named = {name.replace("-", "_"): value for name, value in options.items()} if options else {}
+    named = {name.replace("-", "_"): value for name, value in options.items()} if options else _NO_OPTIONS
     try:
         for finding in check.function(*arguments, **named):
+            if unsure is None:
+                unsure = {}
             if isinstance(finding, Undetermined):
                 unsure[finding.reason] = unsure.get(finding.reason) or finding.where
             elif len(problems) < MAX_PROBLEMS:
@@ -457,14 +515,17 @@ def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | No
                 if more == MAX_COUNTED:
                     break
     except NotApplicable as nothing:
+        nothing.__traceback__ = None  # it may be a fact, which outlives this run
         if not problems:
             return Judged(check.id, Outcome.NOT_APPLICABLE, reason=nothing.reason)
     except Unavailable as unknown:
+        unknown.__traceback__ = None
+        unsure = unsure or {}
         unsure[unknown.reason] = unsure.get(unknown.reason) or unknown.where
     except (Exception, SystemExit) as error:  # a rule of somebody else's may even want to end the program
         log.exception("the check %s failed", check.id)
         return Judged(check.id, Outcome.UNKNOWN, reason=f"delivcheck failed here: {type(error).__name__}: {error}", bug=True)
-    if not problems and not unsure:
+    if unsure is None:  # nearly always
         return check.passed
     if more == MAX_COUNTED:  # what was not looked at may be the worst of all
         problems.append(Problem(f"and more than {more} more, the rest was not looked at", level=Level.ERROR))
@@ -474,6 +535,9 @@ def run(check: Check, facts: Mapping[type, Any], options: Mapping[str, Any] | No
     if problems:
         return Judged(check.id, Outcome.FAIL, tuple(problems), reason, where=where)
     return Judged(check.id, Outcome.PASS if reason is None else Outcome.UNKNOWN, reason=reason, where=where)
+
+
+_NO_OPTIONS: Mapping[str, Any] = {}
 
 
 def _told(unsure: Mapping[str, Where | None]) -> tuple[str | None, Where | None]:

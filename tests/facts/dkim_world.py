@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import dkim
 
-from delivcheck.facts.dkim import DkimKeys, DkimSignatures, keys_of_signatures, signatures_of_message
+from delivcheck.facts.dkim import DkimKeys, DkimSignatures, keys_of_signatures, signatures_of_message, signing_names
 from delivcheck.facts.dkim_verdict import verdicts_of_message
 from delivcheck.facts.roots import Now
 from delivcheck.facts.verdicts import DkimVerdict
@@ -40,7 +40,12 @@ def signed(spec=None, octets=MESSAGE, **more):
 def facts(octets, zone) -> tuple[DkimSignatures, DkimKeys]:
     """What the two providers make of a message in a world where nothing else exists."""
     signatures = signatures_of_message.function(parse(octets))
-    return signatures, asyncio.run(keys_of_signatures.function(signatures, from_mapping(zone)))
+    return signatures, asyncio.run(keys_of(signatures, from_mapping(zone)))
+
+
+async def keys_of(signatures, dns) -> DkimKeys:
+    """The keys of a message's signatures."""
+    return await keys_of_signatures.function(signing_names.function(signatures), dns)
 
 
 def verdicts(octets, zone, now=NOW) -> tuple[DkimVerdict, ...]:

@@ -6,14 +6,16 @@ from ipaddress import ip_address
 from delivcheck import catalog
 from delivcheck.engine import Facts, Planner, Provider, Roots, gather
 from delivcheck.facts import alignment, dmarc, dmarc_discovery, dmarc_verdict, hosts
-from delivcheck.facts.dkim import DkimSignatures, SignatureField
+from delivcheck.facts.dkim import DkimSignatures, SignatureField, signing_names
 from delivcheck.facts.identity import FromDomain, MailFromDomain, SendingHost, sender_domains
 from delivcheck.facts.verdicts import DkimResult, DkimVerdict, DkimVerdicts, SpfResult, SpfVerdict
 from delivcheck.model import Dns, NotApplicable, Unavailable, Where
 from delivcheck.net.snapshot import from_mapping
 from delivcheck.records.dkim import parse_signature
 
-PLANNER = Planner([sender_domains, *catalog.collect([dmarc_discovery, alignment, dmarc_verdict, dmarc, hosts], Provider)])
+PLANNER = Planner(
+    [sender_domains, signing_names, *catalog.collect([dmarc_discovery, alignment, dmarc_verdict, dmarc, hosts], Provider)]
+)
 
 
 PATIENCE = 50  # turns of the event loop in which whoever can ask has asked; no clock, so that a busy machine changes nothing

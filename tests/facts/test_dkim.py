@@ -11,7 +11,6 @@ from delivcheck.facts.dkim import (
     PublishedKey,
     Via,
     keys_of_domain,
-    keys_of_signatures,
     selectors_of_domain,
     signatures_of_message,
 )
@@ -20,7 +19,7 @@ from delivcheck.mime.message import parse
 from delivcheck.model import NotApplicable, Unavailable
 from delivcheck.net.snapshot import from_mapping
 from delivcheck.rulefiles import data
-from tests.facts.dkim_world import MESSAGE, SPEC, facts, signed
+from tests.facts.dkim_world import MESSAGE, SPEC, facts, keys_of, signed
 from tests.keys import record
 
 KEY = "s1._domainkey.example.org"
@@ -80,7 +79,7 @@ def test_each_key_is_asked_for_once_and_all_at_the_same_time():
             return await self.beneath.ask(name, type)
 
     dns = Slow()
-    keys = asyncio.run(keys_of_signatures.function(signatures_of_message.function(parse(octets)), dns))
+    keys = asyncio.run(keys_of(signatures_of_message.function(parse(octets)), dns))
     assert sorted(str(question) for question in dns.beneath.asked) == [f"{KEY} TXT", "s2._domainkey.example.org TXT"]
     assert at_once == 2
     assert set(keys.each) == {("s1", "example.org"), ("s2", "example.org")}
@@ -137,7 +136,7 @@ def test_octets_that_are_no_text_do_not_break_a_record():
 
             return Found(((b"v=DKIM1; n=\xff; p=",),))
 
-    keys = asyncio.run(keys_of_signatures.function(signatures, Odd()))
+    keys = asyncio.run(keys_of(signatures, Odd()))
     assert keys.of(signatures.each[0].signature).usable[0][1].revoked
 
 

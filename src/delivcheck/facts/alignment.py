@@ -13,7 +13,7 @@ from ..model import Dns, NotApplicable, Unavailable, Where
 from ..records.dmarc import DmarcRecord
 from ..records.names import psl_organizational_domain
 from . import tree_walk
-from .dkim import DkimSignatures
+from .dkim import SigningNames
 from .dmarc_discovery import DmarcDiscovery, Visit, failed, flags, undecided, visit_all
 from .identity import FromDomain, MailFromDomain
 from .verdicts import DkimResult, DkimVerdict, DkimVerdicts, SpfResult, SpfVerdict
@@ -137,11 +137,11 @@ def any_of(values: Iterable[bool | None]) -> bool | None:
     return True if True in seen else None if None in seen else False
 
 
-@fact
+@fact(steady=True)
 async def organizational_domains(
     sender: FromDomain,
     mail_from: MailFromDomain | Unavailable | NotApplicable,
-    signatures: DkimSignatures | Unavailable | NotApplicable,
+    signing: SigningNames | Unavailable | NotApplicable,
     dns: Dns,
 ) -> OrganizationalDomains:
     """Walk from every identifier at once; "multiple DNS Tree Walks" may be needed (RFC 9989 section 4.10.2), one for each.
@@ -149,8 +149,8 @@ async def organizational_domains(
     Domains are taken from the envelope and the signatures as they stand, so that nothing waits for a verdict.
     """
     domains = [mail_from.name] if isinstance(mail_from, MailFromDomain) else []
-    if isinstance(signatures, DkimSignatures):
-        domains += [signature.domain for _, signature in signatures.readable]
+    if isinstance(signing, SigningNames):
+        domains += [domain for _, domain in signing.readable]
     ours = psl_organizational_domain(sender.name)
     # Those that can be aligned at all come first, should there be too many
     domains = sorted(dict.fromkeys(domains), key=lambda domain: psl_organizational_domain(domain) != ours)
@@ -158,7 +158,7 @@ async def organizational_domains(
     return OrganizationalDomains(await visit_all(dns, (name for domain in walked for name in tree_walk.names(domain))))
 
 
-@fact
+@fact(steady=True)
 def alignment(  # noqa: PLR0917 -- the engine passes facts by position
     sender: FromDomain,
     discovery: DmarcDiscovery | Unavailable,

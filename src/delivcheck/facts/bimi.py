@@ -81,7 +81,7 @@ def record_name(selector: str, domain: str) -> str:
     return f"{selector}._bimi.{domain}"
 
 
-@fact
+@fact(steady=True)
 async def bimi_records(sender: FromDomain, selector: BimiSelector, dns: Dns) -> BimiRecords:
     """Ask at the author domain and at its organizational domain at once; the second counts if the first has none (section 7.2).
 

@@ -78,6 +78,24 @@ def signatures_of_message(message: Message) -> DkimSignatures:
     return DkimSignatures(tuple(_read(index, one) for index, one in enumerate(message.all("dkim-signature"))))
 
 
+@dataclass(frozen=True, slots=True)
+class SigningNames:
+    """Whose signatures a message bears, selector and domain of each: of all that are well-formed, and of the `first` fields.
+
+    The same for one message after the other of a sender, so what follows from no more than this is known for the next one.
+    """
+
+    readable: tuple[tuple[str, str], ...]
+    first: tuple[tuple[str, str], ...]
+
+
+@fact
+def signing_names(signatures: DkimSignatures) -> SigningNames:
+    """Take them from the signatures; those behind the first MAX_SIGNATURES fields are not judged."""
+    each = [(one.index, (signature.selector, signature.domain)) for one, signature in signatures.readable]
+    return SigningNames(tuple(names for _, names in each), tuple(names for index, names in each if index < MAX_SIGNATURES))
+
+
 def _read(index: int, one: Field) -> SignatureField:
     try:
         signature = parse_signature(one.text)
@@ -148,15 +166,10 @@ class DkimKeys:
             return Unavailable(f"only the keys of the first {MAX_SIGNATURES} signatures are asked for")
 
 
-@fact
-async def keys_of_signatures(signatures: DkimSignatures, dns: Dns) -> DkimKeys:
+@fact(steady=True)
+async def keys_of_signatures(signing: SigningNames, dns: Dns) -> DkimKeys:
     """Ask for the key of every distinct selector and domain at the same time."""
-    wanted = dict.fromkeys((signature.selector, signature.domain) for _, signature in _first(signatures))
-    return DkimKeys(await _ask_all(dns, wanted, Via.SIGNATURE))
-
-
-def _first(signatures: DkimSignatures) -> Iterable[tuple[SignatureField, DkimSignature]]:
-    return ((one, signature) for one, signature in signatures.readable if one.index < MAX_SIGNATURES)
+    return DkimKeys(await _ask_all(dns, dict.fromkeys(signing.first), Via.SIGNATURE))
 
 
 async def _ask_all(dns: Dns, wanted: Iterable[tuple[str, str]], via: Via) -> dict[tuple[str, str], PublishedKey | Unavailable]:

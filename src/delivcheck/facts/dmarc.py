@@ -206,7 +206,7 @@ class FreemailDomains:
         return self.providers.get(domain)
 
 
-@fact
+@fact(steady=True)
 def freemail_domains() -> FreemailDomains:
     """Read both."""
     tables = {domain: table["title"] for table in providers().values() for domain in table["domains"]}

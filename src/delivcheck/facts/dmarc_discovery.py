@@ -154,7 +154,7 @@ async def _existence(dns: Dns, domain: str) -> bool | Unavailable:
     return proves_name(answer) is True
 
 
-@fact
+@fact(steady=True)
 async def dmarc_walk(sender: FromDomain, dns: Dns) -> DmarcWalk:
     """Ask for the records of the author domain and everything above it, and whether the domain exists, in one round."""
     domains = dict.fromkeys((*tree_walk.names(sender.name), psl_organizational_domain(sender.name)))
@@ -164,7 +164,7 @@ async def dmarc_walk(sender: FromDomain, dns: Dns) -> DmarcWalk:
     return DmarcWalk(sender.name, tuple(visits.values()), known)
 
 
-@fact
+@fact(steady=True)
 def dmarc_discovery(walk: DmarcWalk) -> DmarcDiscovery:
     """Find the policy that applies (RFC 9989 section 4.10.1). Raises Unavailable when a missing answer could be the record."""
     visits = {visit.domain: visit for visit in walk.visits}

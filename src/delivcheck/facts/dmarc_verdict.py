@@ -18,7 +18,7 @@ from .identity import FromDomain, SendingHost
 from .verdicts import DmarcResult, DmarcVerdict
 
 
-@fact
+@fact(steady=True)
 def dmarc_verdict(sender: FromDomain, discovery: DmarcDiscovery | Unavailable, found: Alignment) -> DmarcVerdict:
     """Put discovery and alignment together, by RFC 9989 and by RFC 7489."""
     spf = _aligned(found, Mechanism.SPF)
@@ -135,7 +135,7 @@ class DmarcRemedy:
         return self.options[0]
 
 
-@fact
+@fact(steady=True)
 def dmarc_remedy(
     verdict: DmarcVerdict,
     discovery: DmarcDiscovery,

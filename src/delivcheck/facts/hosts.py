@@ -102,7 +102,7 @@ def _unanswered(domain: str, answers: dict[str, Answer]) -> Unavailable:
     return no_answer(Question(domain, kind), failure)
 
 
-@fact
+@fact(steady=True)
 async def mail_hosts(senders: SenderDomains, dns: Dns) -> MailHosts:
     """Ask about both domains, then about their MX hosts: two rounds."""
     found = await side_by_side(*(_mail_domain(dns, domain) for domain in senders.roles))
@@ -173,7 +173,7 @@ class Ehlo:
     literal: IPAddress | None = None
 
 
-@fact
+@fact(steady=True)
 async def reverse_dns(host: SendingHost, dns: Dns) -> ReverseDns:
     """Ask for the PTR names, then for the addresses of all of them at once. Unavailable when PTR was not answered."""
     ip = unmapped(host.ip)  # an IPv4-mapped address is IPv4 in every respect
@@ -198,7 +198,7 @@ async def _ptr_name(dns: Dns, ip: IPAddress, name: str) -> PtrName:
     return PtrName(name, ip in found, found)
 
 
-@fact
+@fact(steady=True)
 async def ehlo_of_host(host: SendingHost, dns: Dns) -> Ehlo:
     """Read the EHLO name and look it up. NotApplicable when none was given."""
     if host.ehlo is None:

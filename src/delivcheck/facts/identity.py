@@ -1,7 +1,7 @@
 """Who sends: the From domain, the MAIL FROM identity and the host, each from whichever root tells it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..engine import fact
 from ..model import IPAddress, NotApplicable, Unavailable, Where
@@ -29,11 +29,12 @@ class SendingHost:
 class MailFromDomain:
     """The domain SPF is asked about: of MAIL FROM, or the EHLO name for the null sender (RFC 7208 section 2.4).
 
-    `sender` is the address SPF macros see; `identity` is "mailfrom" or "helo".
+    `sender` is the address SPF macros see; `identity` is "mailfrom" or "helo". Two are equal whatever `sender` is, as bounce
+    addresses differ from message to message: nothing but macros may read it (see `spf.is_personal`).
     """
 
     name: str
-    sender: str
+    sender: str = field(compare=False)
     identity: str = "mailfrom"
 
 
@@ -90,7 +91,7 @@ def mail_from_audited(audited: AuditedDomain) -> MailFromDomain:
     return MailFromDomain(audited.name, f"postmaster@{audited.name}")
 
 
-@fact
+@fact(steady=True)
 def sender_domains(
     sender: FromDomain | NotApplicable | Unavailable, mail_from: MailFromDomain | NotApplicable | Unavailable
 ) -> SenderDomains:

@@ -40,7 +40,7 @@ class Jurisdictions:
         return ", ".join(f"{statute['law']} ({code})" for code, statute in self.statutes(element, now))
 
 
-@fact
+@fact(steady=True)
 def jurisdictions(declared: Declared) -> Jurisdictions:
     """Never guessed from language or domain (catalogue T098): NotApplicable where nothing was declared."""
     if not declared.jurisdictions:

@@ -47,7 +47,7 @@ def _ascii(host: str | None) -> str:
         return ""
 
 
-@fact
+@fact(steady=True)
 def own_domains(declared: Declared | NotApplicable, sender: FromDomain | NotApplicable | Unavailable) -> OwnDomains:
     """What is declared stands without a From, and From without a declaration."""
     return OwnDomains(

@@ -1,5 +1,6 @@
 """What DNS says about SPF at the MAIL FROM domain: the answer, the records in it, and the tree of look-ups they lead to."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -357,7 +358,17 @@ def has_spf(name: str) -> bool:
     return "." in name and not name.startswith("[") and can_be_asked(name)
 
 
-@fact
+_OF_SENDER = re.compile(rb"%\{[slSL]")  # the macros of RFC 7208 section 7.2 that `MailFromDomain.sender` is for
+
+
+def is_personal(type: str, answer: Answer) -> bool:  # noqa: A002 -- the DNS word
+    """Whether an SPF record that says this may say another thing to the next message of the same domain."""
+    if type != "TXT" or not isinstance(answer, Found):
+        return False
+    return any(_OF_SENDER.search(b"".join(strings)) for strings in answer.records)
+
+
+@fact(steady=True)
 async def spf_answer(sender: MailFromDomain, dns: Dns) -> SpfAnswer:
     """Ask for TXT at the MAIL FROM domain. Type SPF (99) is not asked: RFC 7208 section 3.1 ended it."""
     if not has_spf(sender.name):
@@ -366,7 +377,7 @@ async def spf_answer(sender: MailFromDomain, dns: Dns) -> SpfAnswer:
     return SpfAnswer(question, await dns.ask(question.name, question.type))
 
 
-@fact
+@fact(steady=True)
 def spf_records(given: SpfAnswer) -> SpfRecords:
     """Pick the SPF records out of the answer."""
     if isinstance(given.answer, Failed):

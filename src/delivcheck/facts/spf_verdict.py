@@ -102,7 +102,7 @@ async def evaluate(host: SendingHost, sender: MailFromDomain, dns: Dns, answers:
     raise Unavailable(f"SPF for {sender.name} went on asking after {MAX_RUNS} rounds of questions")
 
 
-@fact
+@fact(steady=True)
 async def spf_verdict(host: SendingHost, sender: MailFromDomain, root: SpfAnswer | NotApplicable, dns: Dns) -> SpfVerdict:
     """The verdict for this message or audit; the root answer is shared with everything else that reads it."""
     return await evaluate(host, sender, dns, {root.question: root.answer} if isinstance(root, SpfAnswer) else {})

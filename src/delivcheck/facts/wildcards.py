@@ -66,7 +66,7 @@ async def _probed(dns: Dns, below: str) -> Probed:
     return Probed(name, below, texts)
 
 
-@fact
+@fact(steady=True)
 async def aliases(senders: SenderDomains, dns: Dns) -> Aliases:
     """Ask for the CNAME of both domains, and for what else is there."""
     return Aliases(tuple(await side_by_side(*(_alias(dns, domain) for domain in senders.roles))))

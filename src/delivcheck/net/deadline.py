@@ -55,7 +55,7 @@ class Deadline(Over):
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(left, self._expire)
         try:
-            return await _rest(steps, waits_for)
+            return await rest(steps, waits_for)
         except asyncio.CancelledError:
             if wait.expired and task.uncancel() <= wait.cancelling:
                 raise TimeoutError from None
@@ -82,7 +82,7 @@ class _Wait:
 
 
 @types.coroutine
-def _rest(steps: Generator[Any, None, Answer], waits_for: Any) -> Generator[Any, None, Answer]:
+def rest(steps: Generator[Any, None, Answer], waits_for: Any) -> Generator[Any, None, Answer]:
     """What `await` does after its first step: hand up what is waited for, hand down what came of it (PEP 380)."""
     while True:
         try:

@@ -84,6 +84,7 @@ def _planner() -> Planner:
         [
             spf.spf_answer,
             spf_verdict.spf_verdict,
+            dkim.signing_names,
             dkim.keys_of_signatures,
             dkim_verdict.verdicts_of_message,
             dmarc_discovery.dmarc_walk,
