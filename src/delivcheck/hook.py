@@ -364,10 +364,11 @@ def _write(options: Options, answer: Answer, what: str, reason: str) -> None:
     }
     line = "{" + ",".join(f"{_json(name)}:{_json(value)}" for name, value in event.items()) + "}\n"
     try:
-        flags = system.O_WRONLY | system.O_APPEND | system.O_CREAT | system.O_CLOEXEC
+        flags = system.O_WRONLY | system.O_APPEND | system.O_CREAT | system.O_CLOEXEC | system.O_NONBLOCK
         descriptor = system.open(options.record, flags, 0o640)
         try:
-            system.write(descriptor, line.encode("ascii"))
+            if system.write(descriptor, line.encode("ascii")) < len(line):
+                raise OSError(0, "only the beginning of the line found room")
         finally:
             system.close(descriptor)
     except (OSError, ValueError) as error:

@@ -563,6 +563,25 @@ def test_a_record_that_cannot_be_written_stops_nothing(tmp_path, caplog):
     assert "not recorded" in caplog.text
 
 
+def test_a_record_that_nobody_reads_holds_nothing_up(tmp_path, caplog):
+    os.mkfifo(tmp_path / "record")
+    guard = house.guard(record=tmp_path / "record", mode="observe")
+    assert guard.check(house.bad(), *ENVELOPE).bypass
+    assert "not recorded" in caplog.text
+
+
+def test_a_record_that_is_cut_off_is_said(tmp_path):
+    program = """
+        import resource, sys
+        from tests.integrations import house
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        house.guard(record=sys.argv[1], mode="observe").check(house.bad(), "a@example.org", ["b@example.net"])
+        """
+    said = python(program, tmp_path / "record")
+    assert "not recorded" in said
+    assert len((tmp_path / "record").read_bytes()) == 100
+
+
 def test_a_record_is_one_line_however_odd_its_message(tmp_path):
     guard = house.guard(record=tmp_path / "record", mode="observe")
     guard.check(house.bad(), "a\nb@example.org", [f"{number}@example.net" for number in range(500)])

@@ -1,6 +1,7 @@
 """The standalone hook: a process on the interpreter alone, through a real daemon, into a real SMTP sink."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -136,6 +137,13 @@ def test_without_a_daemon_mail_is_sent_and_recorded_or_waits(more, code, event, 
 
 def test_a_record_that_cannot_be_written_stops_nothing(tmp_path):
     done = run(house.good(), tmp_path / "nobody", "--record", tmp_path / "no" / "folder")
+    assert done.returncode == 0
+    assert b"not recorded" in done.stderr
+
+
+def test_a_record_that_nobody_reads_holds_nothing_up(tmp_path):
+    os.mkfifo(tmp_path / "record")
+    done = run(house.good(), tmp_path / "nobody", "--record", tmp_path / "record")
     assert done.returncode == 0
     assert b"not recorded" in done.stderr
 

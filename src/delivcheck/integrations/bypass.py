@@ -84,12 +84,18 @@ def _recorded(log: "logging.Logger", record: "Path", what: Event) -> None:
 
 
 def _write(record: "Path", what: Event) -> None:
-    """Append one line in one write, so that lines of several processes do not mix (POSIX: O_APPEND)."""
+    """Append one line in one write: lines of several processes do not mix (POSIX: O_APPEND). Raises OSError, ValueError.
+
+    It does not wait: a FIFO that nobody reads would hold up the mail for ever.
+    """
+    import errno
     import json
 
     line = json.dumps(asdict(what), separators=(",", ":")).encode() + b"\n"
-    descriptor = os.open(record, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o640)
+    flags = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)  # Windows has neither
+    descriptor = os.open(record, os.O_WRONLY | os.O_APPEND | os.O_CREAT | flags, 0o640)
     try:
-        os.write(descriptor, line)
+        if os.write(descriptor, line) < len(line):
+            raise OSError(errno.ENOSPC, "only the beginning of the line found room")
     finally:
         os.close(descriptor)
