@@ -544,6 +544,25 @@ def test_a_listener_that_raises_stops_nothing(tmp_path, caplog):
     assert "listener" in caplog.text
 
 
+@pytest.mark.parametrize("record", [None, "no/folder"])
+def test_a_log_that_raises_stops_nothing_and_the_listener_is_told(record):
+    def broken(_record):
+        raise ZeroDivisionError
+
+    def listener(event):
+        told.append(event)
+        raise ZeroDivisionError
+
+    told = []
+    log = logging.getLogger(bypass.LOG)
+    log.addFilter(broken)
+    try:
+        assert house.guard(on_event=listener, record=record, mode="observe").check(house.bad(), *ENVELOPE).bypass
+    finally:
+        log.removeFilter(broken)
+    assert len(told) == 1
+
+
 def test_a_listener_that_mails_has_an_end(tmp_path):
     told = []
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -66,13 +67,20 @@ def tell(what: Event, record: "Path | None", listener: Listener | None) -> None:
         if again:
             return
         words = {"bypassed": "sent without a pass"}.get(what.event, what.event)
-        log.warning("%s: %s (%s)", words, what.reason, what.trace, extra={"event": what.event, "rules": what.rules})
+        with suppress(Exception):  # a handler or a filter of the user's own; `logging` lets what they raise through
+            log.warning("%s: %s (%s)", words, what.reason, what.trace, extra={"event": what.event, "rules": what.rules})
         if listener is not None:
-            listener(what)
-    except Exception:  # the user's own code
-        log.exception("the listener for %s failed", what.trace)
+            _called(log, listener, what)
     finally:
         _telling.reset(token)
+
+
+def _called(log: "logging.Logger", listener: Listener, what: Event) -> None:
+    try:
+        listener(what)
+    except Exception:  # the user's own code
+        with suppress(Exception):
+            log.exception("the listener for %s failed", what.trace)
 
 
 def _recorded(log: "logging.Logger", record: "Path", what: Event) -> None:
@@ -80,7 +88,8 @@ def _recorded(log: "logging.Logger", record: "Path", what: Event) -> None:
         _write(record, what)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         why = getattr(error, "strerror", None) or error
-        log.error("%s: %s; not recorded: %s", record, why, what.trace)  # noqa: TRY400 -- said in one line
+        with suppress(Exception):
+            log.error("%s: %s; not recorded: %s", record, why, what.trace)  # noqa: TRY400 -- said in one line
 
 
 def _write(record: "Path", what: Event) -> None:
