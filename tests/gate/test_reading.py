@@ -45,6 +45,8 @@ egress-ehlo = "mail.example.com"
 workers = 3
 deadline = 20.5
 drain = 5
+notice = 2
+reuse-port = true
 watchdog = 7
 at-most-once = true
 users = "users.json"
@@ -257,6 +259,8 @@ def test_every_key_is_read(tmp_path):
             settings.SigningKey("example.com", "s1", Secret(file=tmp_path / "s1.pem")),
             settings.SigningKey("example.com", "ed", Secret(command=("pass", "show", "dkim"))),
         ),
+        notice=2.0,
+        reuse_port=True,
         additions=settings.Additions(
             False, False, "https://example.com/u/{recipient}", "{stream}:{trace}", {"X-Mailer": "shop {{1}}"}
         ),
@@ -432,7 +436,18 @@ def test_the_example_with_every_comment_taken_off_is_one_too(tmp_path):
     assert len(gate.rules) == 3
     assert gate.otel == settings.Otel("http://127.0.0.1:4318")
     plain = read(tmp_path, EXAMPLE.read_text())
-    shown = ("mode", "on_fault", "state", "deadline", "drain", "watchdog", "at_most_once", "log_format", "log_level")
+    shown = (
+        "mode",
+        "on_fault",
+        "state",
+        "deadline",
+        "drain",
+        "reuse_port",
+        "watchdog",
+        "at_most_once",
+        "log_format",
+        "log_level",
+    )
     assert [getattr(gate, name) for name in shown] == [getattr(plain, name) for name in shown], "the defaults as they are"
 
 

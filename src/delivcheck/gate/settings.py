@@ -15,6 +15,9 @@ Network = IPv4Network | IPv6Network
 DNS_TIME = 10.0  # for all DNS of one message: below the deadline, so that an outage still ends in "unknown"
 DEADLINE = 25.0  # from the end of a message to our answer, if no other is chosen: KumoMTA's, and below every client's
 CONNECTION_WAIT = 30.0  # for one of a next hop's connections; the client waits 5 minutes for the reply to its RCPT
+HANDOVER = (
+    1.0  # from a stop on, for connections that begun before the successor had the address: a handshake takes a round trip
+)
 CONNECTION_REST = 5.0  # of a client without a command before DATA; then others may have the connection it holds
 
 
@@ -422,6 +425,13 @@ class Gate:
     admin: Address | None = None  # metrics and health, HTTP
     log_format: str = "text"  # or "json"
     log_level: str = "info"
+    notice: float = 0.0  # seconds from a stop on in which connections are still taken, and /ready says that it ends
+    reuse_port: bool = False  # a second gate may have the same addresses, to which this one leaves them when it stops
+
+    @property
+    def farewell(self) -> float:
+        """Seconds from a stop until connections are taken no more."""
+        return max(self.notice, HANDOVER) if self.reuse_port else self.notice
 
     @property
     def personal(self) -> bool:

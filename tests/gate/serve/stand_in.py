@@ -47,6 +47,8 @@ def load(path: Path) -> Loaded:
         listeners=listeners,
         workers=given.get("workers", 2),
         drain=given.get("drain", 5.0),
+        notice=given.get("notice", 0.0),
+        reuse_port=given.get("reuse_port", False),
         watchdog=given.get("watchdog", 30.0),
         admin=address(given["admin"]) if "admin" in given else None,
         log_format="json",

@@ -177,6 +177,13 @@ GATE: Mapping[str, Key] = {
     "workers": Key(_whole(MAX_WORKERS), "how many processes; one per core where it is not said"),
     "deadline": Key(_seconds(MAX_DEADLINE), "seconds from the end of a message to our answer"),
     "drain": Key(_seconds(MAX_SECONDS), "seconds that messages in flight have at a stop"),
+    "notice": Key(
+        _seconds(MAX_SECONDS),
+        "seconds before that in which a stop is only told (/ready is 503), so that balancers go elsewhere",
+    ),
+    "reuse-port": Key(
+        _flag, "a second gate may start at the same addresses, and has all new connections once this one is told to stop"
+    ),
     "watchdog": Key(_seconds(MAX_SECONDS), "seconds a worker may be silent before it is replaced"),
     "at-most-once": Key(_flag, "a message of which nobody knows whether the next hop has it is not sent again"),
     "users": Key(_path, "the file of users that `delivcheck user` keeps"),

@@ -24,7 +24,7 @@ from pathlib import Path
 from ..ports import Watch, unwatched
 from ..settings import Gate, Kind
 from . import channel, log
-from .listeners import CannotListen, Opened, Wanted, close_all, open_all
+from .listeners import CannotListen, Opened, Wanted, close_all, open_all, steer_away
 from .metrics import Metrics, MetricsError, forget_worker, open_folder, remove_folder
 from .notify import Notify, handed_over
 from .presence import Presence, listening
@@ -330,6 +330,12 @@ class Supervisor:
 
     def _take_over(self, generation: Generation) -> None:
         """All its workers are built: they serve, and those before them retire."""
+        try:
+            for one in generation.opened.values():
+                one.listen()
+        except OSError as error:
+            self._abandon(f"listeners: {error.strerror}")
+            return
         before, self._current, self._coming = self._current, generation, None
         for worker in generation.workers:
             self._go(worker)
@@ -482,7 +488,7 @@ class Supervisor:
                 elif not worker.ready and now - worker.started > START_LIMIT:
                     worker.error = worker.error or f"not built within {START_LIMIT:g} seconds"
                     kill(worker.pid)
-                elif worker.ending is not None and now - worker.ending > generation.loaded.gate.drain + GRACE:
+                elif worker.ending is not None and now - worker.ending > _leave(generation) + GRACE:
                     self._watch("worker", what="killed", pid=worker.pid, reason="it does not end")
                     kill(worker.pid)
         current = self._current
@@ -514,7 +520,7 @@ class Supervisor:
         if self._stopping is not None:  # asked twice: no patience any more
             self._stopping = now
             return
-        longest = max((one.loaded.gate.drain for one in self._generations()), default=0.0)
+        longest = max((_leave(one) for one in self._generations()), default=0.0)
         self._stopping = now + longest + GRACE
         self._notify.stopping()
         if self._coming is not None:
@@ -524,10 +530,19 @@ class Supervisor:
             self._retiring.append(coming)
         for generation in self._generations():
             generation.due.clear()
+            if generation.loaded.gate.reuse_port and not steer_away(generation.opened):
+                self._watch(
+                    "fault", where="listener", reason="this kernel sends no connections to a successor: some may be lost"
+                )
             for worker in generation.workers:
                 self._end(worker, channel.STOP)
             close_all(generation.opened, but={})
         self._watch("worker", what="drain", pid=os.getpid(), reason=why)  # when nobody is let in any more
+
+
+def _leave(generation: Generation) -> float:
+    """Seconds that a worker has from the word that it is to end."""
+    return generation.loaded.gate.farewell + generation.loaded.gate.drain
 
 
 def _wait(generation: Generation, worker: Worker, now: float) -> float:
@@ -556,11 +571,12 @@ def _share(generation: Generation, *, clerk: bool) -> dict[str, Opened]:
 def _wanted(loaded: Loaded) -> list[Wanted]:
     """What is listened on: every listener, and the address for metrics and health. Raises CannotListen."""
     gate = loaded.gate
-    wanted = [Wanted(one.name, one.address, one.group, one.socket_mode) for one in gate.listeners]
+    shared = gate.reuse_port
+    wanted = [Wanted(one.name, one.address, one.group, one.socket_mode, shared) for one in gate.listeners]
     if gate.admin is not None:
         if any(one.name == ADMIN for one in wanted):
             raise CannotListen(ADMIN, "the name belongs to the address for metrics and health; choose another")
-        wanted.append(Wanted(ADMIN, gate.admin))
+        wanted.append(Wanted(ADMIN, gate.admin, shared=shared))
     return wanted
 
 

@@ -193,15 +193,19 @@ class _Worker:
         while (word := await self._told.get()) not in {channel.RETIRE, channel.STOP}:
             pass
         self._draining = True
+        gate = self._start.loaded.gate
+        if word == channel.STOP:  # what is on its way to us is let in, as if nothing were
+            await asyncio.sleep(gate.farewell)
         for door in doors:
             door.close()
         self._watch("worker", what="drain", pid=os.getpid(), reason=word)
-        if word == channel.RETIRE:  # our successors answer for the gate; at a stop we say "draining" to the end
+        # Where successors answer for the gate, we do no more; else we say "draining" to the end.
+        if word == channel.RETIRE or gate.reuse_port:
             for door in admin:
                 door.close()
         running.drain()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._start.loaded.gate.drain):
+            async with asyncio.timeout(gate.drain):
                 # Whoever was let in at the last moment hears 421, too.
                 while running.connections() or any(door.busy for door in doors):  # noqa: ASYNC110 -- a look costs nothing
                     await asyncio.sleep(LOOK)

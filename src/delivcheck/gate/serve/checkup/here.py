@@ -43,7 +43,7 @@ def findings(config: Config, gate: Gate) -> Iterator[Finding]:
     for listener in gate.listeners:
         yield from _listener(listener, gate)
     if gate.admin is not None:
-        yield _port(Wanted("admin", gate.admin), "admin", gate)
+        yield _port(Wanted("admin", gate.admin, shared=gate.reuse_port), "admin", gate)
 
 
 def _policies(config: Config) -> Iterator[Finding]:
@@ -158,7 +158,7 @@ def _signing(gate: Gate) -> Iterator[Finding]:
 
 def _listener(one: Listener, gate: Gate) -> Iterator[Finding]:
     what = f"listener {one.name}"
-    wanted = Wanted(one.name, one.address, one.group, one.socket_mode)
+    wanted = Wanted(one.name, one.address, one.group, one.socket_mode, gate.reuse_port)
     found = _port(wanted, what, gate)
     yield found
     if found.state is State.OK and one.address.path is not None:
