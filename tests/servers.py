@@ -84,14 +84,14 @@ def check(arguments: Sequence[str]) -> tuple[int, str]:
     return 0, f"servers installed: {' '.join(packages)}"
 
 
-def install(packages: Sequence[str]) -> None:
-    """Install Debian packages, without any of the services that they would start."""
+def install(packages: Sequence[str], preseed: str = "") -> None:
+    """Install Debian packages, without any of the services that they would start; `preseed` has answers to more questions."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     if shutil.which("debconf-set-selections"):
-        subprocess.run(["debconf-set-selections"], input=PRESEED.encode(), env=environment, check=False)
+        subprocess.run(["debconf-set-selections"], input=(PRESEED + preseed).encode(), env=environment, check=False)
     ours = not POLICY.exists()
     if ours:
         POLICY.write_text("#!/bin/sh\nexit 101\n")  # "action forbidden by policy"

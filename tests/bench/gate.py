@@ -1,16 +1,12 @@
-"""`python -m tests.bench.gate`: the gate beside pymilter, rspamd, and aiosmtpd with aiosmtplib; its latency and its processor time.
+"""The gate: what it carries over SMTP, what it adds to a message's time, and the milter beside others behind Postfix.
 
-As `tests.bench`: both sides take turns in one run, ratios are pair by pair, and nothing of it is a test. The processes are real
-ones (`delivcheck gate` with its log, metrics and journal; Postfix with its queue in memory), the messages newsletters of about 10
-and 100 KB. `--quick` takes few, `--only WORD` the rows with that word.
+The processes are real ones: `delivcheck gate` with its log, metrics and journal, Postfix with its queue in memory. Both sides of a
+ratio take turns. `python -m tests.bench --only gate` measures this alone.
 """
 
-import argparse
 import os
-import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
@@ -18,20 +14,23 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from tests import keys
 from tests.bench import load, peers
-from tests.bench.letters import DOMAIN, IP, KEY, RECIPIENT, RECORDS, SELECTOR, SENDER, letters
+from tests.bench.install import lacking
+from tests.bench.letters import DOMAIN, GATE, IP, KEY, RECIPIENT, RECORDS, SELECTOR, SENDER, letters
+from tests.bench.table import Row
 from tests.servers import program
 from tests.soak import gates
 
 SESSIONS = 10
-SIZES = (10, 100)  # KB
+SIZES = (10, 100)  # KB, beside other milters and relays
+SIZE = 30  # KB, of the goals
 MEMORY = Path("/dev/shm")  # Postfix's queue: its disk is not what is measured
-PER_SECOND = {10: 100, 100: 20}  # messages of so many KB, where latency is measured
-_ALL_ON = f"""
+OFFERED = {50: 20, 250: 60}  # messages a second: connections, more than there are messages on the way
+SECONDS = 4  # of an offered rate, in a round
+TTL = 3  # seconds, of the records whose name server falls silent
+OUTSIDE = f"ADDR={IP} NAME={GATE}"  # the session that all milters are told of; a local client would be spared much by some
+_SIGNED = f"""
 [[gate.sign]]
 domain = "{DOMAIN}"
 selector = "{SELECTOR}"
@@ -48,10 +47,13 @@ class Scale:
     """How much is measured."""
 
     rounds: int = 5
-    messages: int = 2_000  # of 10 KB, without rules; a fifth of 100 KB or with all rules
+    messages: int = 2_000  # of 10 KB, without rules; fewer of larger ones, or with all rules
 
     def count(self, kilobytes, *, rules=False):
         return self.messages // (1 if kilobytes < 50 else 3) // (5 if rules else 1)
+
+
+QUICK = Scale(2, 500)
 
 
 # --- ours --------------------------------------------------------------------------------------------------------------
@@ -110,17 +112,16 @@ def to_milter(path, messages):
     return sent.rate
 
 
-def milter_without_rules(scale, folder):
-    """Against pymilter: without Postfix, and behind one each; with a worker for each processor as it comes, and with one."""
+def beside_pymilter(scale, folder):
+    """The milter without rules: without Postfix, and behind one each; with a worker for each processor as it comes, and with one."""
     for workers in (os.cpu_count() or 1, 1):
-        yield from _without_rules(scale, folder / f"by{workers}", workers)
+        yield from _beside_pymilter(scale, folder / f"by{workers}", workers)
 
 
-def _without_rules(scale, folder, workers):
+def _beside_pymilter(scale, folder, workers):
     from tests.mta import postfix
 
     folder.mkdir(mode=0o755)
-    by = f"{workers} worker{'s' * (workers > 1)}"
 
     with ExitStack() as stack:
         ours = stack.enter_context(postfix({"smtpd_milters": "unix:delivcheck/milter.sock"}))
@@ -134,45 +135,27 @@ def _without_rules(scale, folder, workers):
             found, ticks = counted(
                 [pids, their_pids], scale, partial(to_milter, own, messages), partial(to_milter, their, messages)
             )
-            yield f"milter, no rules, {kilobytes} KB, {by} / pymilter", found, 1, ticks
+            yield beside(
+                f"gate/milter/{kilobytes}k/by{workers}", "milter, no rules", kilobytes, workers, "pymilter", found, ticks, 1
+            )
         for kilobytes in SIZES:
             octets, count = letters(kilobytes, 1)[0], scale.count(kilobytes)
             works = [partial(with_smtp_source, mta.address, octets, count, folder) for mta in (ours, theirs, bare)]
             found, ticks = counted([pids, their_pids, ()], scale, *works)
-            yield f"the same behind Postfix, {kilobytes} KB, {by} / pymilter", found, 1, ticks
-            yield f"the same behind Postfix, {kilobytes} KB, {by} / Postfix alone", [(a, c) for a, _, c in found], None, ticks
+            what, name = "milter, no rules, behind Postfix", f"gate/milter-postfix/{kilobytes}k/by{workers}"
+            yield beside(f"{name}/pymilter", what, kilobytes, workers, "pymilter", found, ticks, 1)
+            alone = [(a, c) for a, _, c in found]
+            yield beside(f"{name}/alone", what, kilobytes, workers, "Postfix alone", alone, (ticks[0], ticks[2]), None)
 
 
-def milter_with_all_rules(scale, folder):
-    """Against rspamd, two workers each."""
-    from tests.mta import postfix
-
-    with ExitStack() as stack:
-        ours = stack.enter_context(postfix({"smtpd_milters": "unix:delivcheck/milter.sock"}))
-        theirs = stack.enter_context(postfix({"smtpd_milters": "unix:delivcheck/milter.sock"}))
-        dns = stack.enter_context(peers.name_server(folder / "dns", RECORDS))
-        nothing = stack.enter_context(peers.name_server(folder / "nothing", {}))
-        own, their = (one.queue / "delivcheck" / "milter.sock" for one in (ours, theirs))
-        settings = {"policy": "bulk", "nameserver": dns, "lines": f'egress = ["{IP}"]'}
-        running, pids = stack.enter_context(gate(folder / "gate", one_listener(own), **settings))
-        their_pids = stack.enter_context(peers.rspamd(folder / "rspamd", their, nothing))
-        for kilobytes in SIZES:
-            messages = letters(kilobytes, scale.count(kilobytes, rules=True))
-            works = [partial(through_postfix, mta, messages) for mta in (ours, theirs)]
-            found, ticks = counted([pids, their_pids], scale, *works)
-            yield f"milter, all rules, behind Postfix, {kilobytes} KB / rspamd", found, 3, ticks
-        all_judged(running)
-
-
-def smtp_without_rules(scale, folder):
-    """Against aiosmtpd with aiosmtplib, before smtp-sink; with a worker for each processor as it comes, and with one."""
+def beside_aiosmtpd(scale, folder):
+    """SMTP without rules, to a sink; with a worker for each processor as it comes, and with one."""
     for workers in (os.cpu_count() or 1, 1):
-        yield from _smtp(scale, folder / f"by{workers}", workers)
+        yield from _beside_aiosmtpd(scale, folder / f"by{workers}", workers)
 
 
-def _smtp(scale, folder, workers):
+def _beside_aiosmtpd(scale, folder, workers):
     folder.mkdir(mode=0o755)
-    by = f"{workers} worker{'s' * (workers > 1)}"
     with ExitStack() as stack:
         sink = stack.enter_context(peers.sink(folder))
         running, pids = stack.enter_context(gate(folder / "gate", gates.listen("smtp"), hop=sink, workers=workers))
@@ -181,33 +164,197 @@ def _smtp(scale, folder, workers):
             octets, count = letters(kilobytes, 1)[0], scale.count(kilobytes)
             works = [partial(with_smtp_source, one, octets, count, folder) for one in (running.address("smtp"), theirs)]
             found, ticks = counted([pids, their_pids], scale, *works)
-            yield f"SMTP, no rules, {kilobytes} KB, {by} / aiosmtpd and aiosmtplib", found, 2, ticks
+            name, peer = f"gate/smtp/{kilobytes}k/by{workers}", "aiosmtpd and aiosmtplib"
+            yield beside(name, "SMTP, no rules", kilobytes, workers, peer, found, ticks, 2)
 
 
-def latency(scale, folder):
-    """Everything on, at a given rate, against the sink alone: milliseconds, not messages a second."""
+def throughput(scale, folder):
+    """Messages for each second of the workers' processors: without rules, and with all."""
     with ExitStack() as stack:
         sink = stack.enter_context(peers.sink(folder))
         dns = stack.enter_context(peers.name_server(folder / "dns", RECORDS))
-        settings = {"policy": "bulk", "nameserver": dns, "lines": f'egress = ["{IP}"]', "more": _ALL_ON, "hop": sink}
-        running, pids = stack.enter_context(gate(folder / "gate", gates.listen("smtp"), **settings))
-        for kilobytes in SIZES:
-            messages = letters(kilobytes, scale.count(kilobytes, rules=True), signed=False)
+        address = gates.listen("smtp")
+        bare, pids = stack.enter_context(gate(folder / "bare", address, hop=sink, nameserver=dns))
+        ruled, ruled_pids = stack.enter_context(gate(folder / "ruled", address, hop=sink, **judging(dns)))
+        count = scale.count(SIZE)
+        messages = letters(SIZE, scale.count(SIZE, rules=True))
+        works = [
+            partial(with_smtp_source, bare.address("smtp"), messages[0], count, folder),
+            partial(to_gate, ruled.address("smtp"), messages),
+        ]
+        found = take_turns(scale.rounds, *map(partial(a_core_second), works, (pids, ruled_pids), (count, len(messages))))
+        all_judged(ruled)
+        for at, name in enumerate(("gate/no-op", "gate/rules")):
+            yield Row.figures(name, [one[at] for one in found])
 
-            def paced(address, messages=messages, rate=PER_SECOND[kilobytes]):
-                sent = load.smtp(address, messages, sessions=SESSIONS, rate=rate)
-                assert not sent.refused, sent.refused[:3]
-                return sent.worst(0.5) * 1000, sent.worst(0.99) * 1000
 
-            rounds, spent = [], 0.0
-            for count in range(scale.rounds + 1):
-                before = peers.cpu(pids)
-                with_gate = paced(running.address("smtp"))
-                spent += (peers.cpu(pids) - before) * bool(count)
-                rounds += [(with_gate, paced(sink))] if count else []
-            added = [(a[0] - b[0], a[1] - b[1]) for a, b in rounds]
-            yield f"{PER_SECOND[kilobytes]} of {kilobytes} KB a second", added, spent / len(messages) / scale.rounds * 1000
+def latency(scale, folder):
+    """What the gate adds to a message's time at an offered rate, all rules on and facts warm; with DNS, and without."""
+    with ExitStack() as stack:
+        sink = stack.enter_context(peers.sink(folder))
+        dns = stack.enter_context(peers.name_server(folder / "dns", RECORDS, TTL))
+        running, pids = stack.enter_context(gate(folder / "gate", gates.listen("smtp"), hop=sink, **judging(dns)))
+        address = running.address("smtp")
+        messages = letters(SIZE, max(OFFERED) * (2 if scale is QUICK else SECONDS))
+        to_gate(address, messages[: max(OFFERED)])
+        for offered in OFFERED:
+            at = f"gate over SMTP: {{}} added at {offered} messages a second"
+            some = messages[: offered * (2 if scale is QUICK else SECONDS)]
+            rounds, notes, spent = _added(scale, address, sink, some, offered, pids)
+            yield Row.figures(f"gate/p50/{offered}", [one[0] for one in rounds], notes, what=at.format("p50"), unit="ms")
+            yield Row.figures(f"gate/p99/{offered}", [one[1] for one in rounds], notes, what=at.format("p99"), unit="ms")
+            yield Row.figures(
+                f"gate/cpu/{offered}", [spent], what=f"… processor at {offered} messages a second", unit="ms CPU a message"
+            )
         all_judged(running)
+        with peers.mute(folder / "dns"):
+            time.sleep(TTL + 1)
+            refused = []
+            rounds, notes, _ = _added(scale, address, sink, some, offered, pids, refused)
+        yield Row.figures(f"gate/p99/{offered}/dns-down", [one[1] for one in rounds], notes)
+        yield Row.figures("gate/false-defers", [len(refused)], refused[0] if refused else "")
+
+
+def _added(scale, address, sink, messages, offered, pids, refused=None):
+    """(p50, p99) in milliseconds beyond the sink alone, round by round; what is to be noted; CPU of a message, in ms."""
+    rounds, rates, spent = [], [], 0.0
+
+    def paced(address):
+        sent = load.smtp(address, messages, sessions=OFFERED[offered], rate=offered)
+        if refused is None:
+            assert not sent.refused, sent.refused[:3]
+        else:
+            refused.extend(sent.refused)
+        return sent
+
+    for _ in range(scale.rounds):
+        before = peers.cpu(pids)
+        ours = paced(address)
+        spent += peers.cpu(pids) - before
+        alone = paced(sink)
+        rates.append(ours.rate)
+        rounds.append([(ours.worst(part) - alone.worst(part)) * 1000 for part in (0.5, 0.99)])
+    served = statistics.median(rates)
+    notes = f"served {served:.0f} a second" if served < 0.95 * offered * len(messages) / (len(messages) + offered / 10) else ""
+    return rounds, notes, spent / len(messages) / scale.rounds * 1000
+
+
+def prepared(scale, folder):
+    """The same where the gate signs and prepares, too."""
+    with ExitStack() as stack:
+        sink = stack.enter_context(peers.sink(folder))
+        dns = stack.enter_context(peers.name_server(folder / "dns", RECORDS))
+        settings = {"hop": sink, "more": _SIGNED, **judging(dns)}
+        running, pids = stack.enter_context(gate(folder / "gate", gates.listen("smtp"), **settings))
+        messages, offered = letters(SIZE, min(OFFERED) * SECONDS, signed=False), min(OFFERED)
+        to_gate(running.address("smtp"), messages[:offered])
+        rounds, notes, _ = _added(scale, running.address("smtp"), sink, messages, offered, pids)
+        what = f"gate over SMTP that signs and prepares: p99 added at {offered} messages a second"
+        yield Row.figures(f"gate/prepared/p99/{offered}", [one[1] for one in rounds], notes, what=what, unit="ms")
+        all_judged(running)
+
+
+def behind_postfix(scale, folder):
+    """What each milter adds to the time of a message, which is sent alone: all rules, beside rspamd and OpenDKIM with OpenDMARC."""
+    without = {"rspamd": lacking("rspamd"), "opendkim": lacking("opendkim", "opendmarc")}
+    with ExitStack() as stack:
+        dns = stack.enter_context(peers.name_server(folder / "dns", RECORDS))
+        sides = {"alone": _postfix(stack, folder), "ours": _postfix(stack, folder, "milter")}
+        listener = one_listener(sides["ours"].queue / "delivcheck" / "milter")
+        running, _ = stack.enter_context(gate(folder / "gate", listener, **judging(dns)))
+        if not without["rspamd"]:
+            sides["rspamd"] = _postfix(stack, folder, "milter")
+            stack.enter_context(peers.rspamd(folder / "rspamd", sides["rspamd"].queue / "delivcheck" / "milter", dns))
+        if not without["opendkim"]:
+            sides["opendkim"] = _postfix(stack, folder, "dkim", "dmarc")
+            sockets = sides["opendkim"].queue / "delivcheck"
+            stack.enter_context(peers.opendkim(folder / "opendkim", sockets / "dkim", RECORDS))
+            stack.enter_context(peers.opendmarc(folder / "opendmarc", sockets / "dmarc", RECORDS))
+        messages = letters(SIZE, scale.messages // 25)
+        found = take_turns(scale.rounds, *(partial(_alone_on_the_way, mta, messages) for mta in sides.values()))
+        all_judged(running)
+        if not without["opendkim"]:
+            sides["opendkim"].wait("warning: milter-header Authentication-Results:.*dkim=pass")
+            sides["opendkim"].wait("warning: milter-header Authentication-Results:.*dmarc=pass")
+        rounds = [dict(zip(sides, one, strict=True)) for one in found]
+        for peer, reason in without.items():
+            if reason:
+                yield Row.missing(f"gate/postfix/{peer}", reason)
+            else:
+                yield Row.costs(
+                    f"gate/postfix/{peer}", [(one["ours"] - one["alone"], one[peer] - one["alone"]) for one in rounds]
+                )
+
+
+def _postfix(stack, folder, *milters):
+    """One with milters at these sockets, that says in its log what they found."""
+    from tests.mta import postfix
+
+    checks = folder / "found"
+    checks.write_text("/^Authentication-Results:/ WARN\n")
+    settings = {
+        "smtpd_milters": ", ".join(f"unix:delivcheck/{one}" for one in milters),
+        "milter_header_checks": f"regexp:{checks}",
+        "smtpd_authorized_xclient_hosts": "127.0.0.0/8",
+        "mynetworks": f"127.0.0.0/8, {IP}",
+    }
+    return stack.enter_context(postfix(settings))
+
+
+def _alone_on_the_way(mta, messages):
+    """Milliseconds that half of the messages take, one at a time."""
+    sent = load.smtp(mta.address, messages, sessions=1, xclient=OUTSIDE)
+    assert not sent.refused, sent.refused[:3]
+    return sent.worst(0.5) * 1000
+
+
+def rates_behind_postfix(scale, folder):
+    """Messages a second, all rules, beside rspamd: two workers each, several connections."""
+    with ExitStack() as stack:
+        dns = stack.enter_context(peers.name_server(folder / "dns", RECORDS))
+        ours, theirs = (_postfix(stack, folder, "milter") for _ in range(2))
+        own, their = (one.queue / "delivcheck" / "milter" for one in (ours, theirs))
+        running, pids = stack.enter_context(gate(folder / "gate", one_listener(own), **judging(dns)))
+        their_pids = stack.enter_context(peers.rspamd(folder / "rspamd", their, dns))
+        for kilobytes in SIZES:
+            messages = letters(kilobytes, scale.count(kilobytes, rules=True))
+            works = [partial(through_postfix, mta, messages) for mta in (ours, theirs)]
+            found, ticks = counted([pids, their_pids], scale, *works)
+            name = f"gate/milter-rules/{kilobytes}k"
+            yield beside(name, "milter, all rules, behind Postfix", kilobytes, 2, "rspamd", found, ticks, 3)
+        all_judged(running)
+
+
+# --- counting ----------------------------------------------------------------------------------------------------------
+
+
+def judging(dns):
+    """Settings of a gate with the whole rule book."""
+    return {"policy": "bulk", "nameserver": dns, "lines": f'egress = ["{IP}"]'}
+
+
+def to_gate(address, messages):
+    """Send them as fast as it goes; all pass."""
+    sent = load.smtp(address, messages, sessions=SESSIONS)
+    assert not sent.refused, sent.refused[:3]
+
+
+def a_core_second(work, pids, count):
+    """The same work, that gives messages for each second of processor that these processes had."""
+
+    def watched():
+        before = peers.cpu(pids)
+        work()
+        return count / (peers.cpu(pids) - before)
+
+    return watched
+
+
+def beside(name, what, kilobytes, workers, peer, found, ticks, least):
+    """A row of messages a second; what a message takes of processors is noted."""
+    by = f"{workers} worker{'s' * (workers > 1)}"
+    about = {"what": f"{what}, {kilobytes} KB, {by}", "unit": "messages a second", "peer": peer, "least": least}
+    return Row.rates(name, [one[:2] for one in found], f"{ticks[0]:.2f} ms CPU a message, theirs {ticks[1]:.2f}", **about)
 
 
 def counted(processes, scale, *works):
@@ -234,61 +381,29 @@ def all_judged(running):
 
 # --- telling -----------------------------------------------------------------------------------------------------------
 
-NEEDS = {  # what each measurement needs, by its name on the command line
-    "pymilter": (milter_without_rules, ("Milter", "postfix", "smtp-source")),
-    "rspamd": (milter_with_all_rules, ("rspamd", "postfix", "nsd")),
-    "aiosmtpd": (smtp_without_rules, ("aiosmtpd", "aiosmtplib", "smtp-source", "smtp-sink")),
+GOALS = {  # what each measurement needs, and the goals that it reaches
+    throughput: (("smtp-sink", "smtp-source", "nsd"), ("gate/no-op", "gate/rules")),
+    latency: (("smtp-sink", "nsd"), ("gate/p99/250", "gate/p99/250/dns-down", "gate/false-defers")),
+    behind_postfix: (("postfix", "nsd"), ("gate/postfix/rspamd", "gate/postfix/opendkim")),
+}
+MORE = {
+    prepared: (("smtp-sink", "nsd"), ()),
+    beside_pymilter: (("Milter", "postfix", "smtp-source"), ()),
+    rates_behind_postfix: (("rspamd", "postfix", "nsd"), ()),
+    beside_aiosmtpd: (("aiosmtpd", "aiosmtplib", "smtp-source", "smtp-sink"), ()),
 }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few messages: whether it runs at all")
-    parser.add_argument("--only", choices=[*NEEDS, "latency"], help="one measurement")
-    chosen = parser.parse_args()
-    scale = Scale(2, 300) if chosen.quick else Scale()
-    tempfile.tempdir = str(MEMORY) if MEMORY.is_dir() else None  # tests.mta makes its folders there
-    for name, (rows, needs) in NEEDS.items():
-        if chosen.only not in {None, name}:
-            continue
-        if lacking := peers.there(*needs):
-            print(f"not beside {name}: {', '.join(lacking)} missing", file=sys.stderr)
-            continue
-        table = Table("messages a second", "ours", "theirs", "ratio", "least", "most", "wanted", "ms CPU: ours", "theirs")
-        with room() as folder:
-            for what, found, wanted, ticks in rows(scale, folder):
-                table.add_row(*_row(what, found, wanted, ticks))
-        Console(width=180).print(table)
-    if chosen.only in {None, "latency"}:
-        if lacking := peers.there("smtp-sink", "nsd"):
-            print(f"no latency: {', '.join(lacking)} missing", file=sys.stderr)
-            return
-        table = Table("added, with everything on", "p50 ms", "p99 ms", "least", "most", "ms CPU a message")
-        with room() as folder:
-            for what, added, spent in latency(scale, folder):
-                worst = sorted(one[1] for one in added)
-                middle = statistics.median(one[0] for one in added)
-                table.add_row(what, *(f"{x:.1f}" for x in (middle, statistics.median(worst), worst[0], worst[-1], spent)))
-        Console(width=180).print(table)
-
-
-def _row(what, found, wanted, ticks):
-    ratios = sorted(one[0] / one[1] for one in found)
-    ours, theirs = (statistics.median(one[at] for one in found) for at in (0, 1))
-    numbers = [f"{ours:.0f}", f"{theirs:.0f}", *(f"{x:.2f}" for x in (statistics.median(ratios), ratios[0], ratios[-1]))]
-    return [what, *numbers, f"≥ {wanted}" if wanted else "", f"{ticks[0]:.2f}", f"{ticks[1]:.2f}" if wanted else ""]
-
-
-@contextmanager
-def room():
-    """A folder on the disk, for the journal is to be as slow as it is."""
-    folder = Path(tempfile.mkdtemp(prefix="delivcheck-bench-", dir="/var/tmp"))
-    folder.chmod(0o755)
+def measure(quick):
+    """The goals; in a full run also what was measured beside others before there were goals."""
+    scale = QUICK if quick else Scale()
+    before, tempfile.tempdir = tempfile.tempdir, str(MEMORY) if MEMORY.is_dir() else None  # tests.mta makes its folders there
     try:
-        yield folder
+        for rows, (needs, goals) in (GOALS if quick else GOALS | MORE).items():
+            if reason := lacking(*needs):
+                yield from (Row.missing(one, reason) for one in goals)
+                continue
+            with peers.room() as folder:
+                yield from rows(scale, folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    main()
+        tempfile.tempdir = before

@@ -10,6 +10,7 @@ from tests.bench.letters import RECIPIENT, SENDER
 from tests.gate.milter import mta_side
 from tests.gate.whole import stuffed
 
+PATIENCE = 300.0  # seconds for all of a run
 PIECE = 65_535  # octets of a body packet, as in Postfix
 
 
@@ -50,7 +51,7 @@ async def run(open_one, work, messages, *, sessions=10, rate=None):
                     sent.refused.append(answer)
 
     start = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         for _ in range(sessions):
             group.create_task(session())
     sent.seconds = time.perf_counter() - start
@@ -60,15 +61,16 @@ async def run(open_one, work, messages, *, sessions=10, rate=None):
 # --- SMTP ------------------------------------------------------------------------------------------------------------
 
 
-def smtp(address, messages, **how):
-    """Send messages by SMTP, the envelope's commands in one group."""
+def smtp(address, messages, xclient="", **how):
+    """Send messages by SMTP, the envelope's commands in one group; `xclient` are attributes of that command of Postfix's."""
 
     @asynccontextmanager
     async def connection():
         reader, writer = await asyncio.open_connection(*address)
         await _replies(reader, 1)
-        writer.write(b"EHLO client.example.org\r\n")
-        await _replies(reader, 1)
+        for command in greeting:
+            writer.write(command)
+            await _replies(reader, 1)
         yield reader, writer
         writer.write(b"QUIT\r\n")
         await _replies(reader, 1)
@@ -83,6 +85,8 @@ def smtp(address, messages, **how):
         writer.write(octets)
         return (await _replies(reader, 1))[0]
 
+    hello = b"EHLO client.example.org\r\n"
+    greeting = [hello, f"XCLIENT {xclient}\r\n".encode(), hello] if xclient else [hello]
     envelope = f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{RECIPIENT}>\r\nDATA\r\n".encode()
     return asyncio.run(run(connection, one, [stuffed(message) for message in messages], **how))
 

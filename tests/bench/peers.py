@@ -8,9 +8,11 @@ import asyncio
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import stat
 import sys
+import tempfile
 import time
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -65,13 +67,14 @@ def sink(folder):
 
 
 @contextmanager
-def name_server(folder, records):
+def name_server(folder, records, ttl=300):
     """NSD with a root of its own: what is not in `records` does not exist; gives its address."""
     host = loopback()
     port = free_port(host)
     folder.mkdir()
     lines = [
-        f"{name.replace(' ', '. 300 IN ')} {_quoted(text) if name.endswith(' TXT') else text}" for name, text in records.items()
+        f"{name.replace(' ', f'. {ttl} IN ')} {_quoted(text) if name.endswith(' TXT') else text}"
+        for name, text in records.items()
     ]
     lines = [line if line.endswith((".", '"')) or " A " in line else f"{line}." for line in lines]
     (folder / "root.zone").write_text(
@@ -98,6 +101,20 @@ zone:
 """)
     with running([program("nsd"), "-d", "-c", str(folder / "nsd.conf")], folder / "out.log", partial(answers, host, port)):
         yield host, port
+
+
+@contextmanager
+def mute(folder):
+    """For the block, that name server takes questions and never answers."""
+    parent = int((folder / "nsd.pid").read_text())
+    pids = [parent, *children(parent)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def _quoted(text):
@@ -130,9 +147,32 @@ def pymilter(folder, path):
         yield [process.pid]
 
 
-@contextmanager
 def rspamd(folder, path, nameserver, workers=2):
-    """rspamd as Debian configures it, its proxy as a milter that scans by itself."""
+    """rspamd as Debian configures it, its proxy as a milter that scans by itself; gives the pids of all that it runs."""
+    worker = f"""
+worker "rspamd_proxy" {{
+  bind_socket = "{path} mode=0666";
+  milter = yes;
+  timeout = 120s;
+  count = {workers};
+  upstream "local" {{ self_scan = yes; default = yes; }}
+}}
+"""
+    return _rspamd(folder, worker, str(path), nameserver)
+
+
+@contextmanager
+def rspamd_http(folder, nameserver):
+    """The same with one worker that is asked over HTTP; gives its address and its pid."""
+    address = loopback(), free_port(loopback())
+    worker = 'worker "normal" {{ bind_socket = "{}:{}"; count = 1; }}'.format(*address)
+    with _rspamd(folder, worker, address, nameserver) as pids:
+        titles = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in pids}
+        yield address, [pid for pid, title in titles.items() if "normal" in title]
+
+
+@contextmanager
+def _rspamd(folder, worker, address, nameserver):
     folder.mkdir()
     folder.chmod(0o755)
     for name in ("db", "run", "log", "local"):
@@ -147,24 +187,82 @@ options {{
   .include(duplicate=merge) "{folder}/dns.inc"
 }}
 logging {{ type = "file"; filename = "$LOGDIR/rspamd.log"; level = "warning"; }}
-worker "rspamd_proxy" {{
-  bind_socket = "{path} mode=0666";
-  milter = yes;
-  timeout = 120s;
-  count = {workers};
-  upstream "local" {{ self_scan = yes; default = yes; }}
-}}
+{worker}
 """)
     where = {"DBDIR": "db", "RUNDIR": "run", "LOGDIR": "log", "LOCAL_CONFDIR": "local"}
     options = [f"--var={name}={folder / below}" for name, below in where.items()]
     command = [program("rspamd"), "-f", "-u", "_rspamd", "-g", "_rspamd", "-c", str(folder / "rspamd.conf"), *options]
     with running(command, folder / "out.log", lambda: True) as process:
-        end = time.monotonic() + COMPILING
-        while not connects(str(path)):
-            assert time.monotonic() < end, "rspamd does not come up"
-            time.sleep(0.1)
-        time.sleep(3)  # what it compiles behind its back
+        _until(lambda: connects(address), "rspamd does not come up")
+        _until(partial(_idle, process.pid), "rspamd compiles for ever")  # its patterns, behind its back
         yield children(process.pid)
+
+
+def opendkim(folder, path, records):
+    """OpenDKIM on a UNIX socket, as Debian has it, verifying; its DNS is a file, so that it waits for nobody."""
+    return _trusted(folder, path, records, "opendkim", "Mode v\nInternalHosts {none}\nAlwaysAddARHeader yes\n")
+
+
+def opendmarc(folder, path, records):
+    """OpenDMARC beside it, which goes by what OpenDKIM has found; SPF it does not look at."""
+    return _trusted(folder, path, records, "opendmarc", "IgnoreHosts {none}\nSPFIgnoreResults true\n")
+
+
+@contextmanager
+def _trusted(folder, path, records, name, more):
+    folder.mkdir()
+    folder.chmod(0o755)
+    (folder / "none").write_text("192.0.2.1\n")
+    (folder / "dns").write_text("".join(f"{one[:-4]} {text}\n" for one, text in records.items() if one.endswith(" TXT")))
+    (folder / "conf").write_text(
+        f"Socket local:{path}\nPidFile {folder}/pid\nTestDNSData {folder}/dns\nAuthservID gate.example.com\nUMask 000\nSyslog no\n"
+        + more.format(none=folder / "none")
+        + ("TrustedAuthservIDs gate.example.com\n" if name == "opendmarc" else "")
+    )
+    command = [program(name), "-f", *(["-x"] if name == "opendkim" else ["-c"]), str(folder / "conf")]
+    with running(command, folder / "out.log", partial(connects, str(path))) as process:
+        give_to_postfix(path)
+        yield [process.pid]
+
+
+def _until(true, what):
+    end = time.monotonic() + COMPILING
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+def _idle(parent, seconds=2.0):
+    """Whether a server's processes do nothing for a while."""
+    before = cpu(children(parent))
+    time.sleep(seconds)
+    return cpu(children(parent)) - before < 0.05 * seconds
+
+
+@contextmanager
+def spamd(folder):
+    """SpamAssassin's server with one child, without network tests; gives its address and its pid."""
+    folder.mkdir()
+    folder.chmod(0o755)
+    address = loopback(), free_port(loopback())
+    options = ["-L", "-x", "-m", "1", "--min-children=1", "--max-conn-per-child=1000000", "-s", str(folder / "spamd.log")]
+    if os.geteuid() == 0:
+        options += ["-u", "nobody"]
+    listen = ["-i", "{}:{}".format(*address), "-A", "127.0.0.0/8", "-r", str(folder / "spamd.pid")]
+    with running([program("spamd"), *options, *listen], folder / "out.log", partial(connects, address)) as process:
+        _until(lambda: children(process.pid), "spamd has no child")
+        yield address, process.pid
+
+
+@contextmanager
+def room():
+    """A folder on the disk, for a journal is to be as slow as it is."""
+    folder = Path(tempfile.mkdtemp(prefix="delivcheck-bench-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def give_to_postfix(path):
