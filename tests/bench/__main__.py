@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import os
 import platform
+import signal
 import sys
 import time
 import traceback
@@ -35,6 +36,7 @@ def main():
     parser.add_argument("--out", type=Path, default=HERE, metavar="FOLDER", help="where the two files go")
     chosen = parser.parse_args()
     logging.disable(logging.CRITICAL)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every server that runs is ended
     _say(install.install(asked=chosen.install or os.environ.get("DELIVCHECK_INSTALL") == "1"))
     rows, reasons = measured(chosen.only or MODULES, quick=chosen.quick)
     wanted, others = table.complete(rows, reasons)

@@ -67,10 +67,10 @@ class Mail:
         return line[5:].strip().decode()
 
 
-def mails(folder):
-    """The fixture's messages by size in KB; its zones are already there."""
+def mails(folder, count=MESSAGES):
+    """The fixture's messages by size in KB, so many of each; its zones are already there."""
     script = servers.FIXTURE / "gen_messages.py"
-    subprocess.run([sys.executable, str(script), str(folder), "--count", str(MESSAGES)], check=True, capture_output=True)
+    subprocess.run([sys.executable, str(script), str(folder), "--count", str(count)], check=True, capture_output=True)
     index = json.loads((folder / "msgs" / "index.json").read_text())
     return {
         size: [
@@ -166,7 +166,7 @@ def measure(quick):
         folder = stack.enter_context(peers.room())
         (folder / "nsd").mkdir()
         nsd = stack.enter_context(servers.nsd(folder / "nsd", DOMAINS))
-        sized = mails(nsd.folder)
+        sized = mails(nsd.folder, MESSAGES // (QUICKLY if quick else 1))
         ours, judges = Ours(nsd.address), {}
         stack.callback(ours.close)
         if not without["rspamd"]:

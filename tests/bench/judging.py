@@ -35,6 +35,7 @@ from tests.bench.table import Row
 SIZES = (2, 10, 30, 100)  # KB
 ROUNDS = 40
 SHOWN = 25  # facts and rules
+TOLD = 8  # of each, in the table of `poe bench`
 LUCKY = 5  # one round in so many is quicker than what is told: a busy machine makes times longer, never shorter
 
 
@@ -78,9 +79,13 @@ def measure(quick):
             "cost": True,
         }
         yield Row.costs(f"judging/{size}k/email", found, **about)
-    _, rules = costs(30, rounds)
+    facts, rules = costs(30, rounds)
     costliest = max(rules, key=rules.get)
     yield Row.figures("check/rule", [rules[costliest] * 1e6], costliest)
+    for kind, each in (("fact", facts), ("rule", rules)):
+        for place, name in enumerate(sorted(each, key=each.get, reverse=True)[:TOLD], 1):
+            about = {"what": f"where 30 KB take time: {kind} {name}", "unit": "µs"}
+            yield Row.figures(f"judging/{kind}/{place}", [each[name] * 1e6], **about)
 
 
 def pairs(kilobytes, rounds=ROUNDS):
