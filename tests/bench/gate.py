@@ -55,7 +55,7 @@ class Scale:
         return self.messages // (1 if kilobytes < 50 else 3) // (5 if rules else 1)
 
 
-QUICK = Scale(2, 500)
+QUICK = Scale(2, 1_000)
 
 
 # --- ours --------------------------------------------------------------------------------------------------------------
