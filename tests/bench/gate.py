@@ -201,7 +201,8 @@ def latency(scale, folder):
         begun = time.perf_counter()
         to_gate(address, messages)
         able = int(len(messages) / (time.perf_counter() - begun) * SUSTAINED)  # messages a second
-        for offered in sorted({*OFFERED, able} if able < max(OFFERED) else OFFERED):
+        rates = {max(OFFERED)} if scale is QUICK else {*OFFERED, *([able] if able < max(OFFERED) else [])}
+        for offered in sorted(rates):
             some = messages[: offered * (1 if scale is QUICK or offered > able else SECONDS)]
             rounds, notes, spent = _added(scale, address, sink, some, offered, pids)
             name = "sustained" if offered == able else str(offered)
