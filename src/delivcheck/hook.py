@@ -37,8 +37,7 @@ MAX_HEAD = 1_048_576  # octets of an answer before its report; a reason may name
 FULL = 0.01  # seconds until a daemon is tried again that has its queue full
 SENT_BEFORE = (BrokenPipeError, ConnectionResetError)  # the daemon answers what is too large before it has it all
 
-USAGE, TEMPFAIL = 2, 75
-REFUSED = 1
+REFUSED, USAGE, SOFTWARE, UNREAD, TEMPFAIL = 1, 2, 70, 74, 75  # the last three are of sysexits.h
 
 HELP = """\
 usage: python -I -S hook.py [options] [--then COMMAND ARGUMENT...] < message
@@ -62,7 +61,8 @@ judged, on its own standard input, if it may be sent.
   --as-given                COMMAND gets the octets as they came in: sendmail(8) wants lines that end in LF
   --then COMMAND ...        all that follows is the command
 
-Exit codes: 0 it may be sent (with --then: the command's own), 1 it is refused, 75 not now, 2 usage. Words are on stderr.
+Exit codes: 0 it may be sent (with --then: the command's own), 1 it is refused, 75 not now, 2 usage, 74 the message cannot be
+read, 70 our own fault. Words are on stderr.
 """
 
 
@@ -291,14 +291,20 @@ def main(arguments: "list[str]") -> int:
     except UsageError as error:
         say(f"{error} (see --help)")
         return USAGE
-    given = sys.stdin.buffer.read()
-    octets = wire(given)
+    try:
+        if sys.stdin is None:
+            raise OSError(0, "standard input is closed")
+        given = sys.stdin.buffer.read()
+        octets = wire(given)
+    except (OSError, MemoryError) as error:
+        say(f"the message cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}")
+        return UNREAD
     path = options.socket or system.environ.get(b"DELIVCHECK_SOCKET", SOCKET)
     path = path if isinstance(path, str) else path.decode("utf-8", "surrogateescape")
     try:
         answer = ask(path, octets, options.fields, options.deadline)
-    except (OSError, ValueError) as error:
-        answer = _fault(f"{path}: {getattr(error, 'strerror', None) or error}")
+    except Exception as error:  # noqa: BLE001 -- no daemon, a slow one, another program there, no memory: a fault like others
+        answer = _fault(f"{path}: {getattr(error, 'strerror', None) or str(error) or type(error).__name__}")
     what, reason, code = _follows(answer, options)
     if what:
         words = {"bypassed": "sent without a pass", "deferred": "not now"}.get(what, what)
@@ -391,10 +397,15 @@ def _json(value: object) -> str:
 def _then(command: "list[str]", octets: bytes) -> int:
     """Become the command, with the octets on its standard input."""
     import os
-    from _signal import SIG_DFL, SIGPIPE, signal  # type: ignore[import-not-found] # `signal` without its enums, 3 ms
+    from _signal import SIG_DFL, SIGPIPE, SIGXFSZ, signal  # type: ignore[import-not-found] # `signal` without its enums, 3 ms
 
-    os.dup2(_held(octets), 0)
-    signal(SIGPIPE, SIG_DFL)  # Python ignores it, and what is ignored stays so
+    try:
+        os.dup2(_held(octets), 0)
+    except OSError as error:
+        say(f"--then {command[0]}: the message cannot be handed on: {error.strerror}")
+        return TEMPFAIL
+    for number in (SIGPIPE, SIGXFSZ):  # Python ignores them, and what is ignored stays so
+        signal(number, SIG_DFL)
     try:
         os.execvp(command[0], command)  # noqa: S606 -- what the user asked for, without a shell
     except (OSError, ValueError) as error:
@@ -403,28 +414,40 @@ def _then(command: "list[str]", octets: bytes) -> int:
 
 
 def _held(octets: bytes) -> int:
-    """A descriptor to read the octets from: memory, where the system has such files, else a pipe that a child fills."""
-    if hasattr(system, "memfd_create"):
+    """A descriptor to read the octets from: in memory, where that may be, else a pipe that a child fills. Raises OSError."""
+    try:
         made = system.memfd_create("message")
-        left = memoryview(octets)
-        while left:
-            left = left[system.write(made, left) :]
+        _fill(made, octets)
         system.lseek(made, 0, 0)
         return made
-    reading, writing = system.pipe()
+    except (AttributeError, OSError):  # a system without, one that forbids it, a limit to the size of files
+        reading, writing = system.pipe()
     if system.fork():
         system.close(writing)
         return reading
     system.close(reading)
     code = 0
     try:
-        left = memoryview(octets)
-        while left:
-            left = left[system.write(writing, left) :]
+        _fill(writing, octets)
     except OSError:  # the command has ended without reading it all
         code = 1
     system._exit(code)
 
 
+def _fill(descriptor: int, octets: bytes) -> None:
+    left = memoryview(octets)
+    while left:
+        left = left[system.write(descriptor, left) :]
+
+
+def run() -> int:
+    """`main`, with an exit code of its own for a bug: that of Python is ours for "refused"."""
+    try:
+        return main(sys.argv[1:])
+    except Exception as error:  # noqa: BLE001 -- as it says
+        say(f"our own fault: {type(error).__name__}: {error}")
+        return SOFTWARE
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run())

@@ -1,14 +1,17 @@
 """The standalone hook: a process on the interpreter alone, through a real daemon, into a real SMTP sink."""
 
+import io
 import json
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -229,6 +232,58 @@ def test_without_files_in_memory_a_pipe_does(running):
     code = f"import posix, sys; del posix.memfd_create; sys.argv = {arguments!r}; exec({source}, {{'__name__': '__main__'}})"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], input=message, capture_output=True, check=True)
     assert done.stdout == case.wire(message)
+
+
+def test_a_limit_to_the_size_of_files_is_none_to_the_message(running):
+    message = house.good("A line that is not the shortest one.\r\n" * 5_000)
+    command = program("--socket", running.socket, "--mail-from", house.BOUNCES, "--then", "cat")
+    limited = ["sh", "-c", f"ulimit -f 1; exec {shlex.join(command)}"]
+    done = subprocess.run(limited, input=message, capture_output=True, check=True)
+    assert done.stdout == case.wire(message)
+
+
+def test_a_command_gets_its_signals_as_from_a_shell(running):
+    command = program("--socket", running.socket, "--observe", "--then", "grep", "SigIgn", "/proc/self/status")
+    done = subprocess.run(command, input=house.good(), capture_output=True, check=True)
+    ignored = int(done.stdout.split()[1], 16)
+    assert not ignored >> signal.SIGPIPE - 1 & 1
+    assert not ignored >> signal.SIGXFSZ - 1 & 1
+
+
+@pytest.mark.parametrize("observe", [(), ("--observe",)])
+def test_a_message_that_cannot_be_read_is_not_one_that_is_refused(observe, tmp_path):
+    command = program("--socket", tmp_path / "nobody", *observe, "--then", "touch", tmp_path / "sent")
+    done = subprocess.run(["sh", "-c", f"{shlex.join(command)} <&-"], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (74, b"delivcheck: the message cannot be read: standard input is closed\n")
+    assert not (tmp_path / "sent").exists()
+
+
+def test_without_memory_for_the_question_mail_is_sent_and_for_the_message_it_is_unread(monkeypatch, capsys, tmp_path):
+    def without(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(house.good())))
+    monkeypatch.setattr(hook, "ask", without)
+    assert hook.main(["--record", str(tmp_path / "record")]) == 0
+    assert "MemoryError" in house.recorded(tmp_path / "record")[0]["reason"]
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=SimpleNamespace(read=without)))
+    assert hook.main([]) == 74
+    assert "the message cannot be read: MemoryError" in capsys.readouterr().err
+
+
+def test_a_bug_is_not_a_refusal(monkeypatch, capsys):
+    monkeypatch.setattr(hook, "main", lambda _: 1 // 0)
+    assert hook.run() == 70
+    assert "our own fault: ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_message_that_cannot_be_handed_on_is_for_later(monkeypatch, capsys):
+    def without(*_):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(hook, "_held", without)
+    assert hook._then(["cat"], b"") == 75
+    assert "cannot be handed on: Resource" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
