@@ -137,6 +137,15 @@ def test_without_f_the_sender_is_the_one_of_the_configuration_or_the_user(place)
     assert null == ""
 
 
+def test_a_user_that_passwd_does_not_know_can_send(place, monkeypatch):
+    def unknown(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert place.call("-ti", stdin=house.good()).code == Exit.OK
+    assert [one.mail_from for one in place.sink.messages] == [f"{os.getuid()}@{house.DOMAIN}"]
+
+
 def test_names_without_a_domain_are_those_of_ours(place):
     assert place.call("-i", "-f", "orders", "root", stdin=house.good()).code == 0
     [taken] = place.sink.messages

@@ -74,10 +74,10 @@ def _one(asked: Arguments, guard: Guard, known: settings.Sendmail, stdin: Binary
     given = _sender(asked, known)
     octets = compose.wire(compose.read(stdin, dot_ends=asked.dot_ends))
     recipients = _recipients(asked, known, octets)
-    user = pwd.getpwuid(os.getuid())
-    own = f"{user.pw_name}@{known.domain}"
+    login, full_name = _user()
+    own = f"{login}@{known.domain}"
     sender = given if given is not None else known.sender or own
-    name = asked.full_name if asked.full_name is not None else _full_name(user)
+    name = asked.full_name if asked.full_name is not None else full_name
     octets = compose.completed(octets, compose.Author(sender or own, name, known.domain))
     letter = nexthop.Letter(octets, sender, tuple(RcptTo(one, asked.notify) for one in recipients), asked.ret, asked.envid)
     way = nexthop.way(known)
@@ -126,10 +126,18 @@ def _recipients(asked: Arguments, known: settings.Sendmail, octets: bytes) -> li
     return list(dict.fromkeys(found))
 
 
-def _full_name(user: pwd.struct_passwd) -> str:
-    """What the user is called, for From: the first part of the comment in passwd, where & is the login name (finger)."""
+def _user() -> tuple[str, str]:
+    """Login and full name, for From: the first part of the comment in passwd, where & is the login name (finger).
+
+    A user that passwd does not know, as in many a container, is called by the number.
+    """
+    number = os.getuid()
+    try:
+        user = pwd.getpwuid(number)
+    except KeyError:
+        return str(number), ""
     name = user.pw_gecos.partition(",")[0].replace("&", user.pw_name.capitalize())
-    return name if name.isprintable() else ""
+    return user.pw_name, name if name.isprintable() else ""
 
 
 # --- a session -------------------------------------------------------------------------------------------------------
