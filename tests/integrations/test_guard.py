@@ -634,7 +634,7 @@ def test_with_a_broken_configuration_mail_goes_on_until_it_is_mended(nobody, mon
     assert "delivcheck.toml:2" in caplog.text
     assert asyncio.run(guards.default().check_async(house.bad(), *ENVELOPE)).bypass == ruling.bypass
     house.configuration(nobody)
-    assert isinstance(guards.default(), guards._Unmade)  # not with every message
+    assert isinstance(guards.default(), guards.Unmade)  # not with every message
     monkeypatch.setattr(guards, "AGAIN", 0.0)
     with pytest.raises(delivcheck.MessageRefused):
         guards.default().check(house.bad(), *ENVELOPE)

@@ -20,6 +20,7 @@ from .warm import LATE, SPARE, Warm
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+    from pathlib import Path
 
     from ..checker import DnsMode
     from ..model import MessageClass
@@ -235,11 +236,14 @@ class Checks(Protocol):
         ...
 
 
-class _Unmade:
-    """Stands where the configuration cannot be read: mail goes on, and each message is recorded as not judged."""
+class Unmade:
+    """Stands where no guard can be made: mail goes on, and each message is recorded as not judged, in log and `record`."""
 
-    def __init__(self, why: str) -> None:
-        self.why = why
+    def __init__(self, why: str, record: "Path | None" = None) -> None:
+        self.why, self.record = why, record
+
+    def close(self) -> None:
+        """There is no thread."""
 
     def check(
         self,
@@ -271,12 +275,12 @@ class _Unmade:
         """Send it."""
         why, case = f"fault: {reason}", Case(octets, mail_from, tuple(rcpt_to))
         ruling = replace(fault(reason, ulid.new()), bypass=why)
-        bypass.tell(bypass.event("bypassed", hook, why, case, ruling), None, None)
+        bypass.tell(bypass.event("bypassed", hook, why, case, ruling), self.record, None)
         return ruling
 
 
 _default: Guard | None = None
-_unmade: _Unmade | None = None
+_unmade: Unmade | None = None
 _making = threading.Lock()
 _tried = 0.0
 
@@ -304,5 +308,5 @@ def default() -> Checks:
             try:
                 _default = Guard()
             except Exception as error:  # noqa: BLE001 -- whatever is wrong with it
-                _unmade = _Unmade(str(error))
-        return _default or _unmade or _Unmade("no guard")
+                _unmade = Unmade(str(error))
+        return _default or _unmade or Unmade("no guard")

@@ -400,6 +400,28 @@ def test_a_policy_or_a_stream_that_does_not_exist_is_a_matter_of_configuration(p
         assert place.call(option, "-ti", stdin=house.good()).code == Exit.CONFIG
 
 
+def test_observe_sends_with_a_policy_that_is_broken(place):
+    place.configure(server(place), policy="broken.toml", mode="observe")
+    (place.folder / "broken.toml").write_text("garbage =\n")
+    octets = house.good()
+    assert place.call("-ti", stdin=octets).code == Exit.OK
+    assert [one.octets for one in place.sink.messages] == [octets]
+    [event] = place.recorded
+    assert event["event"] == "bypassed"
+    assert "broken.toml" in event["reason"]
+    assert place.call("--mode", "enforce", "-ti", stdin=octets).code == Exit.CONFIG
+
+
+def test_observe_sends_when_no_guard_can_be_made_and_enforce_says_not_now(place, monkeypatch):
+    def without(**_):
+        raise MemoryError
+
+    monkeypatch.setattr("delivcheck.integrations.sendmail.running.Guard", without)
+    assert place.call("-ti", stdin=house.good()).code == Exit.TEMPFAIL
+    assert place.call("--mode=observe", "-ti", stdin=house.good()).code == Exit.OK
+    assert [one["reason"] for one in place.recorded] == ["fault: MemoryError"]
+
+
 def test_a_next_hop_on_the_command_line_goes_before_the_file(place):
     place.configure('next-hop = "smtp://192.0.2.1"')
     url = f"smtp://{place.sink.host}:{place.sink.port}"

@@ -6,12 +6,13 @@ import pwd
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
-from ...config import SYSTEM_FILE, ConfigError
+from ...config import SYSTEM_FILE, Config, ConfigError, discover
 from ...gate.model import RcptTo
 from ...gate.reply import Reply
 from ...policy import PolicyError
 from ..errors import MessageRefused, MessageStopped
-from ..guard import Guard
+from ..guard import Guard, Unmade
+from ..settings import Mode, read
 from . import addresses, compose, nexthop, settings
 from .arguments import Arguments, UsageError, parse
 from .sysexits import Exit, NotSent
@@ -28,9 +29,9 @@ def run(argv: Sequence[str], stdin: BinaryIO, say: Say, environment: Mapping[str
         asked = parse(argv, environment)
         if not (asked.smtp or asked.from_header or asked.recipients):
             raise UsageError("no recipients: they stand behind the options, or with -t in the message")
-        guard = _guard(asked)
+        guard, config = _guard(asked)
         try:
-            known = settings.read(guard.config, asked.own.get("next-hop"))
+            known = settings.read(config, asked.own.get("next-hop"))
             temporary = known.temporary
             done = _session(guard, known) if asked.smtp else _one(asked, guard, known, stdin)
         finally:
@@ -49,27 +50,46 @@ def run(argv: Sequence[str], stdin: BinaryIO, say: Say, environment: Mapping[str
     return Exit.OK
 
 
-def _guard(asked: Arguments) -> Guard:
-    """By the file that was named, or the system's; never by one of the working directory, which may be anybody's."""
+def _guard(asked: Arguments) -> tuple[Guard | Unmade, Config]:
+    """By the file that was named, or the system's; never by one of the working directory, which may be anybody's.
+
+    Where it cannot be made (a policy with a fault, no name servers, no memory), observe mode sends all the same.
+    """
     own = asked.own
+    file = own.get("config")
     try:
-        return Guard(
-            config=own.get("config") or (SYSTEM_FILE if SYSTEM_FILE.is_file() else False),
+        file = file or (os.fspath(SYSTEM_FILE) if SYSTEM_FILE.is_file() else None)
+        guard = Guard(
+            config=file or False,
             policy=own.get("policy"),
             stream=own.get("stream"),
             mode=own.get("mode"),
             on_unknown=own.get("on-unknown"),
         )
-    except (ConfigError, PolicyError, ValueError):
-        raise
-    except Exception as error:  # no name servers, no memory: it may be there again
+    except Exception as error:
+        if (instead := _observing(file, own.get("mode"), str(error) or type(error).__name__)) is not None:
+            return instead
+        if isinstance(error, ConfigError | PolicyError | ValueError):
+            raise
         raise NotSent(Exit.TEMPFAIL, str(error) or type(error).__name__) from error
+    return guard, guard.config
+
+
+def _observing(file: str | None, mode: str | None, why: str) -> tuple[Unmade, Config] | None:
+    """What lets mail go on; None where mail is to be stopped, or where nobody can tell."""
+    try:
+        config = Config() if file is None else discover(file)
+        hooks = read(config)
+        wanted = hooks.mode if mode is None else Mode(mode)
+    except (ConfigError, ValueError):
+        return None
+    return (Unmade(why, hooks.record), config) if wanted is Mode.OBSERVE else None
 
 
 # --- one message -----------------------------------------------------------------------------------------------------
 
 
-def _one(asked: Arguments, guard: Guard, known: settings.Sendmail, stdin: BinaryIO) -> str:
+def _one(asked: Arguments, guard: Guard | Unmade, known: settings.Sendmail, stdin: BinaryIO) -> str:
     """The message on stdin. Returns what is to be said of it. Raises NotSent, UsageError."""
     given = _sender(asked, known)
     octets = compose.wire(compose.read(stdin, dot_ends=asked.dot_ends))
@@ -143,7 +163,7 @@ def _user() -> tuple[str, str]:
 # --- a session -------------------------------------------------------------------------------------------------------
 
 
-def _session(guard: Guard, known: settings.Sendmail) -> str:
+def _session(guard: Guard | Unmade, known: settings.Sendmail) -> str:
     from . import session
 
     asyncio.run(session.Session(guard, nexthop.way(known), known.domain).run(0, 1))

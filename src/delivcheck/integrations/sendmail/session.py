@@ -14,7 +14,7 @@ from ...gate.smtp.limits import Load
 from ...gate.smtp.protocol import Options
 from ...gate.smtp.protocol import Session as Dialogue
 from ..errors import MessageStopped
-from ..guard import Guard
+from ..guard import Guard, Unmade
 from . import compose, nexthop
 from .running import HOOK, not_sent
 from .sysexits import NotSent
@@ -27,7 +27,7 @@ _OK = Reply(250, "2.0.0", "Ok")
 class Session:
     """One dialogue, with any number of messages. Recipients are looked at by the next hop when the message is sent."""
 
-    def __init__(self, guard: Guard, way: nexthop.Way, name: str) -> None:
+    def __init__(self, guard: Guard | Unmade, way: nexthop.Way, name: str) -> None:
         """`name` is ours, in the greeting."""
         limits = Limits()
         self._guard, self._way, self._name = guard, way, name
