@@ -53,7 +53,7 @@ class Place:
         """The wrapper that docs/hooks/sendmail.md shows, with where we are in place of an installation."""
         path = self.folder / "sendmail"
         path.write_text(
-            f'#!/bin/sh\nPYTHONPATH={ROOT / "src"} exec {sys.executable} -m delivcheck sendmail --config {self.config} "$@"\n'
+            f'#!/bin/sh\nPYTHONPATH={ROOT / "src"} exec {sys.executable} -m delivcheck sendmail --config {self.config} -bm "$@"\n'
         )
         path.chmod(0o755)
         return path

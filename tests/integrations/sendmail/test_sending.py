@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ from delivcheck.integrations.sendmail.settings import own_domain
 from delivcheck.integrations.sendmail.sysexits import Exit
 from tests import servers
 from tests.integrations import house
+from tests.integrations.sendmail.place import ROOT
 from tests.integrations.sendmail.place import place as made
 
 TO = house.RECIPIENT
@@ -188,6 +190,16 @@ def test_what_strangers_put_into_arguments_sends_nothing(place, argv):
     assert done.code == Exit.USAGE
     assert "\n" not in done.said
     assert place.sink.lines == []
+
+
+def test_the_pages_script_takes_none_of_our_own_options_from_its_caller(place):
+    command = [place.script, "--next-hop=smtp://192.0.2.1", "-i", TO]
+    done = subprocess.run(command, input=house.good(), capture_output=True, check=False)
+    assert done.returncode == Exit.USAGE
+    assert b"our own options stand before" in done.stderr
+    page = (ROOT / "docs" / "hooks" / "sendmail.md").read_text()
+    script = place.script.read_text().replace(str(place.config), "/etc/delivcheck/delivcheck.toml")
+    assert script.partition(" delivcheck ")[2] in page
 
 
 def test_logs_queues_and_configurations_of_sendmail_are_nothing_here(place, tmp_path):
