@@ -19,7 +19,9 @@ import pytest
 import delivcheck
 from delivcheck.integrations import bypass, errors, settings
 from delivcheck.integrations import guard as guards
+from delivcheck.integrations.judge import Bench
 from delivcheck.integrations.ruling import Wanted, fault
+from delivcheck.integrations.warm import Warm
 from delivcheck.tables import ConfigError
 from tests.integrations import house
 
@@ -561,6 +563,47 @@ def test_a_log_that_raises_stops_nothing_and_the_listener_is_told(record):
     finally:
         log.removeFilter(broken)
     assert len(told) == 1
+
+
+def test_a_log_that_mails_from_the_judging_thread_waits_for_nobody(monkeypatch):
+    class Mailing(logging.Handler):
+        def emit(self, record):
+            rulings.append(guard.check(house.good(), *ENVELOPE))
+
+    async def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Bench, "_ruled", broken)
+    guard, rulings, handler = house.guard(deadline=60), [], Mailing()
+    log = logging.getLogger(bypass.LOG)
+    log.addHandler(handler)
+    try:
+        guard.check(house.good(), *ENVELOPE)
+    finally:
+        log.removeHandler(handler)
+    assert "sends mail while it is judged" in rulings[0].reason
+
+
+def test_a_signal_handler_that_mails_finds_no_lock_of_its_own_thread(monkeypatch, nobody):
+    def inside(name, called):
+        def interrupted(*arguments, **options):
+            monkeypatch.setattr(owner, name, called)
+            rulings.append(guard.check(house.good(), *ENVELOPE) if owner is Warm else guards.default())
+            return called(*arguments, **options)
+
+        return interrupted
+
+    def mail():
+        nonlocal owner
+        for owner, name in ((Warm, "bench"), (guards, "Guard")):
+            monkeypatch.setattr(owner, name, inside(name, getattr(owner, name)))
+            rulings.append(guard.check(house.good(), *ENVELOPE) if owner is Warm else guards.default())
+
+    guard, rulings, owner = house.guard(), [], None
+    thread = threading.Thread(target=mail, daemon=True)  # as a signal handler does: in the middle of it, on the same thread
+    thread.start()
+    thread.join(60)
+    assert len(rulings) == 4
 
 
 def test_a_listener_that_mails_has_an_end(tmp_path):

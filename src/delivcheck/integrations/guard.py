@@ -281,13 +281,13 @@ class Unmade:
 
 _default: Guard | None = None
 _unmade: Unmade | None = None
-_making = threading.Lock()
+_making = threading.RLock()
 _tried = 0.0
 
 
 def _forked() -> None:
     global _making  # noqa: PLW0603 -- a lock that another thread held is never given back in a child
-    _making = threading.Lock()
+    _making = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork

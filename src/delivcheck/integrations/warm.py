@@ -32,7 +32,7 @@ class Warm:
 
     def __init__(self, config: "Config", hooks: "Hooks", dns: "Client | DnsMode") -> None:
         self._config, self._hooks, self._dns = config, hooks, dns
-        self._lock, self.counting = threading.Lock(), threading.Lock()
+        self._lock, self.counting = _locks()
         self._bench: Bench | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -47,9 +47,11 @@ class Warm:
         return self._bench
 
     def submit(self, case: Case) -> "Future[Ruling]":
-        """Have it judged in the thread, within the deadline."""
+        """Have it judged in the thread, within the deadline. Raises RuntimeError in that thread: it would wait for itself."""
         import asyncio
 
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a log or a rule sends mail while it is judged")
         with self._lock:
             bench = self.bench()
             if self._loop is None or self._thread is None or not self._thread.is_alive():
@@ -95,10 +97,15 @@ class Warm:
         Its copy of the loop is kept, and never touched: to close it would take sockets out of the epoll(7) that it shares with
         its parent.
         """
-        self._lock, self.counting = threading.Lock(), threading.Lock()
+        self._lock, self.counting = _locks()
         if self._loop is not None:
             _inherited.append((self._loop, self._thread, self._bench))
             self._loop = self._thread = self._bench = None
+
+
+def _locks() -> tuple["threading.RLock", "threading.RLock"]:
+    """Those who hold one may come again: a signal handler sends mail in the middle of whatever the thread does."""
+    return threading.RLock(), threading.RLock()
 
 
 _all: "WeakSet[Warm]" = WeakSet()
