@@ -293,6 +293,14 @@ def test_what_cannot_be_found_or_read_is_a_fault_and_mail_goes_on(arguments, opt
     assert called == [arguments[0]]
 
 
+def test_recipients_that_can_be_read_once_only_are_left_to_the_function(record):
+    got = []
+    wrapped = delivcheck.guard(lambda raw, to: got.extend(to), guard=house.guard(record=record), rcpt_to="to")
+    wrapped(house.good(), (one for one in [house.RECIPIENT]))
+    assert got == [house.RECIPIENT]
+    assert "read once only" in house.recorded(record)[0]["reason"]
+
+
 @KINDS
 def test_a_message_that_is_not_found_is_recorded_or_for_later(record, kind):
     def send(text):

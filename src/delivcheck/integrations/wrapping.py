@@ -191,6 +191,8 @@ def _at(where: Where, named: Mapping[str, Any], args: Sequence[Any], kwargs: Map
         return where(*args, **kwargs)
     if where not in named:
         raise LookupError(f"the call has no argument {where!r}")
+    if isinstance(named[where], Iterator):
+        raise TypeError(f"{where!r} can be read once only, and that is for the function")
     return named[where]
 
 
