@@ -197,6 +197,14 @@ def test_smtputf8_is_judged_as_such(sink):
     assert "SMTPUTF8" in sink.messages[0].parameters
 
 
+def test_options_that_can_be_read_once_only_reach_judge_and_server(sink):
+    noting = Noting()
+    with client(sink, noting) as smtp:
+        smtp.sendmail(house.SENDER, iter([house.RECIPIENT]), house.good(), mail_options=iter(["SMTPUTF8"]))
+    assert noting.asked[0][3]
+    assert "SMTPUTF8" in sink.messages[0].parameters
+
+
 def test_the_low_level_commands_are_checked_with_the_recipients_that_were_taken(sink):
     sink.hop.says["RCPT"] = lambda _session, line: "550 5.1.1 no" if b"nobody" in line else None
     noting = Noting()

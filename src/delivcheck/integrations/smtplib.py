@@ -76,7 +76,7 @@ class _Checked:
         rcpt_options: Sequence[str] = (),
     ) -> Any:
         """As in smtplib. Raises MessageRefused, MessageUndetermined as well: then nothing of it was said to the server."""
-        octets = octets_of(msg)
+        octets, mail_options = octets_of(msg), tuple(mail_options)  # it is read twice, and may be readable once
         recipients = [to_addrs] if isinstance(to_addrs, str) else list(to_addrs)
         self._check(octets, _address(from_addr), [_address(one) for one in recipients], utf8=_utf8(mail_options))
         self._judged = True
