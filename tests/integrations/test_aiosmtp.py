@@ -163,6 +163,16 @@ async def test_the_low_level_commands_are_checked_and_a_refusal_ends_the_transac
     assert len(sink.messages) == 1
 
 
+async def test_a_refusal_is_told_where_the_server_does_not_end_the_transaction(sink):
+    sink.hop.says["RSET"] = "421 4.3.2 going down"
+    async with client(sink, house.guard()) as smtp:
+        await smtp.mail(house.BOUNCES)
+        await smtp.rcpt(house.RECIPIENT)
+        with pytest.raises(aiosmtp.MessageRefused):
+            await smtp.data(house.bad())
+    assert sink.messages == []
+
+
 async def test_many_tasks_may_use_one_client(sink):
     """The flag that says "this one was judged" belongs to a task, not to the client."""
     guard = house.guard()

@@ -7,6 +7,7 @@ configuration says it all. The exceptions are caught by `except aiosmtplib.SMTPE
 import inspect
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from email.message import EmailMessage, Message
 from email.utils import parseaddr
@@ -96,7 +97,8 @@ class SMTP(host.SMTP):
         try:
             await self._check(octets, self._sender, self._recipients, utf8=self._utf8)
         except MessageStopped:
-            await self.rset()
+            with suppress(host.SMTPException):  # the verdict is what is to be told, not a connection that is gone
+                await self.rset()
             raise
         return await super().data(octets, **more)
 
