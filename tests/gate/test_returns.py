@@ -333,6 +333,22 @@ def test_a_log_that_is_rotated_truncated_or_cut_in_a_line_is_read_once_and_whole
     assert len(happened(store, "log")) >= 3
 
 
+def test_gates_of_several_machines_follow_logs_of_one_path_each_for_itself(tmp_path, store):
+    path, aside = tmp_path / "mail.log", tmp_path / "of the other machine"
+    path.write_text(LINE.format(n=0, id="AAAA000"))
+    here = returned.Log(path, store, "gate-a.example.com")
+    assert here.once() == path.stat().st_size
+    path.rename(aside)
+    path.write_text(LINE.format(n=0, id="BBBB000") * 3)
+    assert returned.Log(path, store, "gate-b.example.com").once() == path.stat().st_size
+    aside.rename(path)
+    with path.open("a") as file:
+        file.write(LINE.format(n=1, id="AAAA001"))
+    again = returned.Log(path, store, "gate-a.example.com")
+    assert again.once() == len(LINE.format(n=1, id="AAAA001"))
+    assert again.once() == 0
+
+
 def test_a_line_that_comes_before_its_message_waits_for_it(tmp_path, store):
     path = tmp_path / "mail.log"
     path.write_text(LINE.format(n=0, id="BBBB000"))

@@ -77,7 +77,7 @@ async def follow_log(desk: Desk) -> None:
     bounces = desk.gate.bounces
     assert bounces is not None
     assert bounces.postfix_log is not None
-    log = Log(bounces.postfix_log, desk.store)
+    log = Log(bounces.postfix_log, desk.store, desk.gate.name)
     await _repeat(log.once, "postfix-log", desk)
 
 
@@ -151,11 +151,11 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Log:
-    """Postfix's log, followed over its rotation."""
+    """Postfix's log, followed over its rotation. `gate`: on whose machine; several share a store and have the same path."""
 
-    def __init__(self, path: Path, store: Store) -> None:
+    def __init__(self, path: Path, store: Store, gate: str = "") -> None:
         self._path, self._store = path, store
-        self._name = f"postfix-log:{path}"[:255]
+        self._name = f"postfix-log:{gate}:{path}"[:255]
         self._known = postfix.Known()
         self._seq: int | None = None
         self._waiting: list[tuple[float, postfix.Line]] = []  # lines of messages that the store does not know, or not yet
