@@ -140,6 +140,7 @@ def _described(found: Message, paint: Paint, *, headers: bool) -> list[str]:
     policy = f" by {found.policy}" if found.policy else ""
     rows = [
         ("received", f"{utc(found.received)} UTC, {found.framing or 'unknown'}{listener}{client}"),
+        ("gate", found.gate),
         ("from", f"<{found.mail_from}>{f', From: {found.from_domain}' if found.from_domain else ''}"),
         ("subject", found.subject or "(none, or not kept)"),
         ("Message-ID", found.message_id),

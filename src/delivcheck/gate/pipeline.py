@@ -198,9 +198,8 @@ class GatePipeline:
         """A milter holds in the MTA's own queue; elsewhere holding must have been asked for."""
         return incoming.client.protocol == "milter" or self.gate.hold is not None
 
-    @staticmethod
     def _notes(
-        incoming: Incoming, outcome: Outcome, progress: _Progress, trace: Trace, *, mode: str, judge_ms: float
+        self, incoming: Incoming, outcome: Outcome, progress: _Progress, trace: Trace, *, mode: str, judge_ms: float
     ) -> tuple[bytes, ...]:
         """What the trace is told of it."""
         prepared = progress.prepared
@@ -216,6 +215,7 @@ class GatePipeline:
             judge_ms=judge_ms,
             tracking=prepared.tracking if prepared is not None else Tracking.NONE,
             links=prepared.links if prepared is not None else (),
+            gate=self.gate.name,
         )
 
     def _tell(

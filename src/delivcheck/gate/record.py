@@ -44,6 +44,7 @@ def judged(
     judge_ms: float = 0.0,
     tracking: Tracking = Tracking.NONE,
     links: Sequence[str] = (),
+    gate: str = "",
 ) -> tuple[bytes, ...]:
     """A message that came in, and what was decided about it, encoded. What becomes of it afterwards the journal knows."""
     client, decision, report = incoming.client, outcome.decision, outcome.report
@@ -53,6 +54,7 @@ def judged(
         received=int(incoming.received.timestamp() * 1000),
         recipients=incoming.rcpt_to,
         tenant=tenant_of(trace, client),
+        gate=gate,
         framing=client.protocol,
         listener=client.listener,
         client=client.credential.user if client.credential else "",
@@ -175,6 +177,7 @@ def refused(
     recipient: str,
     kind: Kind | None = None,
     by: str,
+    gate: str = "",
 ) -> tuple[bytes, ...]:
     """A recipient that was refused, or is to come again, before the message came; `by` as in `Kind.REFUSED`'s detail."""
     kind = kind or (Kind.REFUSED if reply.permanent else Kind.DEFERRED)
@@ -184,6 +187,7 @@ def refused(
         received=at,
         recipients=(recipient,),
         tenant=tenant_of(settings, client),
+        gate=gate,
         framing=client.protocol,
         listener=client.listener,
         client=client.credential.user if client.credential else "",

@@ -219,7 +219,15 @@ class Transactions:
             sender = self._open.sender.address
             kind = TraceKind.SUPPRESSED if suppressed is not None else None
             told = record.refused(
-                trace, reply, client=client, settings=settings, mail_from=sender, recipient=address, kind=kind, by=by
+                trace,
+                reply,
+                client=client,
+                settings=settings,
+                mail_from=sender,
+                recipient=address,
+                kind=kind,
+                by=by,
+                gate=self._shared.gate.name,
             )
             self._shared.journal.note(told)
         return reply

@@ -164,6 +164,7 @@ def message_row(clean: Cleaner, message: Message) -> Row:
     return {
         "id": message.trace,
         "received": clean.number(message.received, MAX_MOMENT),
+        "gate": name(message.gate),
         "framing": name(message.framing, 16),
         "listener": name(message.listener, 64),
         "client": text(message.client, MAX_NAME),

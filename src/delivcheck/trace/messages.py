@@ -162,6 +162,7 @@ class Message:
     results: tuple[Result, ...]
     links: tuple[str, ...]
     left_out: int = field(default=0)  # recipients and events beyond the limits
+    gate: str = ""  # which of several it was
 
     @property
     def named(self) -> tuple[Recipient, ...]:
@@ -451,7 +452,7 @@ def seen(bits: int) -> tuple[Kind, ...]:
 _SAME = (
     "received", "framing", "listener", "client", "stream", "template", "mail_from", "from_domain", "subject", "message_id",
     "queue_id", "size", "sha256", "verdict", "policy", "action", "reason", "bypass", "mode", "next_hop", "judge_ms", "tracking",
-    "held", "headers", "has_body",
+    "held", "headers", "has_body", "gate",
 )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, tag="message", kw
     received: int
     recipients: tuple[str, ...]
     tenant: str = DEFAULT_TENANT
+    gate: str = ""  # the gate's name: which of several it was
     framing: str = ""
     listener: str = ""
     client: str = ""  # credential or API key, by name

@@ -42,6 +42,7 @@ message = Table(
     Column("id", String(26), primary_key=True),  # the trace, a ULID: rows lie in the order of time
     Column("tenant", Integer, ForeignKey("tenant.id"), nullable=False),
     Column("received", BigInteger, nullable=False),
+    Column("gate", Text, nullable=False, default=""),
     Column("framing", String(16), nullable=False, default=""),
     Column("listener", String(64), nullable=False, default=""),
     Column("client", Text, nullable=False, default=""),

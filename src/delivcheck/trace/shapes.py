@@ -110,6 +110,7 @@ class MessageOut(Struct, frozen=True, kw_only=True):
 
     id: Id
     received: Time
+    gate: str
     framing: str
     listener: str
     client: str
@@ -188,8 +189,8 @@ def message(one: Message) -> MessageOut:
 
 
 _SAME = (
-    "framing", "listener", "client", "stream", "template", "mail_from", "from_domain", "subject", "queue_id", "size", "sha256",
-    "policy", "action", "reason", "mode", "next_hop", "judge_ms", "tracking", "left_out", "has_body",
+    "gate", "framing", "listener", "client", "stream", "template", "mail_from", "from_domain", "subject", "queue_id", "size",
+    "sha256", "policy", "action", "reason", "mode", "next_hop", "judge_ms", "tracking", "left_out", "has_body",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Annotated, Literal, TypeVar
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from .... import ulid
@@ -11,8 +12,9 @@ from ....mime.headers import display_text
 from ....mime.message import MessageError, header_of
 from ....trace import audit
 from ....trace.keys import Scope
-from ....trace.model import iso
+from ....trace.model import Kind, iso
 from ....trace.records import decode
+from ....trace.schema import message, recipient
 from ....trace.shapes import ResultOut
 from ....trace.store import StoreError
 from ... import record
@@ -56,7 +58,7 @@ def router(desk: Desk, keeper: Gatekeeper) -> APIRouter:
     @api.get("/{id}", responses=described(HeldOut, 200, "The message's envelope, and why it is held.", 404))
     async def show(by: Holder, id: Id) -> Response:  # noqa: A002 -- the name in the path
         """One of them."""
-        return written(await mail.work(lambda held: _shown(mail.entry(held, by, id), held)))
+        return written(await mail.one(by, id, lambda held: _shown(mail.entry(held, by, id), held)))
 
     @api.get(
         "/{id}/message",
@@ -70,13 +72,13 @@ def router(desk: Desk, keeper: Gatekeeper) -> APIRouter:
     )
     async def content(by: Holder, id: Id) -> Response:  # noqa: A002 -- the name in the path
         """The message itself. Nothing of it is to be shown by a browser: it comes as a file."""
-        octets = await mail.work(lambda held: held.octets(mail.entry(held, by, id)))
+        octets = await mail.one(by, id, lambda held: held.octets(mail.entry(held, by, id)))
         return Response(octets, 200, {"Content-Disposition": f'attachment; filename="{id}.eml"'}, RFC822)
 
     @api.post("/{id}/release", responses=described(ReleasedOut, 200, "It was judged again, and this became of it.", 404, 409))
     async def release(by: Holder, id: Id) -> Response:  # noqa: A002 -- the name in the path
         """Judge it again, the same octets, and send it if it passes. Who has it already is not sent it twice."""
-        await mail.work(lambda held: mail.entry(held, by, id))
+        await mail.one(by, id, lambda held: mail.entry(held, by, id))
         try:
             said = await desk.handing.release(id, who=by.who)
         except HeldError as error:
@@ -93,7 +95,7 @@ def router(desk: Desk, keeper: Gatekeeper) -> APIRouter:
             mail.entry(held, by, id)
             discard(held, id, desk.watch)
 
-        await mail.work(gone)
+        await mail.one(by, id, gone)
         try:
             await desk.note([decode(record.discarded(id, "discarded"))])
         except JournalError as error:  # it is gone all the same
@@ -118,6 +120,29 @@ class _Mail:
             return await self._desk.work(what, self._desk.held)
         except HeldError as error:
             raise _problem(error) from None
+
+    async def one(self, by: Caller, trace: str, what: Callable[[HeldStore], T]) -> T:
+        """Do something with one entry. Raises Problem: of several gates the one that holds it is named."""
+        try:
+            return await self.work(what)
+        except Problem as error:
+            if error.status_code == 404 and (gate := await self._elsewhere(by, trace)):
+                raise Problem(404, f"{gate} holds it: ask there") from None
+            raise
+
+    async def _elsewhere(self, by: Caller, trace: str) -> str:
+        """Which other gate holds a message, as the trace has it; "" where none does."""
+
+        def look() -> str:
+            held = sa.exists().where(recipient.c.message == trace, recipient.c.state == Kind.HELD)
+            mine = sa.or_(message.c.gate == self._desk.gate.name, message.c.tenant != by.tenant)
+            with self._desk.store.read() as db:
+                return db.scalar(sa.select(message.c.gate).where(message.c.id == trace, held, sa.not_(mine))) or ""
+
+        try:
+            return await self._desk.work(look)
+        except StoreError:
+            return ""
 
     async def noted(self, by: Caller, action: str, trace: str) -> None:
         """Tell the audit log; it is done by then, so a store that fails is for our log only."""

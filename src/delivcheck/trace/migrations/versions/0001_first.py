@@ -96,6 +96,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("tenant", sa.Integer(), nullable=False),
         sa.Column("received", sa.BigInteger(), nullable=False),
+        sa.Column("gate", sa.Text(), nullable=False),
         sa.Column("framing", sa.String(length=16), nullable=False),
         sa.Column("listener", sa.String(length=64), nullable=False),
         sa.Column("client", sa.Text(), nullable=False),
