@@ -1,6 +1,5 @@
 """DANE of the domain's MX hosts: the TLSA records, whether DNSSEC vouches for them, and the certificates behind."""
 
-import asyncio
 import warnings
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.utils import CryptographyDeprecationWarning
 
-from ..engine import fact
+from ..engine import fact, side_by_side
 from ..model import Dns, Failed, Found, ProbeFailed, Question, SmtpAnswer, Unavailable
 from ..records.tlsa import Certificate
 from ..saying import in_one_line
@@ -53,7 +52,7 @@ class MxCertificates:
 @fact
 async def dane_records(mx: MxNames, dns: Dns) -> DaneRecords:
     """Ask for the TLSA records of the MX hosts (RFC 7672 section 2.2.3)."""
-    return DaneRecords(tuple(await asyncio.gather(*(_tlsa(dns, host) for host in mx.names))))
+    return DaneRecords(await side_by_side(*(_tlsa(dns, host) for host in mx.names)))
 
 
 async def _tlsa(dns: Dns, host: str) -> HostTlsa:

@@ -6,6 +6,7 @@ Every key is asked for at once, and each answer stands for itself: a key that ti
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from ..engine import fact, side_by_side
@@ -13,7 +14,7 @@ from ..mime.fields import Field
 from ..mime.message import Message
 from ..model import Answer, Dns, Failed, Found, NoSuchName, NotApplicable, Unavailable, Where
 from ..records.dkim import DkimFault, DkimKey, DkimSignature, DkimSyntaxError, key_name, parse_key, parse_signature, select
-from ..records.names import BadName, is_within, to_ascii
+from ..records.names import BadName, parents, to_ascii
 from ..records.tags import TagList
 from ..rulefiles import data, providers
 from .answers import ask_about
@@ -308,12 +309,21 @@ def _selector(name: str) -> str:
 
 def _hinted(spf: Answer, mx: Answer) -> list[dict[str, Any]]:
     """The providers that the domain's SPF record includes, or that its mail goes to."""
-    names = [*_included(spf), *_exchanges(mx)]
-    return [
-        provider
-        for provider in data("selectors")["provider"]
-        if any(is_within(name, known) for known in _known_by(provider) for name in names)
-    ]
+    known = _by_domain()
+    found = {
+        place for name in (*_included(spf), *_exchanges(mx)) for each in (name, *parents(name)) for place in known.get(each, ())
+    }
+    return [data("selectors")["provider"][place] for place in sorted(found)]
+
+
+@lru_cache(maxsize=1)
+def _by_domain() -> dict[str, list[int]]:
+    """The places of the providers in the table, by the names that tell them."""
+    found: dict[str, list[int]] = {}
+    for place, provider in enumerate(data("selectors")["provider"]):
+        for known in _known_by(provider):
+            found.setdefault(known, []).append(place)
+    return found
 
 
 def _known_by(provider: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """What goes with a DMARC record: the addresses reports go to, records in the wrong place, mailbox providers' domains."""
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -95,8 +94,8 @@ def agreement_name(policy_domain: str, host: str) -> str:
 
 
 async def _ask(dns: Dns, policy_domain: str, host: str) -> _Host:
-    visits, agreement, answers = await asyncio.gather(
-        visit_all(dns, tree_walk.names(host)), _agreement(dns, policy_domain, host), ask_about(dns, host)
+    visits, (agreement, answers) = await side_by_side(
+        visit_all(dns, tree_walk.names(host)), side_by_side(_agreement(dns, policy_domain, host), ask_about(dns, host))
     )
     return _Host(host, visits, agreement, takes_mail(host, answers), is_null_mx(answers["MX"]))
 

@@ -3,11 +3,10 @@
 A zone whose signatures do not fit is the business of dns/server-failure: receivers that validate see it fail.
 """
 
-import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..engine import fact
+from ..engine import fact, side_by_side
 from ..model import Dns, Failed, Found, NotApplicable, Question, Unavailable
 from ..records.names import parents, psl_organizational_domain
 from .answers import is_bogus, no_answer
@@ -56,7 +55,7 @@ async def dnssec(sender: FromDomain, resolver: ResolverValidates | Unavailable, 
     organization = psl_organizational_domain(domain)
     above = [name for name in parents(domain) if name == organization or name.endswith(f".{organization}")]
     questions = [*(Question(domain, kind) for kind in _OWN), *(Question(name, "SOA") for name in above)]
-    answers = await asyncio.gather(*(dns.ask(question.name, question.type) for question in questions))
+    answers = await side_by_side(*(dns.ask(question.name, question.type) for question in questions))
     asked = list(zip(questions, answers, strict=True))
     if bogus := next((question for question, answer in asked if is_bogus(answer)), None):
         return Dnssec(domain, DnssecState.BOGUS, bogus.name)

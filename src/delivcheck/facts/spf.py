@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from ..engine import fact
 from ..model import Answer, Dns, Failed, Found, NoData, NoSuchName, NotApplicable, Question, Unavailable, Where
@@ -151,7 +152,7 @@ class Step:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, which leave no place for what is worked out once: a dozen rules walk the tree
 class SpfTree:
     """The static look-up tree of a domain's record: what evaluation may come to ask, whoever sends.
 
@@ -204,6 +205,30 @@ class SpfTree:
 
     def walk(self) -> Iterator[Step]:
         """All terms, records in full where they are reached first."""
+        return iter(self._steps)
+
+    def nodes(self) -> Iterator[SpfNode]:
+        """All records and the names where there is none, each once."""
+        return iter(self._nodes)
+
+    def passing(self) -> Iterator[tuple[SpfNode, SpfBranch]]:
+        """The terms by which a host can pass: qualifier +, and the same of every include on the way (RFC 7208 section 5.2)."""
+        return iter(self._passing)
+
+    @cached_property
+    def _steps(self) -> tuple[Step, ...]:
+        return tuple(self._walk())
+
+    @cached_property
+    def _nodes(self) -> tuple[SpfNode, ...]:
+        below = (step.branch.node for step in self._steps if not step.again)
+        return (self.root, *(node for node in below if node is not None))
+
+    @cached_property
+    def _passing(self) -> tuple[tuple[SpfNode, SpfBranch], ...]:
+        return tuple(self._pass())
+
+    def _walk(self) -> Iterator[Step]:
         shown: set[str] = set()
         stack = [Step(0, self.root, branch) for branch in reversed(self.root.branches)]
         while stack:
@@ -215,15 +240,7 @@ class SpfTree:
                 shown.add(below.name)
                 stack += [Step(step.depth + 1, below, branch) for branch in reversed(below.branches)]
 
-    def nodes(self) -> Iterator[SpfNode]:
-        """All records and the names where there is none, each once."""
-        yield self.root
-        for step in self.walk():
-            if step.branch.node is not None and not step.again:
-                yield step.branch.node
-
-    def passing(self) -> Iterator[tuple[SpfNode, SpfBranch]]:
-        """The terms by which a host can pass: qualifier +, and the same of every include on the way (RFC 7208 section 5.2)."""
+    def _pass(self) -> Iterator[tuple[SpfNode, SpfBranch]]:
         seen = {self.root.name}
         stack = [self.root]
         while stack:

@@ -213,7 +213,7 @@ def _socket_to(server: Server) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if ":" in server.host else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
-        sock.connect((server.host, server.port))
+        sock.connect((server.host.encode(), server.port))  # of a str each socket takes the A-labels first
     except BaseException:
         sock.close()
         raise

@@ -27,6 +27,18 @@ PRIVATE: tuple[Network, ...] = tuple(
 )
 
 
+def _prefixes(version: int) -> tuple[tuple[int, int, int], ...]:
+    """The leading bits of the private networks, how many bits follow them, and how many they are."""
+    of_version = (network for network in PRIVATE if network.version == version)
+    return tuple(
+        (int(one.network_address) >> one.max_prefixlen - one.prefixlen, one.max_prefixlen - one.prefixlen, one.prefixlen)
+        for one in of_version
+    )
+
+
+_PRIVATE4, _PRIVATE6 = _prefixes(4), _prefixes(6)
+
+
 def is_private_address(ip: IPAddress) -> bool:
     """Whether an address can be reached only on its own machine or network; an IPv4-mapped one counts as IPv4."""
     plain = unmapped(ip)
@@ -35,7 +47,8 @@ def is_private_address(ip: IPAddress) -> bool:
 
 def is_private_network(network: Network) -> bool:
     """Whether all of a network lies inside a private one."""
+    first, length = int(network.network_address), network.prefixlen
     return any(
-        network.version == private.version and network.network_address in private and network.prefixlen >= private.prefixlen
-        for private in PRIVATE
+        length >= least and first >> shift == prefix
+        for prefix, shift, least in (_PRIVATE4 if network.version == 4 else _PRIVATE6)
     )
