@@ -24,6 +24,7 @@ class Resolving:
     save: Callable[[], None] | None = None
 
 
+EACH = 10  # questions in flight for each of --jobs: a domain's 25 in about three rounds
 _NEEDS = (("zone_only", "--zone-only", "zones", "--zone FILE"),)
 _CONTRADICTIONS = (  # both cannot hold; the first of a pair is the one that rules the other out
     ("offline", "snapshot", "--offline asks no DNS at all, --snapshot answers from a file without the network: drop --offline"),
@@ -88,12 +89,13 @@ def _bottom(given: Mapping[str, Any], configured: Sequence[str]) -> Client:
         from ..net.snapshot import Replay, Snapshot
 
         return Replay(Snapshot.load(given["snapshot"]))
-    from ..net.dns import Live, NoNameservers, nameserver
+    from ..net.dns import IN_FLIGHT, MOST_IN_FLIGHT, Live, NoNameservers, nameserver
     from ..net.outside import Outside
 
     servers = [nameserver(text) for text in given["nameservers"] or configured]
     try:
-        return Outside(Live(servers or None))
+        limit = min(MOST_IN_FLIGHT, max(IN_FLIGHT, EACH * given.get("jobs", 0)))
+        return Outside(Live(servers or None, limit=limit))
     except NoNameservers as error:
         raise NoNameservers(f"{error}; name one with --nameserver, or do without DNS with --offline") from None
 

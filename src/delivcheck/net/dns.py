@@ -23,6 +23,7 @@ TIMEOUT = 5.0  # seconds for one question over all servers; dnspython's lifetime
 ATTEMPT = 2.0  # seconds for one server to answer; dnspython, c-ares
 TRIES = 3  # per silent server: datagrams get lost; c-ares
 IN_FLIGHT = 100  # questions at a time; below dnsmasq's 150, so that a home router can be asked
+MOST_IN_FLIGHT = 500  # where somebody asks for more at once: each has a socket, of which a process may often have 1,024
 PENALTY = 60.0  # seconds a server that failed where another answered is asked last; long for an audit, short for a gate
 MOMENT = 5.0  # seconds every answer is kept at least
 CACHED = 10_000  # answers kept; a domain takes about 40, the common ones are used again and stay
