@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import msgspec
 
 from . import catalog, mailboxes, policy
-from .engine import Check, Judged, Plan, Roots, gather, run
+from .costs import Costs
+from .engine import Check, Facts, Judged, Plan, Roots, gather, run
 from .facts.declared_class import class_in
 from .facts.earlier import Renderings
 from .facts.recipients import RecipientProviders
@@ -67,7 +68,7 @@ from .model import (
     Where,
 )
 from .opinions import beside
-from .recall import Recall
+from .recall import Recall, Recalled
 from .records.feed import Feed
 from .records.identities import BadIdentity, own_domain
 from .records.names import BadName, to_ascii
@@ -149,6 +150,11 @@ class _Program:
     running: tuple[tuple[int, _Selected], ...]
     recall: Recall | None
 
+    @property
+    def kept_checks(self) -> frozenset[int]:
+        """The positions of the checks that the next message of a sender is spared."""
+        return frozenset() if self.recall is None else self.recall.checks
+
 
 _IN_A_ROW = frozenset({TargetKind.MESSAGE, TargetKind.TEMPLATE})  # domains are audited once each
 
@@ -166,6 +172,7 @@ class Checker:
     earlier: Renderings = field(default_factory=Renderings)  # what was checked before, for a Message-ID used twice
     gathered: Callable[[Mapping[type, Any]], None] | None = None  # told each target's facts: for more than reports hold
     outlooks: bool = True  # whether reports say what each provider would do; no verdict needs it
+    costs: Costs | None = None  # where what each fact and each rule takes is noted; nothing is recalled then
 
     def __post_init__(self) -> None:
         """Add the policy's house rules to the book, hold the policy against it, and make the client."""
@@ -355,11 +362,13 @@ class Checker:
     ) -> TargetReport:
         roots = self._roots(given, around, dns)
         program = self._program(around, roots)
-        if program.recall is None:
-            facts, known = await gather(program.plan, roots), {}
-        else:
+        recalled: Recalled | None = None
+        known: Mapping[int, Judged] = {}
+        if program.recall is not None and self.costs is None:
             recalled = await program.recall.gather(roots)
             facts, known = recalled.facts, recalled.judged
+        else:
+            facts = await self._gather(program, roots)
         if self.gathered is not None:
             self.gathered(facts)
         outcomes: dict[int, Judged] = {}
@@ -367,14 +376,18 @@ class Checker:
         for position, one in program.running:
             judged = known.get(position)
             if judged is None:
-                judged = outcomes[position] = run(one.check, facts, one.options)
+                if self.costs is None:
+                    judged = run(one.check, facts, one.options)
+                else:
+                    judged = self.costs.run(one.check, facts, one.options, kept=position in program.kept_checks)
+                outcomes[position] = judged
             if judged.outcome is _PASS:
                 began[position] = one.passed
             elif judged.outcome is _NOT_APPLICABLE:
                 began[position] = Result(one.rule.id, _NOT_APPLICABLE, one.level, judged.reason, one.rule.covers)
             else:
                 began[position] = _in_file(policy.weigh(one.rule, one.level, judged, around.declared), name, place)
-        if program.recall is not None:
+        if program.recall is not None and recalled is not None:
             program.recall.learn(recalled, outcomes)
         results = policy.follow(cast("list[Result]", began), self.book.rules)
         return TargetReport(
@@ -387,6 +400,11 @@ class Checker:
             {**summarise(facts), **beside(facts.get(SecondOpinion), results)},
             self._outlooks(results, around, facts.get(RecipientProviders), seen=Dns in roots),
         )
+
+    async def _gather(self, program: _Program, roots: Roots) -> Facts:
+        if self.costs is None:
+            return await gather(program.plan, roots)
+        return await self.costs.gather(program.plan, roots, program.recall.facts if program.recall else ())
 
     def _outlooks(
         self, results: Sequence[Result], around: policy.Circumstances, recipients: object, *, seen: bool

@@ -180,6 +180,16 @@ class Recall:
             self._stages.append((Plan(steps), here))
         self._rests: dict[tuple[int, frozenset[_Group]], Plan] = {}
 
+    @property
+    def facts(self) -> frozenset[type]:
+        """The facts that it may know."""
+        return frozenset(made for group in self._groups for made in group.makes)
+
+    @property
+    def checks(self) -> frozenset[int]:
+        """The positions of the checks that it may know."""
+        return frozenset(position for group in self._groups for position in group.checks)
+
     async def gather(self, roots: Roots) -> Recalled:
         """Gather the facts, as far as possible from what is kept. `learn` is to be told how the other checks came out."""
         facts = Facts(roots)

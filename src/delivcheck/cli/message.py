@@ -60,6 +60,11 @@ AT_ONCE = 8  # messages side by side: while one waits for DNS the others are jud
         metavar="URL",
         help="With --probe: the https address of yours under which nobody is subscribed, to post to as one click does.",
     ),
+    click.option(
+        "--profile",
+        is_flag=True,
+        help="Instead of a report: what each fact and each rule costs, in µs of the processor's time (text or json).",
+    ),
     *options.CHECKING[:-1],
     click.option("--second-opinion", is_flag=True, hidden=True),  # taken only to say which command has it
 )
@@ -76,6 +81,8 @@ def command(files: tuple[str, ...], **given: Any) -> int:
             raise click.UsageError(f"--{option.replace('_', '-')} says nothing without --received", context)
     if given["second_opinion"]:
         raise click.UsageError("--second-opinion is about a domain: delivcheck domain DOMAIN --second-opinion", context)
+    if given["profile"] and (given["format"] not in {"text", "json"} or given["outputs"]):
+        raise click.UsageError("--profile prints text or, with --format json, JSON; nothing else", context)
     envelope = options.envelope(given["mail_from"], given["rcpt"])
     session = options.session(given["ip"], given["ehlo"], given["tls"])
     options.words("--authserv-id", [given["authserv_id"]] if given["authserv_id"] else [])
@@ -94,6 +101,10 @@ def command(files: tuple[str, ...], **given: Any) -> int:
         "origin": Origin.AS_RECEIVED if given["received"] else Origin.AS_SENT,
         "came_in": AsReceived(given["trusted_hop"], given["authserv_id"]),
     }
+    if given["profile"]:
+        from . import profiling
+
+        return profiling.profile(files, settings, run, given)
     return running.check(_jobs(files, settings), run, AT_ONCE)
 
 
