@@ -136,7 +136,7 @@ def _demands_in(around: str) -> tuple[tuple[str, str], ...]:
 def _may_be_of_leaving(around: str) -> bool:
     """Whether one of its sentences may have words for leaving: most blocks around a link with a token have none."""
     # With other letters, folding a sentence by itself may give what folding all of them does not: there each is asked.
-    return not around.isascii() or has_leaving_words(folded(around))
+    return not around.isascii() or has_leaving_words(around.lower().split())
 
 
 def _link_of(text: Text) -> Element | None:

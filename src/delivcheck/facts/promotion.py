@@ -1,7 +1,7 @@
 """Signs of promotion: words that sell, and what usually comes with them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from ..mime.links import Link, LinkKind
 from ..mime.message import Message
 from ..model import NotApplicable, Unavailable, Where
 from ..rulefiles import data
-from .any_of import AnyOf
+from .any_of import AnyOf, AnyPhrase
 from .headers import Subject
 from .message import Links
 from .wording import Passage, Wording, folded
@@ -24,6 +24,7 @@ MAX_LINE = 200  # characters of a line of a receipt
 MAX_DISCOUNTS = 50  # looked at in one text, most of which will be lines of a receipt
 
 _SIGNS = re.compile(r"[^\w%']+")  # arrows, exclamation marks and brackets around the words of a button
+_FIRST = re.compile(r"[\w%']+")
 
 
 class Sign(NamedTuple):
@@ -68,9 +69,15 @@ def _phrases(table: str) -> Mapping[str, None]:
 
 
 @lru_cache(maxsize=1)
-def _ascii_suggestions() -> tuple[str, ...]:
-    """Those that can stand in an ASCII text."""
-    return tuple(phrase for phrase in _phrases("suggestions") if phrase.isascii())
+def _any_words() -> AnyPhrase:
+    """What is in every text with a discount or a suggestion."""
+    return AnyPhrase([*_phrases("suggestions"), *(marker for one in _discounts() for marker in one.markers)])
+
+
+@lru_cache(maxsize=1)
+def _first_words() -> frozenset[str]:
+    """What the buttons begin with."""
+    return frozenset(_SIGNS.split(phrase, 1)[0] for phrase in _phrases("buttons"))
 
 
 @lru_cache(maxsize=1)
@@ -81,7 +88,8 @@ def _product_paths() -> AnyOf:
 @fact
 def promotion(message: Message, words: Wording, links: Links, subject: Subject | NotApplicable | Unavailable) -> Promotion:
     """Look for all of them."""
-    selling = [_discount(words, subject), _button(links), _suggestion(words)]
+    passages = [passage for passage in words.each if _any_words().stand_in(passage.words)]
+    selling = [_discount(passages, subject), _button(links), _suggestion(passages)]
     others = [_products(links), _list_field(message), _precedence(message)]
     return Promotion(tuple(one for one in selling if one), tuple(one for one in others if one))
 
@@ -89,13 +97,13 @@ def promotion(message: Message, words: Wording, links: Links, subject: Subject |
 # --- words -------------------------------------------------------------------------------------------------------
 
 
-def _discount(words: Wording, subject: Subject | NotApplicable | Unavailable) -> Sign | None:
+def _discount(passages: Sequence[Passage], subject: Subject | NotApplicable | Unavailable) -> Sign | None:
     if isinstance(subject, Subject):
         text = subject.text[:MAX_SUBJECT]
         for pattern in _marked(folded(text)):
             if found := pattern.search(text):
                 return Sign(f"“{found[0].strip()[:40]}” in the subject", subject.field.at)
-    for passage in words.each:
+    for passage in passages:
         for start, end in _offered(passage):
             return Sign(f"“{' '.join(passage.text[start:end].split())[:40]}” in the text", passage.place(start, end))
     return None
@@ -132,14 +140,17 @@ def _button(links: Links) -> Sign | None:
 
 @remembered(1024)
 def _sells(button: str) -> bool:
+    if button.isascii():  # most are told by their first word, at a fifth of the time
+        first = _FIRST.search(button)
+        if first is None or first[0].lower() not in _first_words():
+            return False
     return _SIGNS.sub(" ", folded(button)).strip() in _phrases("buttons")
 
 
-def _suggestion(words: Wording) -> Sign | None:
-    for passage in words.each:
-        folded_text = passage.folded
-        for phrase in _ascii_suggestions() if folded_text.isascii() else _phrases("suggestions"):
-            if phrase in folded_text:
+def _suggestion(passages: Sequence[Passage]) -> Sign | None:
+    for passage in passages:
+        for phrase in _phrases("suggestions"):
+            if phrase in passage.folded:
                 start = passage.text.casefold().find(phrase)
                 return Sign(f"“{phrase}”", passage.place(max(start, 0), max(start, 0)))
     return None

@@ -3,10 +3,12 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from ..engine import fact
 from ..mime.cascade import Hidden
@@ -15,9 +17,10 @@ from ..mime.links import Link, LinkKind
 from ..mime.message import Message, Part
 from ..model import NotApplicable, Unavailable
 from ..rulefiles import data
-from .any_of import AnyOf
+from .any_of import AnyOf, AnyPhrase
 from .message import HtmlParts, Links, TextParts
 from .unsubscribe import ListUnsubscribe
+from .wording import folded_words
 
 MIN_PX = 8  # font size; ours (catalogue UNSUB014)
 MIN_CONTRAST = 1.5  # to 1; ours (catalogue UNSUB014). WCAG 2.2 section 1.4.3 asks for 4.5 of text that is to be read
@@ -31,8 +34,7 @@ _BLOCKS = frozenset({"p", "td", "th", "div", "li", "center", "footer", "address"
 _SEEN = frozenset({None, Hidden.RESPONSIVE})  # what another screen shows is not hidden
 
 
-@dataclass(frozen=True, slots=True)
-class LeavingLink:
+class LeavingLink(Struct, frozen=True):
     """One link for leaving the list. `fault` says why a reader does not see it, None if it can be seen."""
 
     link: Link
@@ -72,7 +74,7 @@ class UnsubscribeLinks:
 @lru_cache(maxsize=1)
 def _words() -> Mapping[str, tuple[str, ...]]:
     book = data("unsubscribe-words")["words"]
-    return {language: tuple(_plain(word) for word in words) for language, words in book.items()}
+    return {language: tuple(" ".join(folded_words(word)) for word in words) for language, words in book.items()}
 
 
 @lru_cache(maxsize=1)
@@ -90,38 +92,31 @@ def says_leave(text: str) -> bool:
     return _leaves(text[:MAX_TEXT])
 
 
-def has_leaving_words(text: str) -> bool:
-    """Whether such a word stands in a text of any length that is folded already."""
-    return _words_for_leaving().stands_in(text)
+def has_leaving_words(words: Sequence[str]) -> bool:
+    """Whether one stands in a text of any length that is folded already, and given as its words."""
+    return _words_for_leaving().stand_in(words)
 
 
 def leaving_words(text: str) -> Iterator[re.Match[str]]:
     """Every such word in a text that is folded already; only the first MAX_TEXT characters are looked at."""
     text = text[:MAX_TEXT]
-    return _any_word(text.isascii()).finditer(text) if _words_for_leaving().stands_in(text) else iter(())
+    return _any_word(text.isascii()).finditer(text) if has_leaving_words(text.split()) else iter(())
 
 
 @lru_cache(maxsize=1024)
 def _leaves(text: str) -> bool:
     # Newsletters say "Read more" beside every picture: most texts come again, in a message and in the next one.
-    return _words_for_leaving().stands_in(_plain(text))
+    return has_leaving_words(folded_words(text))
 
 
 @lru_cache(maxsize=1)
-def _words_for_leaving() -> AnyOf:
-    return AnyOf(_all_words())
+def _words_for_leaving() -> AnyPhrase:
+    return AnyPhrase(_all_words())
 
 
 @lru_cache(maxsize=2)
 def _any_word(is_ascii: bool) -> re.Pattern[str]:
     return re.compile("|".join(re.escape(word) for word in _all_words() if word.isascii() or not is_ascii))
-
-
-def _plain(text: str) -> str:
-    """Case and kinds of white space and apostrophe do not matter."""
-    if text.isascii():
-        return " ".join(text.lower().split())
-    return " ".join(unicodedata.normalize("NFC", text).casefold().replace("\u2019", "'").split())
 
 
 @fact

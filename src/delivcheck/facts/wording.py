@@ -10,6 +10,7 @@ from typing import Any
 
 from ..engine import fact
 from ..mime.html import Element, HtmlDocument
+from ..mime.part import Part
 from ..model import NotApplicable, Unavailable, Where
 from ..rulefiles import data
 from .message import HtmlParts, TextParts
@@ -35,9 +36,14 @@ def plain(text: str) -> str:
 
 def folded(text: str) -> str:
     """Case, kinds of apostrophe and of white space do not matter."""
+    return " ".join(folded_words(text))
+
+
+def folded_words(text: str) -> list[str]:
+    """The words of the same."""
     if text.isascii():
-        return " ".join(text.lower().split())
-    return " ".join(unicodedata.normalize("NFC", text).casefold().replace("\u2019", "'").split())
+        return text.lower().split()
+    return unicodedata.normalize("NFC", text).casefold().replace("\u2019", "'").split()
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,14 @@ class Passage:
     place: Callable[[int, int], Where]
 
     @cached_property
+    def words(self) -> list[str]:
+        """The words of `folded`."""
+        return folded_words(self.text)
+
+    @cached_property
     def folded(self) -> str:
         """The text for phrases."""
-        return folded(self.text)
+        return " ".join(self.words)
 
     @cached_property
     def plain(self) -> str:
@@ -62,12 +73,17 @@ class Passage:
 class Wording:
     """The visible texts of a message. `doubt` says why words that are not in them may be seen all the same.
 
-    `at` is where the first begins.
+    `first` is the part that a reader is shown first.
     """
 
     each: tuple[Passage, ...]
-    at: Where
+    first: Part
     doubt: str | None = None
+
+    @property
+    def at(self) -> Where:
+        """Where the first part begins."""
+        return self.first.where_text(0)
 
     def has(self, name: str) -> bool:
         """Whether a name or an address stands in the text, its punctuation and line ends aside."""
@@ -96,7 +112,7 @@ def wording(texts: TextParts, html: HtmlParts) -> Wording:
     passages = [Passage(text.text[:MAX_TEXT], text.where) for text in texts.each]
     passages += [Passage(document.visible_text[:MAX_TEXT], part.where_visible) for part, document in html.readable]
     first = (html.each or texts.each)[0]
-    return Wording(tuple(passages), first.part.where_text(0), _doubt(html))
+    return Wording(tuple(passages), first.part, _doubt(html))
 
 
 def _doubt(html: HtmlParts) -> str | None:
