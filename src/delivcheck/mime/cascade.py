@@ -17,6 +17,7 @@ from tinycss2.color3 import parse_color
 
 from ..memo import remembered
 from .css import (
+    LONGEST_STYLE,
     MAX_RULES,
     MAX_SHEET,
     MAX_STYLE,
@@ -171,7 +172,9 @@ def resolve(elements: Sequence[Styled], sheets: Iterable[str], work: Work | None
         style = known.get(key)
         if style is None:
             work.left -= len(text) * READING + sum(len(rules[number].declarations) for number in matched)
-            style = known[key] = _style(parent, element.tag, hints, [(number, rules[number]) for number in matched], text)
+            blocks = tuple(_block(rules[number]) for number in matched)
+            work_out = _remembered_style if _is_short(hints, blocks, text) else _style
+            style = known[key] = work_out(parent, "" if rendered else element.tag, hints, blocks, text)
         styles.append(style)
     cut = cut or matcher.cut or (bool(rules) and work.left <= 0)
     complete = complete and not cut
@@ -180,18 +183,35 @@ def resolve(elements: Sequence[Styled], sheets: Iterable[str], work: Work | None
     return Resolved(tuple(styles), complete, cut)
 
 
-def _style(parent: Style, tag: str, hints: Sequence[tuple[str, str]], matched: Sequence[tuple[int, Rule]], text: str) -> Style:
-    """Put declarations in the order of the cascade: importance, style attribute, specificity, place (CSS Cascade 6.1)."""
+# Of a rule that fits: its declarations, its specificity, whether it holds only in some media or states.
+_Block = tuple[tuple[Declaration, ...], tuple[int, int, int], bool]
+
+
+def _block(rule: Rule) -> _Block:
+    return rule.declarations, rule.selector.specificity, rule.conditional
+
+
+def _is_short(hints: Sequence[tuple[str, str]], blocks: Sequence[_Block], text: str) -> bool:
+    """Whether a style may be remembered: what is, is other people's, and must not fill the memory."""
+    size = len(text) + sum(len(value) for _, value in hints)
+    return size + sum(len(one.name) + len(one.value) for block in blocks for one in block[0]) <= LONGEST_STYLE
+
+
+def _style(parent: Style, tag: str, hints: Sequence[tuple[str, str]], blocks: Sequence[_Block], text: str) -> Style:
+    """Put declarations in the order of the cascade: importance, style attribute, specificity, place (CSS Cascade 6.1).
+
+    The tag is "" for an element that is rendered: of those it says nothing here.
+    """
     own: list[tuple[tuple[bool, bool, tuple[int, int, int], int], Declaration]] = []
     shown: dict[str, list[str]] = {}
-    for number, rule in matched:
-        for declaration in rule.declarations:
+    for number, (declarations, specificity, conditional) in enumerate(blocks):
+        for declaration in declarations:
             if not is_known(declaration.name, declaration.value):
                 continue
-            if rule.conditional:
+            if conditional:
                 shown.setdefault(declaration.name, []).append(declaration.value)
             else:
-                own.append(((declaration.important, False, rule.selector.specificity, number), declaration))
+                own.append(((declaration.important, False, specificity, number), declaration))
     for number, declaration in enumerate(parse_style(text)):
         own.append(((declaration.important, True, (0, 0, 0), number), declaration))
     own.sort(key=lambda pair: pair[0])
@@ -200,6 +220,8 @@ def _style(parent: Style, tag: str, hints: Sequence[tuple[str, str]], matched: S
         _assign(values, declaration)
     return _computed(parent, tag, values, shown)
 
+
+_remembered_style = lru_cache(maxsize=4096)(_style)  # templates repeat themselves, in a message and in the next one
 
 _INITIAL = Style()
 _NO_ATTRIBUTES: Mapping[str, str] = {}
