@@ -351,3 +351,29 @@ def test_elements_of_several_names_come_in_the_order_of_the_document():
     assert [element.tag for element in document.all("a", "p", "b")] == ["p", "a", "p", "b", "a"]
     assert [element.text for element in document.all("a")] == ["2", "5"]
     assert not list(document.all("form"))
+
+
+SOUP = ("<a>", "</a>", "<b>", "</b>", "<p>", "</p>", "<div>", "</div>", "<table>", "</table>", "<tr>", "</tr>", "<td>", "</td>")
+MORE = ("<h1>", "</h1>", "<img>", "<hr>", "<li>", "</li>", "<nobr>", "</nobr>", "<button>", "</button>", "<br>", "</body>", "x")
+CONTAINERS = ("a", "b", "p", "div", "table", "tr", "td", "h1", "ul", "li", "font", "center")
+NESTED = st.recursive(
+    st.sampled_from(("", "x", "<img>", "<hr>", "<p>")),
+    lambda inside: st.tuples(st.sampled_from(CONTAINERS), inside, inside).map(
+        lambda each: f"<{each[0]}>{each[1]}</{each[0]}>{each[2]}"
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(st.sampled_from((*SOUP, *MORE)), max_size=14).map("".join) | NESTED)
+def test_an_element_that_is_closed_for_certain_has_its_end_tag(source):
+    document = parse_html(source)
+    for offset in document._closed:
+        assert document.written_at[offset].end_tag is not None
+
+
+def test_of_a_document_that_is_written_well_all_elements_are_closed_for_certain():
+    source = "<html><body><table><tr><td><p><a href=x><b>one</b><img></a></p><hr></td></tr></table><div>two</div></body></html>"
+    document = parse_html(source)
+    assert {document.written_at[offset].tag for offset in document._closed} == {"a", "b", "table", "tr", "td", "div"}
+    assert list(document.unclosed()) == []

@@ -179,7 +179,7 @@ class AccessibilityTree:
         elif tag == "a":
             if element.get("href") is not None:
                 self.links.append(Named(element))
-                return here._replace(link=self.links[-1])
+                return Around(here.silent, self.links[-1], *here[2:])  # `_replace` takes four times as long
         elif tag == "table":
             table = Table(element, bool(_said(element, "role") or _said(element, "summary")))
             self.tables.append(table)
@@ -189,7 +189,7 @@ class AccessibilityTree:
                 here.table.is_explained = True
         elif _said(element, "role").lower() not in PRESENTATION:
             self.headings.append(Named(element, _HEADINGS[tag]))
-            return here._replace(heading=self.headings[-1])
+            return Around(here.silent, here.link, self.headings[-1], *here[3:])
         return here
 
     @cached_property

@@ -83,46 +83,59 @@ class HtmlSource:
         self.line_starts = array("I", accumulate((length + 1 for length in lengths), initial=0))
         if self._alike:
             self._crlf.extend(start - 1 for start in self.line_starts[1:])
-        self.runs: list[Run] = []
         self.tags: list[Tag] = []
         self.comments: list[tuple[str, int]] = []
         self._tokenise()
 
     def _tokenise(self) -> None:
-        starts, size, tags, runs, given_on = self.line_starts, len(self.plain), self.tags, self.runs, self.given_on
-        comments, most = self.comments, self._max_nodes
+        starts, tags, comments, most = self.line_starts, self.tags, self.comments, self._max_nodes
+        by_line = (
+            None if self._crlf and not self._alike else int(self._alike)
+        )  # how much further on each line is, see `given_on`
+        shift = self._bom - self._alike
         kinds = turbohtml.TokenType
         text, start_tag, end_tag, comment = kinds.TEXT, kinds.START_TAG, kinds.END_TAG, kinds.COMMENT
-        pending: tuple[str, int] | None = None
-        count = 0  # of all three lists
+        count = text_before = 0  # a text counts when the next token comes
         token: Any  # turbohtml says that each of its fields may be None, which depends on the kind
         for token in turbohtml.tokenize(self.plain):
-            kind, line = token.type, token.line
-            offset = starts[line - 1] + token.col
-            if pending is not None:
-                runs.append(Run(*pending, offset))
-                count += 1
-                pending = None
-            if kind is start_tag:
-                attributes = token.attrs  # a list made anew each time
-                tags.append(Tag(token.tag, False, given_on(line, offset), tuple(attributes) if attributes else (), offset))
-                count += 1
-                if len(attributes) > MAX_ATTRIBUTES:
-                    raise HtmlError(f"a tag has more than {MAX_ATTRIBUTES} attributes", self.given(offset))
-            elif kind is text:
-                pending = (token.data, offset)
-            elif kind is end_tag:
-                tags.append(Tag(token.tag, True, given_on(line, offset), (), offset))
-                count += 1
-            elif kind is comment:
-                comments.append((token.data, offset))
-                count += 1
+            kind = token.type
+            count += text_before
+            if kind is text:
+                text_before = 1
+            else:
+                text_before = 0
+                line = token.line
+                offset = starts[line - 1] + token.col
+                if kind is comment:
+                    comments.append((token.data, offset))
+                    count += 1
+                elif kind is start_tag or kind is end_tag:
+                    given = self.given(offset) if by_line is None else offset + shift + line * by_line
+                    attributes = tuple(token.attrs) if kind is start_tag else ()  # a list made anew each time
+                    tags.append(Tag(token.tag, kind is end_tag, given, attributes, offset))
+                    count += 1
+                    if len(attributes) > MAX_ATTRIBUTES:
+                        raise HtmlError(f"a tag has more than {MAX_ATTRIBUTES} attributes", given)
             if count > most:
-                raise HtmlError(f"the document has more than {most} tags, texts and comments", self.given(offset))
-        if pending is not None:
-            self.runs.append(Run(*pending, size))
-        if _copies(self.tags) > MAX_COPIES:
+                offset = self.given(starts[token.line - 1] + token.col)
+                raise HtmlError(f"the document has more than {most} tags, texts and comments", offset)
+        if _copies(tags) > MAX_COPIES:
             raise HtmlError(f"repairing unclosed elements would make more than {MAX_COPIES} copies")
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The text tokens in order: they are many, and asked for only where a place in a text is told."""
+        starts, found = self.line_starts, []
+        pending: tuple[str, int] | None = None
+        token: Any
+        for token in turbohtml.tokenize(self.plain, capture_attributes=False):
+            offset = starts[token.line - 1] + token.col
+            if pending is not None:
+                found.append(Run(*pending, offset))
+            pending = (token.data, offset) if token.type is turbohtml.TokenType.TEXT else None
+        if pending is not None:
+            found.append(Run(*pending, len(self.plain)))
+        return found
 
     # --- places
 
@@ -231,6 +244,8 @@ def _copies(tags: Sequence[Tag]) -> int:
     Formatting elements left open are opened again in each block that follows (HTML section 13.2.4.3), up to three of a kind:
     500 unclosed ones before 10,000 paragraphs would make five million.
     """
+    if _most_open(tags) <= 3:
+        return 0
     open_by_name: dict[str, list[Any]] = {}
     open_of_kind: dict[Any, int] = {}
     total = open_now = 0
@@ -250,3 +265,20 @@ def _copies(tags: Sequence[Tag]) -> int:
         elif not is_end and open_now > 3:
             total += min(open_now, MAX_DEPTH)
     return total
+
+
+def _most_open(tags: Sequence[Tag]) -> int:
+    """How many formatting elements are open at once, at most."""
+    opened: dict[str, int] = {}
+    now = most = 0
+    for tag in tags:
+        name = tag.name
+        if name in _FORMATTING:
+            if not tag.is_end:
+                opened[name] = opened.get(name, 0) + 1
+                now += 1
+                most = max(most, now)
+            elif opened.get(name):
+                opened[name] -= 1
+                now -= 1
+    return most

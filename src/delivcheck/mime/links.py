@@ -36,8 +36,7 @@ _IN_TEXT = re.compile(
     r"(?<![A-Za-z0-9+.@/-])(?:(?:https?|ftp)://|mailto:|www\.(?=[^\s.]))[^\s<>\"\u00ab\u00bb\u201c\u201d\u2039\u203a\u3001\u3002\uff0c]+",
     re.IGNORECASE,
 )
-_BEGINNING = re.compile(r"(?:https?|ftp)://|mailto:|www\.")  # of the same, in lower case
-_MARKS = ("://", "mailto:", "www.")  # one of them is in all of it
+_BEGINNINGS = ("http://", "https://", "ftp://", "mailto:", "www.")  # of the same, in lower case
 _TRAILING = ".,;:!?'*_~|"
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 
@@ -271,14 +270,18 @@ def _written_in(text: str) -> Iterator[re.Match[str]]:
         yield from _IN_TEXT.finditer(text)
         return
     lowered = text.lower()
-    if not any(mark in lowered for mark in _MARKS):
-        return
-    begin = _BEGINNING.search(lowered)
-    while begin:
-        found = _IN_TEXT.match(text, begin.start())
+    next_of = {word: at for word in _BEGINNINGS if (at := lowered.find(word)) >= 0}
+    while next_of:
+        begin = min(next_of.values())
+        found = _IN_TEXT.match(text, begin)
         if found:
             yield found
-        begin = _BEGINNING.search(lowered, found.end() if found else begin.start() + 1)
+        end = found.end() if found else begin + 1
+        for word, at in [*next_of.items()]:
+            if at < end:
+                next_of[word] = lowered.find(word, end)
+                if next_of[word] < 0:
+                    del next_of[word]
 
 
 def _trimmed(raw: str) -> str:
@@ -321,6 +324,9 @@ _ATTRIBUTES: dict[str, dict[str, LinkKind]] = {
 }
 
 
+_NONE: dict[str, LinkKind] = {}
+
+
 def links_in_html(document: HtmlDocument, part: Part | None = None, room: LinkRoom | None = None) -> Iterator[Link]:
     """The URLs of a document in its order: links, images (backgrounds and CSS too), forms, resources.
 
@@ -337,7 +343,7 @@ def links_in_html(document: HtmlDocument, part: Part | None = None, room: LinkRo
 def _all_in_html(document: HtmlDocument, part: Part | None, room: LinkRoom) -> Iterator[Link]:
     around = 0  # the end of the outermost link that is open
     for element in document.elements:
-        kinds = _ATTRIBUTES.get(element.tag, {})
+        kinds = _ATTRIBUTES.get(element.tag, _NONE)
         for name, value in element.attributes:
             if name == "srcset" and name in kinds:
                 for raw in _candidates(value):
@@ -376,14 +382,16 @@ def _anchor(element: Element, name: str, raw: str, part: Part | None, room: Link
     inside, elements = element.first_texts(MAX_INSIDE), element.first_descendants(MAX_INSIDE)
     if room is not None:
         inside = _beginning(inside) if room.take_inside(len(inside) + len(elements)) else ()
-    texts = [text for text in inside if text.data and not text.data.isspace()]
-    images = [one for one in elements if one.tag == "img"]
+    images = [one for one in elements if one.tag == "img"] if elements else ()
     alt = " ".join(words for image in images if (words := (image.get("alt") or "").strip())) if images else ""
     if room is not None:
         alt = alt[:MAX_NESTED_TEXT]
-    hidden = element.hidden or next((text.hidden for text in texts), None)
-    if hidden and (any(text.hidden is None for text in texts) or any(image.hidden is None for image in images)):
-        hidden = None  # something of it can be seen
+    hidden = element.hidden
+    if hidden is not None or not (len(inside) == 1 and inside[0].hidden is None):  # nearly always it is one that can be seen
+        texts = [text for text in inside if text.data and not text.data.isspace()]
+        hidden = hidden or next((text.hidden for text in texts), None)
+        if hidden and (any(text.hidden is None for text in texts) or any(image.hidden is None for image in images)):
+            hidden = None  # something of it can be seen
     shown = visible_text(inside) if inside else ""
     return Link(split_url(raw), raw, LinkKind.LINK, None, part, element, shown, alt, hidden, name)
 

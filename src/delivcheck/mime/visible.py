@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .html import Element, Text
+    from .html import Text
 
 _BLANKS = " \t\n\r\f"
 _COLLAPSIBLE = re.compile(r"[ \t\n\r\f]+")
 _SEVERAL = re.compile(r"[ \t\n\r\f]{2,}")
 _NO_BLANK = re.compile(r"[ \t\n\r\f]{2,}|[\t\n\r\f]")  # what collapses to something else than it is
-_BLOCKS = frozenset({
+BLOCKS = frozenset({
     "address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd", "details", "dialog", "dir", "div",
     "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup",
     "hr", "html", "li", "main", "menu", "nav", "ol", "option", "p", "pre", "search", "section", "summary", "table", "tbody",
@@ -32,17 +32,14 @@ class Shown:
         self._starts, self._numbers, self._origins = array("I"), array("I"), array("I")
         size = 0
         ends = "\n"  # what the text ends with: no blank begins it
-        block: Element | None = None
-        seen = 0  # elements before the text before
-        blocks: dict[int, Element | None] = {}
+        block = begun = -1  # of the text before: the block it is in, and how many begin before it
         for text in texts:
-            around = _block(text.parent, blocks)
-            if ends != "\n" and (
-                around is not block or any(element.tag in _BLOCKS for element in text.document.elements[seen : text.before])
-            ):
+            nearest, before = text.document.blocks
+            around, begin = nearest[text.parent.index], before[text.before]
+            if ends != "\n" and (around != block or begin != begun):
                 pieces.append("\n")
                 size, ends = size + 1, "\n"
-            block, seen = around, text.before
+            block, begun = around, begin
             data = text.data
             blank = _COLLAPSIBLE.match(data)
             if blank and ends != "x":  # the blank before it is the one that stays
@@ -81,19 +78,3 @@ class Shown:
 def collapsed(data: str) -> str:
     """What `Shown` makes of one text by itself."""
     return _NO_BLANK.sub(" ", data.lstrip(_BLANKS)).rstrip()
-
-
-def _block(element: "Element", known: "dict[int, Element | None]") -> "Element | None":
-    """The nearest element around a text that makes lines of its own; `known` keeps this from climbing any way twice."""
-    if element.tag in _BLOCKS:
-        return element
-    passed = []
-    found: Element | None = element
-    while found is not None and found.tag not in _BLOCKS:
-        if found.index in known:
-            found = known[found.index]
-            break
-        passed.append(found.index)
-        found = found.parent
-    known.update(dict.fromkeys(passed, found))
-    return found

@@ -20,6 +20,7 @@ CLIP_WARNING: int = _CLIP["warn"]
 STYLE_OCTETS: int = _CLIP["style"]["octets"]
 
 ACTIVE = frozenset({"script", "object", "embed", "applet", "iframe", "frame"})
+_JUDGED = ACTIVE | {"meta"}  # by their name
 FIELDS = frozenset({"form", "input", "select", "textarea"})
 FONT_HOSTS = ("fonts.googleapis.com", "fonts.bunny.net", "use.typekit.net", "fast.fonts.net", "cloud.typography.com")
 MUST_CLOSE = frozenset({"table", "div", "a"})  # td and tr may do without an end tag (HTML section 13.1.2.4)
@@ -27,8 +28,8 @@ MUST_CLOSE = frozenset({"table", "div", "a"})  # td and tr may do without an end
 _EVENT = re.compile(r"on[a-z]{3,}\Z")
 # Browsers drop control characters and spaces before a scheme, and tabs and line ends inside it (URL Standard section 4.4).
 _DROPPED = dict.fromkeys(range(0x21))
-_CONTROLS_AND_SPACE = "".join(map(chr, _DROPPED))
 _RUN = ("javascript:", "vbscript:")
+_MAY_RUN = frozenset({*"jJvV", *map(chr, _DROPPED)})  # what values begin with that may run: nearly all others do not
 _LONGEST_SCHEME = 200  # characters of a value that are looked at
 _IMPORT = re.compile(r"@import\s+(?:url\(\s*)?[\"']?([^\"')\s;]{1,2000})", re.IGNORECASE)
 _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
@@ -49,7 +50,7 @@ def active_content(html: HtmlParts) -> Findings:
     yield from unread(html)
     for part, document in html.readable:
         for tag in document.tags:
-            if tag.attributes or tag.name in ACTIVE:
+            if tag.name in _JUDGED or any(name[:2] == "on" or value[:1] in _MAY_RUN for name, value in tag.attributes):
                 for what in () if tag.is_end else _active(tag):
                     yield Problem(what, part.where(tag.offset))
 
@@ -60,7 +61,7 @@ def _active(tag: Tag) -> Iterator[str]:
     for name, value in tag.attributes:
         if name.startswith("on") and _EVENT.match(name):
             yield f"the event attribute {name} on <{tag.name}>"
-        elif name not in {"alt", "title", "content"} and ":" in value and _may_run(value):
+        elif name not in {"alt", "title", "content"} and ":" in value and value[:1] in _MAY_RUN:
             scheme = value[:_LONGEST_SCHEME].translate(_DROPPED).lower()
             if scheme.startswith(_RUN):
                 yield f"a {scheme.partition(':')[0]}: URL in {name} of <{tag.name}>"
@@ -71,11 +72,6 @@ def _active_by_name(name: str, values: Mapping[str, str]) -> Iterator[str]:
         yield f"<{name}> in the HTML"
     if name == "meta" and (values.get("http-equiv") or "").strip().lower() == "refresh":
         yield 'a <meta http-equiv="refresh"> in the HTML'
-
-
-def _may_run(value: str) -> bool:
-    """Whether a value begins as a scheme that runs does: nearly all others are told by their first letter."""
-    return value[:_LONGEST_SCHEME].lstrip(_CONTROLS_AND_SPACE)[:1] in {"j", "J", "v", "V"}
 
 
 @rule("html/form")
