@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ..memo import remembered
 from ..rulefiles import data
 
 MAX_TEXT = 1_000_000  # characters of one text that are searched; ten times what Gmail shows
@@ -57,7 +58,9 @@ class _Draft(NamedTuple):
     level: str | None
     pattern: re.Pattern[str]
     also: str  # is in all of it, too
-    markers: tuple[str, ...]  # one of them is in all that the pattern matches; in lower case it is looked for in any case
+    # One of them is in all that the pattern matches, with a character of it that few texts have, if it has one that is no
+    # letter; whether it is looked for in any case, as those in lower case are.
+    markers: tuple[tuple[str, str, bool], ...]
 
 
 _SAMPLE = re.compile(r"```[\s\S]*?```|`[^`\r\n]{1,200}`")  # Markdown's code, which plain-text mail uses too
@@ -70,6 +73,10 @@ _IN_URL = re.compile("|".join(sorted(_FIRST_SEGMENTS | {"object"})))  # one of t
 def _alternatives(words: Collection[str]) -> str:
     longest_first = sorted(words, key=len, reverse=True)
     return "|".join(re.escape(word).replace(r"\ ", r"[ \xa0]") for word in longest_first)
+
+
+def _rare(marker: str) -> str:
+    return next((one for one in marker if one in "X]"), "")
 
 
 def _named(engine: str) -> str:
@@ -117,7 +124,7 @@ def _patterns() -> _Patterns:
                 one.get("level"),
                 re.compile(one["pattern"]),
                 one.get("also", ""),
-                tuple(one.get("markers", ())),
+                tuple((marker, _rare(marker), marker.islower()) for marker in one.get("markers", ())),
             )
             for one in book["draft"]
         ),
@@ -150,6 +157,7 @@ def code_in_url(url: str) -> Iterator[Found]:
         yield from _code(unquote(url), patterns.code_in_urls)
 
 
+@remembered(2048)
 def has_code(url: str) -> bool:
     """Whether template code is left in a URL."""
     return next(code_in_url(url), None) is not None
@@ -243,7 +251,9 @@ def drafts_in(text: str, *, subject: bool = False) -> Iterator[tuple[Found, str 
     for one in _patterns().drafts:
         if one.place not in {"both", place} or one.also not in text:
             continue
-        if one.markers and not any(marker in (lowered if marker.islower() else text) for marker in one.markers):
+        if one.markers and not any(
+            rare in text and marker in (lowered if folds else text) for marker, rare, folds in one.markers
+        ):
             continue
         match = one.pattern.search(text)
         if match:

@@ -21,10 +21,11 @@ _PASSWORDS = frozenset(
 _KEYS = frozenset({"apikey", "apisecret", "clientsecret", "secretkey", "privatekey", "secretaccesskey", "awssecretaccesskey"})
 _BEARERS = frozenset({"accesstoken", "refreshtoken", "idtoken", "authtoken", "bearertoken", "bearer", "authorization"})
 _SESSIONS = frozenset({"jsessionid", "phpsessid", "cftoken", "connectsid"})  # a sessionId may be that of a conference
+_BEARER = "an access token"
 _KINDS = (
     (_PASSWORDS, "a password"),
     (_KEYS, "an API key"),
-    (_BEARERS, "an access token"),
+    (_BEARERS, _BEARER),
     (_SESSIONS, "a session"),
 )
 # Words that a parameter of such a name has when it names an action and holds no secret: ?password=reset
@@ -39,6 +40,7 @@ _KNOWN = (  # keys that say by their form what they are, wherever in a URL they 
 )
 _JWT = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}")  # RFC 7519 section 3
 _PIECE = re.compile(r"[&;]")
+_ASIDE = re.compile(r"[-_.\[\]]")
 
 
 class Parameter(NamedTuple):
@@ -74,15 +76,21 @@ def _parameters_in(text: str) -> tuple[Parameter, ...]:
     return tuple(found)
 
 
+@remembered(1024, 100)
+def _kind_of(name: str) -> str | None:
+    """What a parameter of a name holds, None for what need not be secret."""
+    plain = _ASIDE.sub("", name.lower())
+    return next(
+        (what for names, what in _KINDS if plain in names or (names is _SESSIONS and plain.startswith("aspsession"))), None
+    )
+
+
 def secrets_in(url: Url) -> Iterator[Secret]:
     """The secrets of one URL."""
     for name, value in parameters_of(url):
-        plain = re.sub(r"[-_.\[\]]", "", name.lower())
-        kind = next(
-            (what for names, what in _KINDS if plain in names or (names is _SESSIONS and plain.startswith("aspsession"))), None
-        )
+        kind = _kind_of(name)
         if kind is not None and len(value) >= _MIN_SECRET and value.lower() not in _NO_SECRET and not _PUBLIC.match(value):
-            yield Secret(kind, name, is_token=plain in _BEARERS)
+            yield Secret(kind, name, is_token=kind == _BEARER)
     for mark, pattern, what in _KNOWN:
         if mark in url.text and pattern.search(url.text):
             yield Secret(what, "")

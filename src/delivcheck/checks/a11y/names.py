@@ -106,6 +106,8 @@ def _words(of: str) -> frozenset[str]:
 def _plain(text: str) -> str:
     """A name without what is not read out: case, arrows and punctuation around it."""
     text = " ".join(text.casefold().split())
+    if text.isascii():
+        return text.strip(_ASCII_ASIDE)
     start, end = 0, len(text)
     while start < end and _is_aside(text[start]):
         start += 1
@@ -116,6 +118,9 @@ def _plain(text: str) -> str:
 
 def _is_aside(character: str) -> bool:
     return unicodedata.category(character)[0] in "PSZC"
+
+
+_ASCII_ASIDE = "".join(filter(_is_aside, map(chr, range(128))))
 
 
 def _at(tree: AccessibilityTree, link: Named) -> Where:

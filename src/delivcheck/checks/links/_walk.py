@@ -1,7 +1,8 @@
 """Which links a rule looks at, and what a message calls them."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ...facts import message
 from ...facts.leftovers import has_code
@@ -12,8 +13,7 @@ from ...saying import in_one_line
 LONGEST_URL = 120  # characters of a URL in a message
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(Struct, frozen=True):
     """How a link is called in a message: its URL, with the number of times that it occurs. Few links are called anything."""
 
     link: Link

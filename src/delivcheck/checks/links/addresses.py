@@ -147,9 +147,12 @@ def _faults(link: Link) -> Iterator[str]:
         yield f"has a user name before the host {url.host_ascii or ''}".rstrip()
     if "\\" in written:
         yield "has a backslash"
-    if _SPACE.search(written):
+    is_plain = written.isascii() and written.isprintable()  # of nearly all: the patterns take longer
+    if " " in written or (not is_plain and _SPACE.search(written)):
         yield "has white space inside"
-    invisible = _INVISIBLE.search(written) or _INVISIBLE.search(url.host or "")  # in the host it may be percent-encoded
+    invisible = None if is_plain else _INVISIBLE.search(written)
+    if invisible is None and url.host and not url.host.isascii():  # in the host it may be percent-encoded
+        invisible = _INVISIBLE.search(url.host)
     if invisible:
         yield f"has the invisible character U+{ord(invisible[0]):04X}"
     yield from _host_faults(link)
@@ -164,11 +167,17 @@ def _host_faults(link: Link) -> Iterator[str]:
             yield "has no host"
     elif url.host_ascii is None:
         yield "has no valid host name"
-    elif url.ip is None:
-        try:
-            to_ascii(url.host_ascii)  # RFC 1035 section 2.3.4: labels of 63 octets, names of 253 as text
-        except BadName as error:
-            yield f"has no valid host name: {error}"
+    elif url.ip is None and (fault := _fault_of(url.host_ascii)):
+        yield f"has no valid host name: {fault}"
+
+
+@remembered(1024, LONGEST_HOST)
+def _fault_of(host: str) -> str | None:
+    try:
+        to_ascii(host)  # RFC 1035 section 2.3.4: labels of 63 octets, names of 253 as text
+    except BadName as error:
+        return str(error)
+    return None
 
 
 @rule("links/unresolvable-host")

@@ -133,12 +133,18 @@ def _pieces(part: HtmlPart, document: HtmlDocument) -> Iterator[Passage]:
         if rendered and not _is_sample(text.parent):
             yield Passage(text.data, "the HTML", _in_text(part, text))
     for element in document.elements:
-        marked = element.attributes and any(name in READ_OUT and _is_marked(value) for name, value in element.attributes)
-        for name in READ_OUT if marked else ():
-            value = element.get(name)
-            attribute = element.attribute(name) if value else None
-            if value and attribute is not None:
-                yield Passage(value, f"{name} of <{element.tag}>", _at(part.where(attribute.start, attribute.end)))
+        for each, written in element.attributes:
+            if each in READ_OUT and _is_marked(written):
+                yield from _read_out(part, element)
+                break
+
+
+def _read_out(part: HtmlPart, element: Element) -> Iterator[Passage]:
+    for name in READ_OUT:
+        value = element.get(name)
+        attribute = element.attribute(name) if value else None
+        if value and attribute is not None:
+            yield Passage(value, f"{name} of <{element.tag}>", _at(part.where(attribute.start, attribute.end)))
 
 
 def _is_marked(text: str) -> bool:

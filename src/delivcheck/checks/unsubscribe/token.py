@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from ...engine import rule
 from ...facts.headers import Recipients
 from ...facts.unsubscribe import ListUnsubscribe
+from ...memo import remembered
 from ...model import Findings, NotApplicable, Problem
 from ...records.unsubscribe import ListedUri
 from ...saying import shortened
@@ -59,16 +60,22 @@ def token_is_address(found: ListUnsubscribe, recipients: Recipients) -> Findings
         raise NotApplicable("the message names no recipient")
     for uri in web:
         plain = unquote(f"{uri.path}?{uri.query}")
+        lowered = plain.lower()
         for address in recipients.addresses[:MAX_RECIPIENTS]:
             for how, derived in _derived(address):
-                if derived.lower() in plain.lower() and _rest(plain, derived) < HARD_TO_FORGE:
+                if derived.lower() in lowered and _rest(plain, derived) < HARD_TO_FORGE:
                     what = "" if how == "itself" else f" as {how}"
                     yield Problem(f"the unsubscribe address says nothing but {shortened(address, 100)}{what}", found.where(uri))
                     break
 
 
-def _derived(address: str) -> Iterator[tuple[str, str]]:
-    """What anybody can make of a mail address."""
+@remembered(256, 320)  # octets of an address: a local part of 64, a domain of 255 (RFC 5321 section 4.5.3.1)
+def _derived(address: str) -> tuple[tuple[str, str], ...]:
+    """What anybody can make of a mail address: how, and what comes of it."""
+    return tuple(_made_of(address))
+
+
+def _made_of(address: str) -> Iterator[tuple[str, str]]:
     for text in dict.fromkeys((address, address.lower())):
         octets = text.encode("utf-8", "replace")
         yield "itself", text
