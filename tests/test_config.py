@@ -1,6 +1,7 @@
 """The configuration file: found upwards, read strictly, folded under the command line."""
 
 import contextlib
+import os
 import time
 import tomllib
 from pathlib import Path
@@ -107,6 +108,21 @@ def test_the_nearest_file_is_taken(tmp_path, files, start, found):
     folder = tmp_path / start
     folder.mkdir(parents=True, exist_ok=True)
     assert find(folder) == tmp_path / found
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize(("owner", "mode", "read"), [(12345, 0o1777, False), (12345, 0o755, True), (0, 0o1777, True)])
+def test_what_a_stranger_put_where_anybody_may_is_passed_by(tmp_path, caplog, owner, mode, read):
+    for name, text in (("delivcheck.toml", ""), ("inner/delivcheck.toml", ""), ("inner/pyproject.toml", "[tool.delivcheck]\n")):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    inner = tmp_path / "inner"
+    for file in inner.iterdir():
+        os.chown(file, owner, -1)
+    inner.chmod(mode)
+    assert find(inner) == (inner if read else tmp_path) / "delivcheck.toml"
+    assert [str(inner) in line for line in caplog.messages] == ([] if read else [True, True])
 
 
 def test_without_a_file_nothing_is_said(tmp_path):

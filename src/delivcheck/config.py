@@ -4,7 +4,10 @@ What the command line says goes before what the stream says, and that before the
 """
 
 import fnmatch
+import logging
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +23,8 @@ from .records.identities import author, own_domain, sending_address, test_url
 from .records.jurisdictions import parse as jurisdiction
 from .records.names import to_ascii
 from .tables import ConfigError, Keys, Reader, Section, nearest
+
+log = logging.getLogger("delivcheck")
 
 __all__ = ["Config", "ConfigError", "Layer", "Override", "Settled", "discover", "find", "load", "settled"]
 
@@ -138,16 +143,31 @@ def settled(layers: Sequence[Layer]) -> Settled:
 def find(start: Path) -> Path | None:
     """The nearest configuration at or above a folder; `delivcheck.toml` goes before pyproject.toml in the same folder.
 
-    A pyproject.toml without `[tool.delivcheck]` is not ours, and is passed by.
+    A pyproject.toml without `[tool.delivcheck]` is not ours, and is passed by. So is, with a warning, what a stranger put where
+    anybody may: a configuration can let mail pass, and names files that are written.
     """
     for folder in (start, *start.parents):
         own = folder / FILE
-        if own.is_file():
+        if own.is_file() and not _strangers(own):
             return own
         shared = folder / SHARED_FILE
-        if shared.is_file() and _mentions_us(shared):
+        if shared.is_file() and _mentions_us(shared) and not _strangers(shared):
             return shared
     return None
+
+
+def _strangers(path: Path) -> bool:
+    """Whether a file is neither ours nor root's and lies in a folder that anybody may write to, as /tmp is."""
+    if os.name == "nt":
+        return False
+    try:
+        owner, folder = path.stat().st_uid, path.parent.stat()
+    except OSError:
+        return True
+    if owner in {0, os.geteuid()} or not folder.st_mode & stat.S_IWOTH:
+        return False
+    log.warning("%s: not read: it is another user's, in a folder that anybody may write to; name it with --config", path)
+    return True
 
 
 def _mentions_us(path: Path) -> bool:
