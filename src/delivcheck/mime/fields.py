@@ -43,7 +43,7 @@ class Field(Struct, frozen=True, eq=False, dict=True):
     def _unfolded(self) -> bytes:
         # RFC 5322 section 2.2.3: unfolding removes each CRLF before white space. Every line end in `raw` stands before white
         # space.
-        return _LINE_END.sub(b"", self.raw) if b"\n" in self.raw else self.raw
+        return self.raw.replace(b"\r\n", b"").replace(b"\n", b"") if b"\n" in self.raw else self.raw
 
     @cached_property
     def charset(self) -> str:

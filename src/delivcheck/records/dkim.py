@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec import Struct
+
 from ..memo import remembered
 from .names import BadName, is_within, to_ascii
 from .tags import Tag, TagList, scan_tags, without_white_space
@@ -104,8 +106,7 @@ class DkimKey:
         return found.whole if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class DkimSignature:
+class DkimSignature(Struct, frozen=True):
     """A DKIM-Signature field that is well-formed; domains are lower-case A-labels (RFC 8616 section 4)."""
 
     tags: TagList
@@ -302,7 +303,7 @@ def parse_signature(text: str) -> DkimSignature:
         body_canonicalization=body,
         domain=domain,
         signed=signed,
-        identity=tags.value("i"),
+        identity=present["i"].value if "i" in present else None,
         identity_domain=identity_domain,
         length=length,
         selector=selector,
@@ -351,7 +352,12 @@ def _selector(tag: Tag) -> str:
 
 
 def _signed(tag: Tag) -> tuple[str, ...]:
-    text = without_white_space(tag.value)
+    return _names(tag.value)
+
+
+@remembered(512)  # a sender's h= is often the same
+def _names(value: str) -> tuple[str, ...]:
+    text = without_white_space(value)
     names = text.lower().split(":") if text.isascii() else [name.lower() for name in text.split(":")]
     if len(names) > MAX_SIGNED_NAMES:
         raise ValueError(f"lists {len(names)} names, more than the {MAX_SIGNED_NAMES} that are read")

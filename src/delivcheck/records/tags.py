@@ -17,8 +17,9 @@ MAX_TAGS = 100  # RFC 6376 defines 14 signature tags, RFC 9989 eleven; a list lo
 
 WHITE = " \t\r\n"  # FWS = [*WSP CRLF] 1*WSP; whether a CRLF is a proper fold is for whoever read the header
 
-# One whole tag and its semicolon: what nearly every tag is, read in one go. Where it does not match, `_read` finds out why.
-_WHOLE = re.compile(rf"[{WHITE}]*([A-Za-z][A-Za-z0-9_]*)[{WHITE}]*=[{WHITE}]*([^;]*)(?:;|\Z)")
+# A tag with a value, white space around it: what nearly every tag is, read in one go. Where it does not match, `_read` finds
+# out why. The lookahead keeps it from trying each length of a run of white space.
+_WHOLE = re.compile(rf"[{WHITE}]*([A-Za-z][A-Za-z0-9_]*)[{WHITE}]*=[{WHITE}]*(?![{WHITE}])([^;]*[^;{WHITE}])[{WHITE}]*")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")  # tag-name = ALPHA *ALNUMPUNC
 # What no value may hold: control characters, DEL, and the lone surrogates that undecodable octets leave behind. Other non-ASCII
 # is let through: RFC 8616 sections 5 and 6 allow UTF-8 in signatures and i=, and each tag's own syntax decides.
@@ -98,7 +99,7 @@ def scan_tags(text: str, *, fold_names: bool = False) -> TagList:
     tags: list[Tag] = []
     faults: list[TagError] = []
     seen: set[str] = set()
-    good = _NEVER.search(text) is None
+    good = (text.isascii() and text.replace("\t", " ").isprintable()) or _NEVER.search(text) is None
     start = 0
     last = False
     while not last:
@@ -108,9 +109,9 @@ def scan_tags(text: str, *, fold_names: bool = False) -> TagList:
         tag: Tag | None = None
         fault: TagError | None = None
         whole = _WHOLE.match(text, start) if good else None
-        if whole and (value := whole[2].rstrip(WHITE)):
-            end, at = whole.end(2), whole.start(2)
-            tag = Tag(whole[1], value, (at, at + len(value)), (whole.start(1), at + len(value)))
+        if whole:
+            span, end = whole.span(2), whole.end()
+            tag = Tag(whole[1], whole[2], span, (whole.start(1), span[1]))
         else:
             end = text.find(";", start)
             if end < 0:
