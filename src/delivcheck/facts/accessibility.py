@@ -93,7 +93,8 @@ def name_of(image: Element) -> str:
 
 
 def _said(element: Element, attribute: str) -> str:
-    return " ".join((element.get(attribute) or "")[:MAX_NAME].split())
+    value = element.get(attribute)
+    return " ".join(value[:MAX_NAME].split()) if value else ""
 
 
 @dataclass(eq=False, slots=True)

@@ -184,7 +184,7 @@ def nothing_in(text: str, *, subject: bool = False) -> Iterator[Found]:
     """What a missing value was printed as: after a greeting, a number sign or a currency; in a subject in more places."""
     patterns = _patterns()
     text = text[:MAX_TEXT]
-    start = text.find(patterns.object)
+    start = text.find(patterns.object) if "[" in text else -1
     while start >= 0:
         yield Found(start, start + len(patterns.object), patterns.object, "an object printed as text")
         start = text.find(patterns.object, start + 1)
@@ -226,7 +226,7 @@ def nobody_in(text: str, *, subject: bool = False) -> Iterator[Found]:
     """A greeting whose name was empty: "Hi ,"; and in a subject the comma that is left."""
     if "," not in text and ";" not in text:
         return
-    if " ," in text or "\t," in text or "\xa0," in text:  # what such a greeting ends with
+    if " ," in text or ("\t" in text and "\t," in text) or "\xa0," in text:  # what such a greeting ends with
         for match in _patterns().greeted_nobody.finditer(text[:MAX_TEXT]):
             yield Found(*match.span(1), match[1], "a greeting without a name")
     if subject:

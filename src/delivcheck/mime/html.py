@@ -354,6 +354,18 @@ class HtmlDocument:
         """All tags as written, before any repair."""
         return self.places.tags
 
+    @cached_property
+    def values(self) -> dict[str, list[str]]:
+        """The values of attributes as written, by name: for whoever asks whether there is anything to look for."""
+        found: dict[str, list[str]] = {}
+        for tag in self.tags:
+            for name, value in tag.attributes:
+                if name in found:
+                    found[name].append(value)
+                else:
+                    found[name] = [value]
+        return found
+
     def all(self, *tags: str) -> Iterator[Element]:
         """The elements with one of the given names, in document order."""
         found = [self._by_tag[tag] for tag in tags if tag in self._by_tag]

@@ -20,6 +20,7 @@ CLIP_WARNING: int = _CLIP["warn"]
 STYLE_OCTETS: int = _CLIP["style"]["octets"]
 
 ACTIVE = frozenset({"script", "object", "embed", "applet", "iframe", "frame"})
+_SAID = frozenset({"alt", "title", "content"})  # whose values are no URLs
 _JUDGED = ACTIVE | {"meta"}  # by their name
 FIELDS = frozenset({"form", "input", "select", "textarea"})
 FONT_HOSTS = ("fonts.googleapis.com", "fonts.bunny.net", "use.typekit.net", "fast.fonts.net", "cloud.typography.com")
@@ -49,10 +50,19 @@ _FAULTS = {  # codes of the HTML standard, section 13.2.2, and the three of mime
 def active_content(html: HtmlParts) -> Findings:
     yield from unread(html)
     for part, document in html.readable:
+        suspicious = _has_suspicious(document)
         for tag in document.tags:
-            if tag.name in _JUDGED or any(name[:2] == "on" or value[:1] in _MAY_RUN for name, value in tag.attributes):
-                for what in () if tag.is_end else _active(tag):
+            if (suspicious or tag.name in _JUDGED) and not tag.is_end:
+                for what in _active(tag):
                     yield Problem(what, part.where(tag.offset))
+
+
+def _has_suspicious(document: HtmlDocument) -> bool:
+    """Whether an attribute may be an event's or have a URL that runs, by how name or value begin."""
+    return any(
+        name[:2] == "on" or (name not in _SAID and any(value[:1] in _MAY_RUN and ":" in value for value in values))
+        for name, values in document.values.items()
+    )
 
 
 def _active(tag: Tag) -> Iterator[str]:
@@ -61,7 +71,7 @@ def _active(tag: Tag) -> Iterator[str]:
     for name, value in tag.attributes:
         if name.startswith("on") and _EVENT.match(name):
             yield f"the event attribute {name} on <{tag.name}>"
-        elif name not in {"alt", "title", "content"} and ":" in value and value[:1] in _MAY_RUN:
+        elif name not in _SAID and ":" in value and value[:1] in _MAY_RUN:
             scheme = value[:_LONGEST_SCHEME].translate(_DROPPED).lower()
             if scheme.startswith(_RUN):
                 yield f"a {scheme.partition(':')[0]}: URL in {name} of <{tag.name}>"

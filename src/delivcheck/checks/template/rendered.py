@@ -132,11 +132,11 @@ def _pieces(part: HtmlPart, document: HtmlDocument) -> Iterator[Passage]:
         rendered = text.hidden is not Hidden.NOT_RENDERED or text.parent.tag == "title"
         if rendered and not _is_sample(text.parent):
             yield Passage(text.data, "the HTML", _in_text(part, text))
+    if not any(_is_marked(value) for name in READ_OUT for value in document.values.get(name, ())):
+        return
     for element in document.elements:
-        for each, written in element.attributes:
-            if each in READ_OUT and _is_marked(written):
-                yield from _read_out(part, element)
-                break
+        if any(name in READ_OUT and _is_marked(value) for name, value in element.attributes):
+            yield from _read_out(part, element)
 
 
 def _read_out(part: HtmlPart, element: Element) -> Iterator[Passage]:
