@@ -1,10 +1,10 @@
 """What judging one message costs: CPU time by size, beside the standard library's parser on the same octets.
 
-    python -m tests.bench.judging            a table for 2, 10, 30 and 100 KB
+    python -m tests.bench.judging            a table for newsletters and texts of 5, 30, 100 and 200 KB
     python -m tests.bench.judging --each 30  the facts and rules that take longest at 30 KB
 
-All rules on, newsletters that are signed and all different, DNS in memory, everything warm. The two take turns; the ratio is what
-can be compared between machines, and between a busy and a quiet minute of one.
+All rules on, mails that are signed and all different, DNS in memory, everything warm. The two take turns; the ratio is what can be
+compared between machines, and between a busy and a quiet minute of one. How time and memory grow to 25 MB: `tests.bench.linear`.
 """
 
 import argparse
@@ -16,15 +16,13 @@ import itertools
 import logging
 import statistics
 import time
-from collections import defaultdict
 from ipaddress import ip_address
 
 from rich.console import Console
 from rich.table import Table
 
-from delivcheck import checker as pipeline
-from delivcheck import engine
 from delivcheck.api import Checker, Options
+from delivcheck.costs import Costs
 from delivcheck.facts.roots import Envelope, Session
 from delivcheck.model import Verdict
 from delivcheck.net.snapshot import from_mapping
@@ -32,25 +30,28 @@ from delivcheck.policy import load
 from tests.bench import letters
 from tests.bench.table import Row
 
-SIZES = (2, 10, 30, 100)  # KB
+SIZES = (5, 30, 100, 200)  # KB
 ROUNDS = 40
 SHOWN = 25  # facts and rules
 TOLD = 8  # of each, in the table of `poe bench`
-LUCKY = 5  # one round in so many is quicker than what is told: a busy machine makes times longer, never shorter
 
 
 class Judge:
     """The whole rule book over one message after the other, as a gate has it: no report for people, no outlook."""
 
-    def __init__(self):
+    def __init__(self, costs=None):
+        self.costs = costs
         self._loop = asyncio.new_event_loop()  # no Runner: it takes the repr of what comes out, see api.check_message
-        self._checker = Checker(Options(load("bulk"), dns=from_mapping(letters.RECORDS)), shown={}, outlooks=False)
+        options = Options(load("bulk"), dns=from_mapping(letters.RECORDS))
+        self._checker = Checker(options, shown={}, outlooks=False, costs=costs)
         self._envelope = Envelope(letters.SENDER, (letters.RECIPIENT,))
         self._session = Session(ip_address(letters.IP), letters.GATE, tls="TLSv1.3")
 
     def __call__(self, data):
-        report = self._loop.run_until_complete(self._checker.message(data, envelope=self._envelope, session=self._session))
-        assert report.verdict is Verdict.PASS
+        assert self.report(data).verdict is Verdict.PASS
+
+    def report(self, data):
+        return self._loop.run_until_complete(self._checker.message(data, envelope=self._envelope, session=self._session))
 
     def __enter__(self):
         return self
@@ -68,17 +69,12 @@ def parse(data):
 
 
 def measure(quick):
-    """Rows for `poe bench`: beside the yardstick, and the costliest rule."""
+    """Rows for `poe bench`: beside the yardstick, the costliest rule, and how it grows."""
     rounds = ROUNDS // 4 if quick else ROUNDS
-    for size in SIZES:
-        found = [(1000 * a, 1000 * b) for a, b in pairs(size, rounds)]
-        about = {
-            "what": f"judge a signed newsletter, {size} KB",
-            "unit": "ms CPU",
-            "peer": "email.policy.default",
-            "cost": True,
-        }
-        yield Row.costs(f"judging/{size}k/email", found, **about)
+    for kind, size in itertools.product(letters.KINDS, SIZES):
+        found = [(1000 * a, 1000 * b) for a, b in pairs(size, rounds, kind)]
+        about = {"what": f"judge a signed {kind}, {size} KB", "unit": "ms CPU", "peer": "email.policy.default", "cost": True}
+        yield Row.costs(f"judging/{kind}/{size}k/email", found, **about)
     facts, rules = costs(30, rounds)
     costliest = max(rules, key=rules.get)
     yield Row.figures("check/rule", [rules[costliest] * 1e6], costliest)
@@ -86,11 +82,24 @@ def measure(quick):
         for place, name in enumerate(sorted(each, key=each.get, reverse=True)[:TOLD], 1):
             about = {"what": f"where 30 KB take time: {kind} {name}", "unit": "µs"}
             yield Row.figures(f"judging/{kind}/{place}", [each[name] * 1e6], **about)
+    yield from _grown(quick)
 
 
-def pairs(kilobytes, rounds=ROUNDS):
+def _grown(quick):
+    from tests.bench import linear  # it takes the Judge from here
+
+    sizes = (1, 25) if quick else linear.MEGABYTES
+    found = list(linear.measure(sizes, rounds=1 if quick else linear.ROUNDS))
+    growths = {kind: linear.growth(found, kind) for kind in letters.KINDS}
+    worst = max(growths, key=growths.get)
+    yield Row.figures("check/linear", [growths[worst]], worst)
+    most = max(found, key=lambda one: one.memory)
+    yield Row.figures("check/memory", [most.memory], f"{most.kind}, {most.megabytes} MB")
+
+
+def pairs(kilobytes, rounds=ROUNDS, kind="newsletter"):
     """Seconds of CPU for judging and for parsing, message by message."""
-    each = letters.letters(kilobytes, rounds + 5)
+    each = letters.letters(kilobytes, rounds + 5, make=letters.KINDS[kind])
     times = []
     with Judge() as judge:
         for data in each[rounds:]:
@@ -109,44 +118,26 @@ def pairs(kilobytes, rounds=ROUNDS):
     return times
 
 
-def costs(kilobytes, rounds=ROUNDS):
-    """Seconds of each fact's provider and of each rule, in the quicker rounds; a provider that waits has its first step."""
-    facts, rules = defaultdict(list), defaultdict(list)
-    call, run = engine._call, pipeline.run
-    each = letters.letters(kilobytes, rounds + 5)
-    with Judge() as judge:
-        for data in each[rounds:]:
+def costs(kilobytes, rounds=ROUNDS, kind="newsletter"):
+    """Seconds of each fact's provider and of each rule, in the quicker rounds; nothing is recalled from one to the next."""
+    with Judge(Costs()) as judge:
+        for data in letters.letters(kilobytes, rounds + 1, make=letters.KINDS[kind]):
             judge(data)
-        engine._call = _timed(call, lambda provider: facts[provider.makes.__name__])
-        pipeline.run = _timed(run, lambda check: rules[check.id])
-        try:
-            for data in each[:rounds]:
-                judge(data)
-        finally:
-            engine._call, pipeline.run = call, run
-    return [{name: sorted(took)[len(took) // LUCKY] for name, took in one.items()} for one in (facts, rules)]
-
-
-def _timed(function, place):
-    def work(of, *args):
-        begun = time.perf_counter()
-        try:
-            return function(of, *args)
-        finally:
-            place(of).append(time.perf_counter() - begun)
-
-    return work
+        found = judge.costs.facts, judge.costs.rules
+    return [{one.name: one.us / 1e6 for one in each} for each in found]
 
 
 def table_of_sizes():
     """Ours beside the yardstick."""
     table = Table("message", "judged in", "parsed by email in", "ratio", "least", "most")
-    for size in SIZES:
-        times = pairs(size)
+    for kind, size in itertools.product(letters.KINDS, SIZES):
+        times = pairs(size, kind=kind)
         ours, theirs = (statistics.median(side) for side in zip(*times, strict=True))
         ratios = sorted(a / b for a, b in times)
         figures = (statistics.median(ratios), ratios[0], ratios[-1])
-        table.add_row(f"{size} KB", f"{ours * 1000:.2f} ms", f"{theirs * 1000:.2f} ms", *(f"{one:.2f}" for one in figures))
+        table.add_row(
+            f"{kind}, {size} KB", f"{ours * 1000:.2f} ms", f"{theirs * 1000:.2f} ms", *(f"{one:.2f}" for one in figures)
+        )
     return table
 
 
@@ -154,8 +145,8 @@ def table_of_costs(kilobytes):
     """The costliest facts and rules."""
     table = Table("fact", "µs", "rule", "µs")
     columns = [sorted(one.items(), key=lambda pair: -pair[1]) for one in costs(kilobytes)]
-    for pairs in itertools.islice(zip(*columns, strict=False), SHOWN):
-        table.add_row(*(cell for name, took in pairs for cell in (name, f"{took * 1e6:.0f}")))
+    for row in itertools.islice(zip(*columns, strict=False), SHOWN):
+        table.add_row(*(cell for name, took in row for cell in (name, f"{took * 1e6:.0f}")))
     table.add_section()
     table.add_row(*(cell for one in columns for cell in (f"all {len(one)}", f"{sum(took for _, took in one) * 1e6:.0f}")))
     return table

@@ -1,4 +1,4 @@
-"""Newsletters for the gate's measurements: multipart/alternative, quoted-printable HTML, every one different, all of them pass."""
+"""Mail for measurements, every one different, all of them pass: newsletters with plain and quoted-printable HTML, and texts."""
 
 import quopri
 import random
@@ -40,10 +40,11 @@ _FOOT = (
 )
 
 
-def letters(kilobytes, count, *, signed=True):
-    """So many messages of about so many KB, with CRLF; `signed`: by DKIM, with the key in RECORDS."""
+def letters(kilobytes, count, *, signed=True, make=None):
+    """So many messages of about so many KB, with CRLF; `signed`: by DKIM, with the key in RECORDS. `make` is one of KINDS."""
     now = datetime.now(UTC)
-    made = [_letter(random.Random(f"{kilobytes} {number}"), kilobytes * 1000, now) for number in range(count)]
+    make = make or _letter
+    made = [make(random.Random(f"{make.__name__} {kilobytes} {number}"), kilobytes * 1000, now) for number in range(count)]
     return [keys.sign(one, {"domain": DOMAIN, "selector": SELECTOR}, now) + one for one in made] if signed else made
 
 
@@ -63,10 +64,7 @@ def _letter(dice, size, now):
     coded = quopri.encodestring((_HEAD + "".join(html) + _FOOT.format(token=token)).encode()).decode().replace("\n", "\r\n")
     edge = f"=_{token[:24]}"
     return (
-        f"From: Harbour <news@{DOMAIN}>\r\nTo: Pat <{RECIPIENT}>\r\nSubject: {_sentence(dice, 5)}\r\n"
-        f"Date: {now:%a, %d %b %Y %H:%M:%S} +0000\r\nMessage-ID: <{token}@{DOMAIN}>\r\nMIME-Version: 1.0\r\n"
-        f"List-Unsubscribe: <https://www.{DOMAIN}/u?t={token}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-        f'List-Id: <news.{DOMAIN}>\r\nFeedback-ID: 17:news:harbour\r\nContent-Type: multipart/alternative; boundary="{edge}"\r\n\r\n'
+        _header(dice, token, now) + f'Content-Type: multipart/alternative; boundary="{edge}"\r\n\r\n'
         f"--{edge}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
         + "\r\n".join(
             [*plain, f"Unsubscribe: https://www.{DOMAIN}/u?t={token}", "Harbour Ltd, 1 Example Street, Sampletown", ""]
@@ -74,6 +72,34 @@ def _letter(dice, size, now):
         + f"--{edge}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n{coded}"
         f"\r\n--{edge}--\r\n"
     ).encode()
+
+
+def _text(dice, size, now):
+    token = f"{dice.getrandbits(128):032x}"
+    lines, length = [], 1_400
+    while length < size:
+        story = textwrap.wrap(f"{_sentence(dice, 35)} {_sentence(dice, 25)}", 72)
+        lines += [*story, f"https://www.{DOMAIN}/read/{dice.randrange(1_000_000)}?from={token}", ""]
+        length += sum(len(line) + 2 for line in story) + 90
+    return (
+        _header(dice, token, now)
+        + "Content-Type: text/plain; charset=utf-8\r\n\r\n"
+        + "\r\n".join(
+            [*lines, f"Unsubscribe: https://www.{DOMAIN}/u?t={token}", "Harbour Ltd, 1 Example Street, Sampletown", ""]
+        )
+    ).encode()
+
+
+KINDS = {"newsletter": _letter, "text": _text}
+
+
+def _header(dice, token, now):
+    return (
+        f"From: Harbour <news@{DOMAIN}>\r\nTo: Pat <{RECIPIENT}>\r\nSubject: {_sentence(dice, 5)}\r\n"
+        f"Date: {now:%a, %d %b %Y %H:%M:%S} +0000\r\nMessage-ID: <{token}@{DOMAIN}>\r\nMIME-Version: 1.0\r\n"
+        f"List-Unsubscribe: <https://www.{DOMAIN}/u?t={token}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+        f"List-Id: <news.{DOMAIN}>\r\nFeedback-ID: 17:news:harbour\r\n"
+    )
 
 
 def _sentence(dice, words):
