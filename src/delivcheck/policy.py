@@ -335,7 +335,7 @@ def follow(results: Sequence[Result], rules: Mapping[str, Rule]) -> list[Result]
 
     A cause is worth at least as much as what follows from it, and nothing follows from itself. Outcomes and levels stay.
     """
-    failed = {result.rule: result for result in results if result.outcome is Outcome.FAIL}
+    failed = {result.rule: result for result in results if result.outcome is _FAIL}
     if len(failed) < 2:
         return list(results)
     because: dict[str, str] = {}
@@ -361,22 +361,29 @@ def verdict(results: Iterable[Result], fail_on: Level | None = Level.ERROR) -> V
 
     Where rules were to run and none could be judged (a domain without DNS), nothing is known: that is no pass.
     """
-    results = tuple(results)
     if fail_on is None:
         return Verdict.PASS
-    deciding = {result.outcome for result in results if result.outcome in _DECIDING and result.level.rank >= fail_on.rank}
+    deciding: list[Outcome] = []
+    nothing = ran = False
+    for result in results:
+        outcome = result.outcome
+        if outcome is _NOT_APPLICABLE:
+            nothing = True
+            continue
+        ran = True
+        if outcome is not _PASS and result.level.rank >= fail_on.rank:
+            deciding.append(outcome)
     if Outcome.FAIL in deciding:
         return Verdict.FAIL
-    nothing = bool(results) and all(one.outcome is Outcome.NOT_APPLICABLE for one in results)
-    return Verdict.UNKNOWN if nothing or deciding else Verdict.PASS
+    return Verdict.UNKNOWN if deciding or (nothing and not ran) else Verdict.PASS
 
 
 _DECIDING = frozenset({Outcome.FAIL, Outcome.UNKNOWN})
+_PASS, _FAIL, _UNKNOWN, _NOT_APPLICABLE = Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN, Outcome.NOT_APPLICABLE
 
 
 def count(results: Iterable[Result], suppressed: int = 0) -> Counts:
     """How many rules came out how."""
-    tally = dict.fromkeys(Outcome, 0)
-    for result in results:
-        tally[result.outcome] += 1
-    return Counts(tally[Outcome.PASS], tally[Outcome.FAIL], tally[Outcome.UNKNOWN], tally[Outcome.NOT_APPLICABLE], suppressed)
+    outcomes = [result.outcome for result in results]  # an enumeration's members are slow keys
+    passed, failed, unknown, nothing = map(outcomes.count, (_PASS, _FAIL, _UNKNOWN, _NOT_APPLICABLE))
+    return Counts(passed, failed, unknown, nothing, suppressed)
