@@ -2,7 +2,7 @@
 
 import pytest
 
-from delivcheck.memo import LONGEST, remembered
+from delivcheck.memo import LONGEST, lazy, remembered
 from delivcheck.mime.headers import parse_addresses, parse_content_type
 from delivcheck.mime.lexer import MAX_VALUE, HeaderError
 
@@ -27,3 +27,20 @@ def test_a_value_that_no_receiver_takes_is_refused_and_not_read(parse, value):
     with pytest.raises(HeaderError) as error:
         parse(value)
     assert error.value.position == MAX_VALUE
+
+
+def test_a_lazy_property_is_worked_out_once_for_each_object():
+    class Box:
+        def __init__(self, value):
+            self.value, self.asked = value, 0
+
+        @lazy
+        def double(self):
+            """Twice the value."""
+            self.asked += 1
+            return self.value * 2
+
+    one, other = Box(1), Box(2)
+    assert [one.double, one.double, other.double] == [2, 2, 4]
+    assert (one.asked, other.asked) == (1, 1)
+    assert Box.double.__doc__ == "Twice the value."

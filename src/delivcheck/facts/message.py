@@ -7,9 +7,9 @@ Collections are per item: an HTML part that is too large is `Unavailable` in its
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 
 from ..engine import fact
+from ..memo import lazy
 from ..mime.addresses import AddressList, Mailbox, parse_addresses
 from ..mime.fields import Field
 from ..mime.html import HtmlDocument, HtmlError, Room, parse_html
@@ -71,12 +71,12 @@ class HtmlParts:
 
     each: tuple[HtmlPart, ...]
 
-    @cached_property
+    @lazy
     def readable(self) -> tuple[tuple[HtmlPart, HtmlDocument], ...]:
         """Those that could be parsed, with their documents."""
         return tuple((each, each.document) for each in self.each if isinstance(each.document, HtmlDocument))
 
-    @cached_property
+    @lazy
     def unavailable(self) -> tuple[Unavailable, ...]:
         """Why the others could not."""
         return tuple(each.document for each in self.each if isinstance(each.document, Unavailable))
@@ -89,27 +89,27 @@ class Links:
     each: tuple[Link, ...]
     unavailable: tuple[Unavailable, ...] = ()
 
-    @cached_property
+    @lazy
     def rendered(self) -> tuple[Link, ...]:
         """Those without template code: whatever else is wrong with one that has some comes from that."""
         return tuple(link for link in self.each if not has_code(link.raw))
 
-    @cached_property
+    @lazy
     def web(self) -> tuple[Link, ...]:
         """The rendered ones over http and https."""
         return tuple(link for link in self.rendered if link.url.scheme in {"http", "https"})
 
-    @cached_property
+    @lazy
     def distinct(self) -> tuple[tuple[Link, int], ...]:
         """Of all links the first to each address, and how many there are to it."""
         return distinct(self.each)
 
-    @cached_property
+    @lazy
     def distinct_web(self) -> tuple[tuple[Link, int], ...]:
         """The same of those over http and https."""
         return distinct(self.web)
 
-    @cached_property
+    @lazy
     def distinct_followed(self) -> tuple[tuple[Link, int], ...]:
         """The same of those that a reader follows to a host with a name."""
         return distinct(link for link in self.web if link.kind is LinkKind.LINK and link.host_ascii and link.url.ip is None)

@@ -2,12 +2,12 @@
 
 import re
 from bisect import bisect_right
-from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from ..memo import lazy
 from ..model import Where
 from .defects import DefectKind, Defects, Limits, Room
 
@@ -39,13 +39,13 @@ class Field(Struct, frozen=True, eq=False, dict=True):
     line_count: int
     part: str | None = None
 
-    @cached_property
+    @lazy
     def _unfolded(self) -> bytes:
         # RFC 5322 section 2.2.3: unfolding removes each CRLF before white space. Every line end in `raw` stands before white
         # space.
         return self.raw.replace(b"\r\n", b"").replace(b"\n", b"") if b"\n" in self.raw else self.raw
 
-    @cached_property
+    @lazy
     def charset(self) -> str:
         """What `text` was decoded with: us-ascii, utf-8 (RFC 6532), or iso-8859-1 where the octets are neither."""
         if self.raw.isascii():
@@ -56,7 +56,7 @@ class Field(Struct, frozen=True, eq=False, dict=True):
             return "iso-8859-1"
         return "utf-8"
 
-    @cached_property
+    @lazy
     def text(self) -> str:
         """The value unfolded, without white space around it. Encoded-words stand as they are."""
         return self._unfolded.strip(_WSP).decode(self.charset)
@@ -66,7 +66,7 @@ class Field(Struct, frozen=True, eq=False, dict=True):
         """The place of the whole field: its first line."""
         return Where(line=self.line, column=1, header=self.name, part=self.part)
 
-    @cached_property
+    @lazy
     def _folds(self) -> tuple[list[int], list[int], list[int]]:
         """Of each line end in `raw`: where it stands in the unfolded value, the octets taken out up to it, where it ends."""
         places, taken, ends = [], [], []
@@ -78,11 +78,11 @@ class Field(Struct, frozen=True, eq=False, dict=True):
             ends.append(end.end())
         return places, taken, ends
 
-    @cached_property
+    @lazy
     def _lead(self) -> int:
         return len(self._unfolded) - len(self._unfolded.lstrip(_WSP))
 
-    @cached_property
+    @lazy
     def _steps(self) -> list[int]:
         """The octets before every STEP-th character of a text in UTF-8."""
         text = self.text

@@ -11,8 +11,8 @@ Parsing is one pass; decoding, line statistics and lists of parts are made when 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
+from ..memo import lazy
 from ..model import Where
 from .defects import DEFAULT, Defect, DefectKind, Limits, MessageError, of_kind
 from .fields import Field, Scanner
@@ -60,7 +60,7 @@ class Message:
 
     # --- header fields
 
-    @cached_property
+    @lazy
     def _by_name(self) -> dict[str, tuple[Field, ...]]:
         found: dict[str, list[Field]] = {}
         for field in self.fields:
@@ -88,7 +88,7 @@ class Message:
         """Octets of the whole message."""
         return len(self.source.data)
 
-    @cached_property
+    @lazy
     def lines(self) -> Lines:
         """Line statistics: longest lines, bare CR and LF, NUL, 8-bit octets."""
         return self.source.statistics(self.header.end)
@@ -118,12 +118,12 @@ class Message:
 
     # --- the MIME tree
 
-    @cached_property
+    @lazy
     def parts(self) -> tuple[Part, ...]:
         """All parts in the order of the message, the root first, those of nested messages too."""
         return tuple(self.root.walk())
 
-    @cached_property
+    @lazy
     def late_parts(self) -> tuple[Part, ...]:
         """All parts that stand after a closing delimiter, and those inside them; no other list has them."""
         found = []
@@ -134,7 +134,7 @@ class Message:
             waiting.extend(reversed((*part.children, *part.late)))
         return tuple(found)
 
-    @cached_property
+    @lazy
     def _parents(self) -> dict[Part, Part]:
         return {child: part for part in self.parts for child in part.children}
 
@@ -157,7 +157,7 @@ class Message:
                 return found
             found = inner
 
-    @cached_property
+    @lazy
     def leaves(self) -> tuple[Part, ...]:
         """The parts of this message that hold no others; a message inside counts as one leaf and is not entered."""
         found = []
@@ -170,12 +170,12 @@ class Message:
                 found.append(part)
         return tuple(found)
 
-    @cached_property
+    @lazy
     def attachments(self) -> tuple[Part, ...]:
         """The leaves that are not text a reader is shown: files, images (inline ones too), nested messages."""
         return tuple(part for part in self.leaves if not self._is_body(part))
 
-    @cached_property
+    @lazy
     def body_parts(self) -> tuple[Part, ...]:
         """The leaves that are text a reader is shown."""
         return tuple(part for part in self.leaves if self._is_body(part))
@@ -190,12 +190,12 @@ class Message:
         around = self.parent(part)
         return around is not None and around.content_type == "multipart/alternative"
 
-    @cached_property
+    @lazy
     def text_parts(self) -> tuple[Part, ...]:
         """The text/plain parts that a reader is shown."""
         return tuple(part for part in self.body_parts if part.content_type == "text/plain")
 
-    @cached_property
+    @lazy
     def html_parts(self) -> tuple[Part, ...]:
         """The text/html parts that a reader is shown."""
         return tuple(part for part in self.body_parts if part.content_type == "text/html")
@@ -216,12 +216,12 @@ class Message:
 
     # --- what is wrong
 
-    @cached_property
+    @lazy
     def defects(self) -> tuple[Defect, ...]:
         """Of all header sections and of the structure, in the order of the parts. Decodes nothing."""
         return tuple(defect for part in self.parts for defect in part.defects)
 
-    @cached_property
+    @lazy
     def decoding_defects(self) -> tuple[Defect, ...]:
         """Of transfer encodings and charsets in this message, not in messages inside. Decodes every leaf."""
         return tuple(defect for part in self.leaves for defect in part.decoding_defects)

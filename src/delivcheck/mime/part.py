@@ -1,10 +1,10 @@
 """One MIME part: what its header declares, its octets decoded when asked for, and the place of everything in it."""
 
 from collections.abc import Iterator
-from functools import cached_property
 
 from msgspec import Struct
 
+from ..memo import lazy
 from ..model import Where
 from .charsets import Decoded, TextOrigins, codec_of, decode
 from .defects import Defect, DefectKind, Defects, Limits
@@ -74,7 +74,7 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
         lower = name.lower()
         return next((field for field in self.fields if field.lower == lower), None)
 
-    @cached_property
+    @lazy
     def declared_type(self) -> Parametrized | None:
         """The first Content-Type field, read; None if there is none or it is no media type."""
         field = self.first("content-type")
@@ -85,7 +85,7 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
         except HeaderError:
             return None
 
-    @cached_property
+    @lazy
     def content_type(self) -> str:
         """type/subtype in lower case; text/plain (in a digest message/rfc822) where none is declared or it cannot be read."""
         if self.declared_type is not None:
@@ -107,13 +107,13 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
         """Whether nothing is inside: what has children is a multipart or a message."""
         return not self.children
 
-    @cached_property
+    @lazy
     def params(self) -> Parametrized:
         """The parameters of Content-Type with their faults, also where the type before them cannot be read."""
         field = self.first("content-type")
         return self.declared_type or (parse_parameters(field.text) if field else _PLAIN)
 
-    @cached_property
+    @lazy
     def disposition_params(self) -> Parametrized | None:
         """The parameters of Content-Disposition with their faults, also where the word before them is missing."""
         field = self.first("content-disposition")
@@ -125,7 +125,7 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
         value = self.params.get("charset")
         return value.strip().lower() if value else None
 
-    @cached_property
+    @lazy
     def encoding(self) -> str:
         """Content-Transfer-Encoding in lower case; "7bit" if there is none (RFC 2045 section 6.1), the text of a broken one."""
         field = self.first("content-transfer-encoding")
@@ -136,7 +136,7 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
         except HeaderError:
             return field.text.strip().lower()
 
-    @cached_property
+    @lazy
     def declared_disposition(self) -> Parametrized | None:
         """The first Content-Disposition field, read; None if there is none or it has no type."""
         field = self.first("content-disposition")
@@ -152,7 +152,7 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
         """inline, attachment …, in lower case."""
         return self.declared_disposition.value if self.declared_disposition else None
 
-    @cached_property
+    @lazy
     def filename(self) -> str | None:
         """The name a reader sees: `filename`, else `name` of Content-Type; encoded-words decoded as clients do."""
         for parameters, name in ((self.disposition_params, "filename"), (self.params, "name")):
@@ -161,7 +161,7 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
                 return found.value if found.extended else decode_words(found.value)
         return None
 
-    @cached_property
+    @lazy
     def content_id(self) -> str | None:
         """Content-ID without its angle brackets."""
         field = self.first("content-id")
@@ -174,7 +174,7 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
         """The body as it stands in the message, still encoded."""
         return self.source.data[self.body.start : self.body.end]
 
-    @cached_property
+    @lazy
     def decoded(self) -> bytes:
         """The body without its transfer encoding, at most `limits.decoded` octets. Never raises: see `decoding_defects`."""
         raw = self._limited
@@ -185,7 +185,7 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
             return decode_quoted_printable(raw)
         return raw
 
-    @cached_property
+    @lazy
     def undeclared_encoding(self) -> str | None:
         """Quoted-printable for a text that plainly is so, while its header says 7bit, 8bit, binary or nothing; else None.
 
@@ -201,7 +201,7 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
         # No encoding makes octets more than they were, so a limit on the encoded ones is one on the decoded.
         return self.source.data[self.body.start : min(self.body.end, self.body.start + self.limits.decoded)]
 
-    @cached_property
+    @lazy
     def _text(self) -> Decoded:
         return decode(self.decoded, self.charset)
 
@@ -215,7 +215,7 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
         """Python's name of the codec that `text` was made with, which need not be the declared one."""
         return self._text.codec
 
-    @cached_property
+    @lazy
     def decoding_defects(self) -> tuple[Defect, ...]:
         """What is wrong with transfer encoding and charset; the charset only of text. Decodes the part."""
         found = Defects()
@@ -263,11 +263,11 @@ class Part(Struct, frozen=True, eq=False, dict=True, kw_only=True):
 
     # --- places
 
-    @cached_property
+    @lazy
     def _origins(self) -> Origins:
         return Origins(self._limited, self.undeclared_encoding or self.encoding)
 
-    @cached_property
+    @lazy
     def _text_origins(self) -> TextOrigins:
         return TextOrigins(self.decoded, self._text)
 

@@ -1,12 +1,12 @@
 """Rules about two versions of one message that do not say the same."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
 from itertools import islice
 
 from ...engine import rule
 from ...facts.message import HtmlParts, Links, TextParts
 from ...facts.stated_values import MAX_TEXT, Stated, amounts_in, bare, codes_in, dates_in, numbers_in, same, speaks_of_code
+from ...memo import lazy
 from ...mime.html import HtmlDocument
 from ...mime.links import Link, LinkKind
 from ...mime.message import Message, Part
@@ -56,7 +56,7 @@ class _Version:
             known |= one.readings
         return kept[:MAX_COMPARED]
 
-    @cached_property
+    @lazy
     def everything(self) -> str:
         """Letters and digits of all of it: of HTML hidden texts, links and what replaces images, too."""
         if self._document is None:
@@ -70,7 +70,7 @@ class _Version:
         """Whether a code stands nowhere in it."""
         return bare(value.written) not in self.everything
 
-    @cached_property
+    @lazy
     def by_path(self) -> dict[str, list[Link]]:
         """Its web links by their path, short paths left out."""
         found: dict[str, list[Link]] = {}
