@@ -8,9 +8,13 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from ..memo import remembered
 from ..model import IPAddress
 from .lexer import DOT_ATOM, Lexer, quoted, unquoted, within_limit
 from .words import decode_words
+
+SENDERS = 1024  # values remembered: From and Reply-To are the same for one message after the other, and each is read twice
+LONGEST_SENDER = 320  # characters of such a value, the most of one address (RFC 5321 section 4.5.3.1: 64 and 255, and the @)
 
 _ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[BbQq]\?[^?\s]*\?=")
 _IN_PHRASE = re.compile(r"[A-Za-z0-9!*+/=_?-]*\Z")  # RFC 2047 section 5 (3): what a Q word in a phrase may hold
@@ -107,6 +111,7 @@ class AddressList(Struct, frozen=True):
         return len(self.items)
 
 
+@remembered(SENDERS, LONGEST_SENDER)
 def parse_addresses(value: str) -> AddressList:
     """The address-list of To, Cc, Reply-To, From (RFC 6854). Raises HeaderError, also when there is no address."""
     return _Parser(within_limit(value)).address_list()
