@@ -1,5 +1,7 @@
 """Celery: the four outcomes in a real worker; what is refused is not tried again, what is undetermined is."""
 
+import contextlib
+import logging
 import os
 import smtplib
 from collections import Counter
@@ -66,6 +68,16 @@ def back():
         yield server
 
 
+@contextlib.contextmanager
+def _root_logger_kept():
+    """The worker sets the root logger's level, for all tests that come after it in this process."""
+    level = logging.getLogger().level
+    try:
+        yield
+    finally:
+        logging.getLogger().setLevel(level)
+
+
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory, module_sink, _dns, back):
     made = Worker(tmp_path_factory.mktemp("celery"), module_sink)
@@ -80,7 +92,10 @@ def worker(tmp_path_factory, module_sink, _dns, back):
         made.tried[task.name] += 1
 
     signals.task_prerun.connect(tried)
-    with start_worker(made.app, pool="threads", concurrency=2, perform_ping_check=False, shutdown_timeout=PATIENCE):
+    with (
+        _root_logger_kept(),
+        start_worker(made.app, pool="threads", concurrency=2, perform_ping_check=False, shutdown_timeout=PATIENCE),
+    ):
         yield made
     signals.task_prerun.disconnect(tried)
     for each in made.modules.values():
