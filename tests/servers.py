@@ -29,6 +29,7 @@ PACKAGES = {  # program: Debian packages, with what they only recommend and the 
     "openssl": "openssl",
     "chromium": "chromium",  # the pages are looked at in it
     "postgres": "postgresql",
+    "haproxy": "haproxy",
     "php": "php-cli php-symfony-mailer",  # which Laravel and Mautic send with, too
     "ruby": "ruby ruby-actionmailer",  # of Rails
     "mutt": "mutt",

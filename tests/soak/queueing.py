@@ -119,6 +119,7 @@ class Queue:
     sessions: int = 4
     pause: float = 0.2  # seconds before a message is tried again
     per_session: int = 50
+    source: object = None  # the client's own address and port
     acknowledged: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     tries: Counter = field(default_factory=Counter)
@@ -162,7 +163,7 @@ class Queue:
                     if session is not None:
                         session.close()
                     session, sent = None, 0
-                    session = Session(self.address() if callable(self.address) else self.address)
+                    session = Session(self.address() if callable(self.address) else self.address, source=self.source)
                 sent += 1
                 self.said[mail.number] = session.send(mail)
                 self.took.append(time.monotonic() - begun)

@@ -26,3 +26,16 @@ def test_systemd_waits_longer_than_the_gate_drains():
     said = dict(line.split("=", 1) for line in (UNITS / "delivcheck-gate.service").read_text().splitlines() if "=" in line)
     assert int(said["TimeoutStopSec"]) > Gate("x", ()).drain + GRACE
     assert int(said["TimeoutStartSec"]) > START_LIMIT
+
+
+def test_one_of_several_is_a_unit_like_the_one():
+    one, several = ((UNITS / f"delivcheck-gate{name}.service").read_text() for name in ("", "@"))
+    said = [line for line in several.splitlines() if not line.startswith("#")]
+    assert "%i.toml" in several
+    assert [
+        line.replace(" %i:", ":")
+        .replace("/%i.toml", "/delivcheck.toml")
+        .replace("delivcheck delivcheck/%i", "delivcheck")
+        .replace("delivcheck-%i", "delivcheck")
+        for line in said
+    ] == [line for line in one.splitlines() if not line.startswith("#")]
