@@ -36,11 +36,11 @@ class Killer:
 @pytest.mark.attack(53, 58)
 def test_what_was_acknowledged_is_with_the_next_hop_and_in_the_trace(tmp_path, soak, postgres):
     require("haproxy")
-    count, rate, rest, rolls, batch = (6_000, 60.0, 4.0, 20, 100) if soak else (120, 40.0, 1.5, 2, 30)
+    count, rate, rest, rolls, batch = (6_000, 60.0, 4.0, 20, 100) if soak else (80, 40.0, 1.5, 2, 30)
     begun = mails(1_000_000)
     name = postgres.create()
     store = Store(postgres.url(name))
-    settings = {"policy": POLICY.format(rules=all_off()), "more": "reuse-port = true\ndrain = 10\n"}
+    settings = {"policy": POLICY.format(rules=all_off()), "more": "reuse-port = true\ndrain = 10\n", "notice": 3 if soak else 1}
     manner = {"rate": rate, "sessions": 6, "per_session": 10, "source": (CLIENT, 0)}
     with (
         sink(tmp_path, delay=0.01) as hop,

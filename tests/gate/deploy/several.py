@@ -133,9 +133,9 @@ def settings(folder: Path, name: str, exchange: dict[str, str], more: str = "") 
 
 @contextmanager
 def site(
-    folder: Path, store: str, hop: tuple[str, int], *, policy: str = "", more: str = "", enter: str = ""
+    folder: Path, store: str, hop: tuple[str, int], *, policy: str = "", more: str = "", notice: int = 3
 ) -> Iterator[Site]:
-    """Both gates and HAProxy, serving. `policy`: the text of another one; `more`: further keys of [gate]; `enter`: of the file."""
+    """Both gates and HAProxy, serving. `policy`: the text of another one; `more`: further keys of [gate]."""
     host = servers.loopback()
     port = {one: servers.free_port(host_of("gate-a")) for one in PORTS}
     front = {one: servers.free_port(host) for one in ("25", "587", "443")}
@@ -162,7 +162,8 @@ def site(
             'security = "required"': 'security = "none"',
             "postgresql://delivcheck@postgres/delivcheck": store,
             'policy        = "transactional"': f'policy = "{folder / "policy.toml" if policy else "transactional"}"\n'
-            f'nameservers = ["{dns}"]\n{enter}',
+            f'nameservers = ["{dns}"]\n',
+            "notice = 3 ": f"notice = {notice} ",
         }
         gates = {}
         for name in ("gate-a", "gate-b"):
