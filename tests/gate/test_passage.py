@@ -419,7 +419,7 @@ async def test_what_the_next_hop_said_is_told_soon_and_written_when_the_disk_can
 
 async def test_a_disk_that_hangs_is_not_asked_for_ever_whether_it_holds_the_message_already(tmp_path):
     octets, records = world.signed()
-    async with NextHop() as hop, gate(tmp_path, hop, records, **HOLDING, deadline=0.6) as whole:
+    async with NextHop() as hop, gate(tmp_path, hop, records, **HOLDING, deadline=2) as whole:
         hop.says["DOT"] = [CLOSE]
         assert (await whole.send(octets))[-1].startswith("451 4.4.2 ")
 

@@ -200,9 +200,9 @@ def test_no_more_questions_than_the_limit_are_in_flight():
 
 def test_waiting_for_a_turn_does_not_use_up_a_questions_time():
     async def run():
-        async with Scripted(lambda query: [response(query)], delay=0.1) as server:
-            client = Live([server.address], limit=1, timeout=0.3)
-            return await _gather(*(client.ask(f"n{number}.test", "A") for number in range(6)))
+        async with Scripted(lambda query: [response(query)], delay=0.15) as server:
+            client = Live([server.address], limit=1, timeout=1.0)  # the last of ten waits longer than that for its turn
+            return await _gather(*(client.ask(f"n{number}.test", "A") for number in range(10)))
 
     assert all(isinstance(answer, NoData) for answer in asyncio.run(run()))
 
