@@ -24,7 +24,7 @@ from .records.jurisdictions import parse as jurisdiction
 from .records.names import to_ascii
 from .tables import ConfigError, Keys, Reader, Section, nearest
 
-log = logging.getLogger("delivcheck")
+log = logging.getLogger("delivcheck.config")
 
 __all__ = ["Config", "ConfigError", "Layer", "Override", "Settled", "discover", "find", "load", "settled"]
 

@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 
 def main():
     parser = argparse.ArgumentParser(prog="poe bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few rounds, in under two minutes")
+    parser.add_argument("--quick", action="store_true", help="few rounds, some minutes")
     parser.add_argument(
         "--only", action="append", choices=MODULES, help="measure this alone (repeatable); then no file is written"
     )

@@ -154,6 +154,21 @@ def test_a_list_that_is_missing_or_empty(run, tmp_path, zone):
 # --- configuration and usage: exit 2 -----------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_strangers_configuration_is_passed_by_and_told(run, message, tmp_path):
+    file = tmp_path / "delivcheck.toml"
+    file.write_text("no such key = 1\n")
+    os.chown(file, 12345, -1)
+    mode = tmp_path.stat().st_mode
+    tmp_path.chmod(0o1777)
+    try:
+        ran = run("message", message, "--offline")
+    finally:
+        tmp_path.chmod(mode)
+    assert ran.code in {0, 1, 4}
+    assert "delivcheck.toml: not read: it is another user's" in one_line(ran)
+
+
 @pytest.mark.parametrize("form", ["text", "concise", "json", "jsonl"])
 @pytest.mark.parametrize(
     ("files", "arguments", "says"),

@@ -59,6 +59,14 @@ class _Survived(logging.Handler):
         self.ending.bugs.append(text.rstrip())
 
 
+class _Said(logging.Handler):
+    """Says what was passed by while the configuration was looked for."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        say(record.getMessage())
+
+
 @contextlib.contextmanager
 def gathered(arguments: Sequence[str]) -> Iterator[Ending]:
     """Run a command inside; what it raises becomes a code and at most one line, and under -v a traceback of our own faults."""
@@ -67,6 +75,8 @@ def gathered(arguments: Sequence[str]) -> Iterator[Ending]:
     logger = logging.getLogger(_LOGGER)
     before = logger.propagate
     logger.addHandler(handler)
+    of_configuration, said = logging.getLogger(f"{_LOGGER}.config"), _Said()
+    of_configuration.addHandler(said)
     logger.propagate = False  # or logging's handler of last resort prints them as well
     try:
         yield ending
@@ -95,6 +105,7 @@ def gathered(arguments: Sequence[str]) -> Iterator[Ending]:
             ending.code = BUG
     finally:
         logger.removeHandler(handler)
+        of_configuration.removeHandler(said)
         logger.propagate = before
     if ending.bugs:
         _ask_for_a_report(ending.bugs, verbose=_verbose(arguments))
